@@ -1,0 +1,160 @@
+"""Every failure that a user can meet, with its exit code.
+
+    MigrationError                  1
+    |-- UsageProblem                2   the command line
+    |-- ConfigurationError          3   migrate.toml, schema files, environment, secrets
+    |-- PluginError                 4   a plugin that is missing, broken or breaks its contract
+    |-- SourceError                 5   what is read
+    |-- TargetError                 6   what is written
+    |   `-- TargetUnavailable       6   worth another attempt
+    |-- QualityError                7   too many records in quarantine
+    |-- ProofError                  8   MISMATCH, UNKNOWN, or somebody else changed the target
+    |-- Locked                     75   another run holds the target
+    `-- Interrupted               130   stopped by a signal, resumable
+
+An error says four things: what happened, where, why, and the next command to type.
+All parts are plain text, so that an error survives the way back from a worker process.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConfigurationError",
+    "Interrupted",
+    "Locked",
+    "MigrationError",
+    "PluginError",
+    "ProofError",
+    "QualityError",
+    "SourceError",
+    "TargetError",
+    "TargetUnavailable",
+    "UsageProblem",
+    "exit_code",
+]
+
+
+class MigrationError(Exception):
+    """A failure that has one clear line for the user.
+
+    Attributes:
+        what: the failure in a few words.
+        where: file and line, option, variable, plugin, stream, batch or table.
+        why: the cause as far as it is known, never with a secret or row data in it.
+        next: what to type or change now.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, where: str = "", why: str = "", next: str = "") -> None:  # noqa: A002
+        super().__init__(what, where, why, next)
+        self.what = what
+        self.where = where
+        self.why = why
+        self.next = next
+
+    def __str__(self) -> str:
+        text = self.what
+        if self.where:
+            text += f" [{self.where}]"
+        if self.why:
+            text += f": {self.why}"
+        if self.next:
+            text += f". Next: {self.next}"
+        return text
+
+    def as_dict(self) -> dict[str, str | int]:
+        """The error as the `error` object of `--json`."""
+        return {
+            "kind": type(self).__name__,
+            "exit_code": self.exit_code,
+            "what": self.what,
+            "where": self.where,
+            "why": self.why,
+            "next": self.next,
+        }
+
+
+class UsageProblem(MigrationError):
+    """The command line asks for something that cannot be done."""
+
+    exit_code = 2
+
+
+class ConfigurationError(MigrationError):
+    """A configuration file, schema file, variable or secret reference is wrong."""
+
+    exit_code = 3
+
+
+class PluginError(MigrationError):
+    """A plugin is missing, broken, or does not keep the contract of a hook."""
+
+    exit_code = 4
+
+
+class SourceError(MigrationError):
+    """A source cannot be read, or does not hold what its schema says."""
+
+    exit_code = 5
+
+
+class TargetError(MigrationError):
+    """A target cannot be written, or does not fit the streams."""
+
+    exit_code = 6
+
+
+class TargetUnavailable(TargetError):
+    """The target went away in the middle of something; the same call may pass later."""
+
+
+class QualityError(MigrationError):
+    """More records are in quarantine than the profile allows."""
+
+    exit_code = 7
+
+
+class ProofError(MigrationError):
+    """The target differs from what was loaded, or could not be proven."""
+
+    exit_code = 8
+
+
+class Locked(MigrationError):
+    """Another run holds the target."""
+
+    exit_code = 75
+
+
+class Interrupted(MigrationError):
+    """Stopped by a signal; the same command resumes.
+
+    The exit code is 128 plus the number of the signal.
+    """
+
+    exit_code = 130
+
+
+
+def exit_code(codes: set[int], *, mismatch: bool, unknown: bool) -> int:
+    """The one exit code of a run in which several things went wrong.
+
+    The order is 1, then 8 for a MISMATCH, 6, 5, 4, 7, and last 8 for UNKNOWN. Codes that end
+    a run before it starts (2, 3) and signals (130, 143) win over everything but 1.
+    """
+    found = codes - {0}
+    for code in sorted(found):
+        if code > 100:
+            return code
+    if 1 in found:
+        return 1
+    for code in (3, 2):
+        if code in found:
+            return code
+    if mismatch:
+        return 8
+    for code in (6, 5, 4, 7):
+        if code in found:
+            return code
+    return 8 if unknown or 8 in found else 0

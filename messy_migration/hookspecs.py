@@ -1,0 +1,124 @@
+"""The seam between the core and its plugins.
+
+A plugin is a module (or an object) with functions marked `hookimpl`, published under the
+entry-point group `messy_migration`; the name of the entry point is the word that people type
+after `--plugins`. A hook runs per stream, partition or batch, never per record. Arguments are
+passed by name: an implementation takes only those it needs, so a hook can grow an argument
+without breaking anybody.
+
+    from messy_migration.hookspecs import hookimpl
+
+    @hookimpl
+    def streams(settings): ...
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from concurrent.futures import Executor
+    from datetime import datetime
+
+    import pandas as pd
+    import pyarrow as pa
+    from pydantic_settings import BaseSettings
+    from sqlalchemy import Connection
+
+    from messy_migration.model import (
+        Batch,
+        Extracted,
+        LoadCounts,
+        Partition,
+        Stream,
+        Transformed,
+        Violation,
+    )
+
+PROJECT = "messy_migration"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def settings_model() -> type[BaseSettings]:  # type: ignore[empty-body]
+    """The class of the plugin's own section of migrate.toml and of its own variables.
+
+    Asked of each selected plugin once in every process. A plugin without settings leaves it
+    out and gets None wherever a hook takes `settings`.
+    """
+
+
+@hookspec
+def streams(settings: Any) -> Sequence[Stream]:  # type: ignore[empty-body]
+    """The streams that a source offers, with the schema of every table they write.
+
+    Asked of each selected plugin when a run is planned and once in every worker; it must give
+    the same answer each time and may not read the source's records.
+    """
+
+
+@hookspec
+def partitions(stream: Stream, since: datetime | None, settings: Any) -> Sequence[Partition]:  # type: ignore[empty-body]
+    """The independent slices of a stream, in a stable order.
+
+    Asked of the stream's owner, once per run, in the parent process. `since` is the bookmark
+    minus the overlap, or None. Without an implementation a stream is one partition.
+    """
+
+
+@hookspec
+def extract(stream: Stream, partition: Partition, settings: Any) -> Iterator[Extracted]:  # type: ignore[empty-body]
+    """The records of a partition in a stable order, as frames and rejected records.
+
+    Asked of the stream's owner in a worker. Called again, it starts at the partition's start
+    and yields the same records in the same order: that is what makes a killed run resumable.
+    """
+
+
+@hookspec
+def transform(
+    stream: Stream, table: str | None, batch: Batch
+) -> Transformed | pa.Table | pd.DataFrame | Mapping[str, pa.Table | pd.DataFrame] | None:
+    """Change the rows of a batch; None leaves them as they are.
+
+    Asked of every selected plugin in the order of `--plugins`, each seeing what the one before
+    returned. `table` is the target table of the rows, or None for an extracted frame that is
+    not a table's yet; a mapping table -> frame makes the tables from it. Whatever is returned
+    carries the column `_record`. A record whose rows are all left out is not lost in silence:
+    it is an error, unless a `Transformed` names the rule that filters it. May not depend on
+    other records, on the run or on the clock.
+    """
+
+
+@hookspec
+def validate(stream: Stream, table: str, batch: Batch) -> Sequence[Violation] | None:
+    """The rules that rows of a batch break. Asked of every selected plugin, once per table."""
+
+
+@hookspec(firstresult=True)
+def load(stream: Stream, table: str, batch: Batch, connection: Connection) -> LoadCounts | None:
+    """Write the rows of a batch on the given connection, inside its open transaction.
+
+    Asked of every selected plugin; the first that answers takes the batch, the core is last.
+    Neither commits nor rolls back.
+    """
+
+
+@hookspec(firstresult=True)
+def resolve_secret(reference: str) -> str | None:
+    """The value behind a secret reference such as `vault://path#key`; None if not known."""
+
+
+@hookspec(firstresult=True)
+def engine(name: str, workers: int) -> Executor | None:
+    """An executor on a cluster, for `--engine NAME`; None if the name is not known."""
+
+
+@hookspec
+def notify(event: str, facts: Mapping[str, Any]) -> None:
+    """Something happened to the run. An observer that fails is logged and changes nothing."""
