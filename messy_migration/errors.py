@@ -136,7 +136,6 @@ class Interrupted(MigrationError):
     exit_code = 130
 
 
-
 def exit_code(codes: set[int], *, mismatch: bool, unknown: bool) -> int:
     """The one exit code of a run in which several things went wrong.
 

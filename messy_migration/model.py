@@ -113,24 +113,19 @@ class Table:
 
     def __post_init__(self) -> None:
         names = self.names
-        doubled = sorted({name for name in names if names.count(name) > 1})
+        used = (*self.key, *(name for name, _ in self.scope))
         wrong = [name for name in (self.name, *names) if not _NAME.match(name) or len(name) > 63]
-        unknown = [
-            name for name in (*self.key, *(name for name, _ in self.scope)) if name not in names
-        ]
-        for problem, found in (
-            ("is not a name of lower-case letters, digits and underscores up to 63", wrong),
-            ("is a column twice", doubled),
-            ("is in the key or scope but is no column", unknown),
-        ):
+        problems = {
+            "is not a name of lower-case letters, digits and underscores up to 63": wrong,
+            "is a column twice": sorted({name for name in names if names.count(name) > 1}),
+            "is in the key or scope but is no column": [n for n in used if n not in names],
+            "is a name of ours": [RECORD] if RECORD in names else [],
+            "has no columns": [] if names else [self.name],
+        }
+        for problem, found in problems.items():
             if found:
-                raise ConfigurationError(
-                    f"table {self.name!r} is not usable", why=f"{', '.join(found)!r} {problem}"
-                )
-        if not names:
-            raise ConfigurationError(f"table {self.name!r} has no columns")
-        if RECORD in names:
-            raise ConfigurationError(f"table {self.name!r} may not have a column {RECORD!r}")
+                why = f"{', '.join(found)!r} {problem}"
+                raise ConfigurationError(f"table {self.name!r} is not usable", why=why)
 
     @property
     def names(self) -> tuple[str, ...]:

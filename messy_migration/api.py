@@ -1,0 +1,259 @@
+"""Everything that the command line does, as plain functions.
+
+Tests, schedulers and a web page call these; `migrate` turns options into a call and a result
+into text and an exit code. All of them raise `messy_migration.errors.MigrationError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from messy_migration import errors
+from messy_migration.errors import Locked, UsageProblem
+from messy_migration.ledger import fence, receipts, runs, schema, states
+from messy_migration.ledger.fence import Holder
+from messy_migration.ledger.receipts import StreamTotals
+from messy_migration.ledger.runs import Run
+from messy_migration.ledger.states import TableState
+from messy_migration.model import Table
+from messy_migration.reconcile.verdict import Word, overall
+from messy_migration.runner import plan as planning
+from messy_migration.runner.outcome import Observer, Outcome
+from messy_migration.runner.plan import History, StreamPlan
+from messy_migration.runner.proof import LISTED, Proof
+from messy_migration.runner.proof import reconcile as prove
+from messy_migration.runner.run import execute
+from messy_migration.runner.workspace import Request, Workspace, open_workspace, select
+from messy_migration.target.failures import refusals
+from messy_migration.target.tables import ddl, misfits
+
+__all__ = [
+    "Outcome",
+    "Plan",
+    "Reconciliation",
+    "Request",
+    "Silent",
+    "Status",
+    "TablePlan",
+    "plan",
+    "reconcile",
+    "run",
+    "status",
+]
+
+
+class Silent:
+    """An observer that watches nothing."""
+
+    def started(self, *_: object, **__: object) -> None:
+        """See `Observer`."""
+
+    def planned(self, *_: object) -> None:
+        """See `Observer`."""
+
+    def progressed(self, *_: object) -> None:
+        """See `Observer`."""
+
+    def proving(self) -> None:
+        """See `Observer`."""
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """What a run would do to a table: create it with `ddl`, or use it; or why it cannot."""
+
+    table: Table
+    stream: str
+    exists: bool
+    ddl: str
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would read and write; nothing was written to find out."""
+
+    target: str
+    server: str
+    streams: tuple[StreamPlan, ...]
+    tables: tuple[TablePlan, ...]
+    exit_code: int
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """A proof of the target as it is now."""
+
+    target: str
+    proof: Proof
+    verdict: Word
+    exit_code: int
+
+
+@dataclass(frozen=True)
+class Status:
+    """The ledger for people: runs, newest first, with their counts; tables; who holds it."""
+
+    target: str
+    runs: tuple[tuple[Run, tuple[StreamTotals, ...]], ...]
+    tables: tuple[tuple[TableState, int], ...]
+    holder: Holder | None
+    active: bool
+
+
+def run(
+    request: Request,
+    observer: Observer | None = None,
+    *,
+    selection: Sequence[str] = (),
+    accept_foreign: str | None = None,
+) -> Outcome:
+    """Migrate, then reconcile; called again it resumes what is unfinished.
+
+    Args:
+        request: which settings to use.
+        observer: told of progress.
+        selection: patterns of stream names; empty for all.
+        accept_foreign: the reason for which changes of somebody else are adopted.
+
+    Raises:
+        MigrationError: the run could not begin; what goes wrong later is in the outcome.
+    """
+    return execute(
+        request, observer or Silent(), selection=selection, accept_foreign=accept_foreign
+    )
+
+
+def plan(request: Request, *, selection: Sequence[str] = ()) -> Plan:
+    """What `run` would read and write; reads sources and target, writes nothing."""
+    workspace = open_workspace(request)
+    streams = select(workspace.streams(), selection)
+    target = workspace.target
+    core = workspace.settings.core
+    cutting = {"batch_records": core.batch_records, "batch_bytes": core.batch_bytes}
+    _refuse_missing(workspace)
+    with (
+        refusals(f"target {target.label}"),
+        target.dialect.reading(target.engine) as connection,
+    ):
+        server = target.dialect.check(connection)
+        history = History()
+        if schema.version(connection) == schema.HEAD:
+            history = History(
+                tuple(runs.planned(connection, workspace.ledger)),
+                frozenset(receipts.begun(connection, workspace.ledger)),
+                frozenset(receipts.complete(connection, workspace.ledger)),
+            )
+        tables = []
+        for stream in streams:
+            for table in stream.tables:
+                found = target.dialect.columns(connection, table.name)
+                problems = misfits(target.dialect, table, found) if found is not None else []
+                statement = ddl(target.dialect, table)
+                tables.append(
+                    TablePlan(table, stream.label, found is not None, statement, tuple(problems))
+                )
+    plans = planning.build(workspace, streams, history, cutting)
+    codes = {problem.exit_code for item in plans for problem in item.problems}
+    codes |= {6 for item in tables if item.problems}
+    code = errors.exit_code(codes, mismatch=False, unknown=False)
+    return Plan(target.label, server, tuple(plans), tuple(tables), code)
+
+
+def reconcile(
+    request: Request, *, run_id: str | None = None, limit: int = LISTED
+) -> Reconciliation:
+    """Prove the target against the ledger again, and name the rows and columns that differ.
+
+    Args:
+        request: which settings to use; its plugins replay their inputs to locate differences.
+        run_id: beginning of a run's id, to prove only the tables that it wrote.
+        limit: how many differences of a table to list.
+
+    Raises:
+        UsageProblem: nothing was ever loaded, or no run has this id.
+        Locked: a run is under way.
+    """
+    workspace = open_workspace(request, needs_plugins=False)
+    target = workspace.target
+    _refuse_missing(workspace)
+    with refusals(f"target {target.label}"), target.dialect.lock(target.engine) as free:
+        if not free:
+            raise Locked(
+                "a run is under way",
+                target.label,
+                "its rows and receipts change while they are read",
+                "migrate status",
+            )
+        with target.dialect.reading(target.engine) as connection:
+            _refuse_empty(workspace, schema.version(connection))
+            tables = _tables_of(workspace, connection, run_id)
+        proof = prove(workspace, tables, {}, limit)
+    verdict = overall(list(proof.verdicts))
+    code = errors.exit_code(set(), mismatch=verdict == "MISMATCH", unknown=verdict == "UNKNOWN")
+    return Reconciliation(target.label, proof, verdict, code)
+
+
+def status(request: Request, *, limit: int = 10) -> Status:
+    """What the ledger knows: runs, tables, and who holds the target."""
+    workspace = open_workspace(request, needs_plugins=False)
+    target = workspace.target
+    _refuse_missing(workspace)
+    with refusals(f"target {target.label}"):
+        with target.dialect.lock(target.engine) as free:
+            active = not free
+        with target.dialect.reading(target.engine) as connection:
+            _refuse_empty(workspace, schema.version(connection))
+            ledger = workspace.ledger
+            found = [
+                (item, tuple(receipts.stream_totals(connection, ledger, item.run_id)))
+                for item in runs.history(connection, ledger, limit)
+            ]
+            sums = receipts.expected(connection, ledger)
+            tables = [
+                (state, sums[*state.key, state.format_id].rows)
+                if (*state.key, state.format_id) in sums
+                else (state, 0)
+                for state in states.all_states(connection, ledger).values()
+            ]
+            holder = fence.holder(connection, ledger)
+    return Status(target.label, tuple(found), tuple(tables), holder, active)
+
+
+def _tables_of(
+    workspace: Workspace, connection: object, run_id: str | None
+) -> list[tuple[str, receipts.Scope]] | None:
+    if run_id is None:
+        return None
+    found = runs.find(connection, workspace.ledger, run_id)  # type: ignore[arg-type]
+    if len(found) != 1:
+        raise UsageProblem(
+            f"{'no run' if not found else 'more than one run'} has an id that begins {run_id!r}",
+            next="migrate status lists the runs",
+        )
+    totals = receipts.table_totals(connection, workspace.ledger, found[0].run_id)  # type: ignore[arg-type]
+    return [(item.table, item.scope) for item in totals]
+
+
+def _refuse_missing(workspace: Workspace) -> None:
+    """A SQLite file springs into being when it is opened; looking at one must not make it."""
+    url = workspace.target.engine.url
+    if workspace.target.dialect.name != "sqlite" or not url.database:
+        return
+    from pathlib import Path
+
+    if not Path(url.database).exists():
+        raise UsageProblem(
+            "the target is not there yet", workspace.target.label, next="migrate run"
+        )
+
+
+def _refuse_empty(workspace: Workspace, version: str | None) -> None:
+    if version is None:
+        raise UsageProblem(
+            "nothing was ever loaded into this target",
+            workspace.target.label,
+            "it has no ledger",
+            "migrate run",
+        )

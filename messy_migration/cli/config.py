@@ -1,0 +1,73 @@
+"""`migrate config`: the settings as they were resolved, and where each came from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from messy_migration import layers, registry, settings
+from messy_migration.cli import render
+from messy_migration.cli.options import Common, common_options, json_option
+from messy_migration.redaction import MASK, Redactor, sounds_secret
+from messy_migration.secrets import is_reference
+
+
+@click.group()
+def command() -> None:
+    """Resolved settings and where they came from."""
+
+
+@command.command("show")
+@json_option
+@common_options
+def show(common: Common, *, as_json: bool) -> None:
+    """Every setting with its value and origin; secrets are masked."""
+    loaded = common.load()
+    settings.unknown_sections(loaded, registry.installed_names())
+    rows = _rows(loaded, common.redactor)
+    if as_json:
+        render.emit_json(
+            {
+                "profile": loaded.profile,
+                "config": str(loaded.config) if loaded.config else None,
+                "digest": loaded.digest,
+                "settings": [
+                    {"key": key, "value": value, "origin": origin} for key, value, origin in rows
+                ],
+            }
+        )
+        return
+    click.echo(f"profile {loaded.profile}, {loaded.config or 'no configuration file'}", err=True)
+    shown = [(key, _text(value), origin) for key, value, origin in rows]
+    click.echo(render.table(("setting", "value", "origin"), shown))
+
+
+def _rows(loaded: settings.Settings, redactor: Redactor) -> list[tuple[str, Any, str]]:
+    core = loaded.core.model_dump(mode="json") | {"workers": loaded.core.worker_count}
+    leaves = list(core.items())
+    for name in sorted({*loaded.sections, *loaded.core.plugins}):
+        merged, _ = settings.section(loaded, name)
+        leaves += layers.flattened(merged, f"{name}.")
+    rows = []
+    for key, value in leaves:
+        origin = loaded.origins.get(key, "default")
+        rows.append((key, _masked(key, value, origin, redactor), origin))
+    return rows
+
+
+def _masked(key: str, value: Any, origin: str, redactor: Redactor) -> Any:
+    """The value as it may be shown. A plugin's variable may hold a secret under any name."""
+    if is_reference(value) or value is None:
+        return value
+    from_variable = "." in key and origin.startswith((".env", "environment"))
+    if sounds_secret(key) or from_variable:
+        return MASK
+    return redactor.event({"value": value})["value"]
+
+
+def _text(value: Any) -> str:
+    """A value as migrate.toml would have it, near enough to read."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "[]"
+    return "" if value is None else str(value)

@@ -1,0 +1,145 @@
+"""The options that commands share, and the way from them to settings and a working log."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from messy_migration import logs, settings
+from messy_migration.api import Request
+from messy_migration.redaction import Redactor
+from messy_migration.registry import parse_names
+
+_LEVELS = ("debug", "info", "warning", "error")
+_FORMATS = ("console", "json")
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What every command was told; `redactor` is the one of this process."""
+
+    config: Path | None
+    profile: str | None
+    log_level: str | None
+    log_format: str | None
+    debug: bool
+    no_color: bool
+    redactor: Redactor
+
+    def load(self, **flags: object) -> settings.Settings:
+        """Read the settings under these flags, start the log and log what is unwise.
+
+        Raises:
+            ConfigurationError: a file, variable or key is wrong.
+            UsageProblem: a flag is wrong.
+        """
+        given = {"log_level": self.log_level, "log_format": self.log_format, **flags}
+        loaded = settings.load(self.config, self.profile, given)
+        for value in settings.plain_secrets(loaded):
+            self.redactor.register(value)
+        self.start_log(loaded.core.log_level, loaded.core.log_format)
+        for warning in loaded.warnings:
+            logging.getLogger(__name__).warning("%s", warning)
+        return loaded
+
+    def request(self, **flags: object) -> Request:
+        """What the functions of the API take, with these flags over the settings."""
+        given = {"log_level": self.log_level, "log_format": self.log_format, **flags}
+        if self.debug:
+            given["log_level"] = "debug"
+        named = {name: value for name, value in given.items() if value is not None}
+        return Request(self.config, self.profile, named, redactor=self.redactor)
+
+    def start_log(self, level: str = "info", format: str = "console") -> None:  # noqa: A002
+        """Start the log; the flags of the command win over the arguments."""
+        level = "debug" if self.debug else self.log_level or level
+        logs.configure(
+            level,
+            self.log_format or format,
+            self.redactor,
+            color=False if self.no_color else None,
+        )
+
+
+def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the shared options; the command gets them as one `Common` named `common`."""
+
+    @click.option(
+        "--config",
+        "-c",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="The configuration file (default: migrate.toml here).",
+    )
+    @click.option("--profile", "-p", metavar="NAME", help="The profile in it (default: default).")
+    @click.option("--log-level", type=click.Choice(_LEVELS), help="How much to log.")
+    @click.option("--log-format", type=click.Choice(_FORMATS), help="How to log.")
+    @click.option("--debug", is_flag=True, help="Log everything, show tracebacks.")
+    @click.option("--no-color", is_flag=True, help="No colours.")
+    @click.pass_context
+    @functools.wraps(function)
+    def wrapper(ctx: click.Context, /, *args: Any, **kwargs: Any) -> Any:
+        names = ("config", "profile", "log_level", "log_format", "debug", "no_color")
+        redactor = ctx.find_object(Redactor) or Redactor()
+        common = Common(**{name: kwargs.pop(name) for name in names}, redactor=redactor)
+        if common.no_color:
+            ctx.color = False
+        return function(*args, common=common, **kwargs)
+
+    return wrapper
+
+
+def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--json`; the command gets `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")(
+        function
+    )
+
+
+def plugins_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--plugins a,b`; the command gets `plugins`, a list of names or None."""
+
+    def parse(_ctx: click.Context, _param: click.Parameter, text: str | None) -> list[str] | None:
+        return None if text is None else parse_names(text)
+
+    return click.option(
+        "--plugins", callback=parse, metavar="NAMES", help="Plugins, in order, with commas between."
+    )(function)
+
+
+def select_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--select a,b`; the command gets `select`, a list of patterns."""
+
+    def parse(_ctx: click.Context, _param: click.Parameter, text: str | None) -> list[str]:
+        return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+    return click.option(
+        "--select",
+        callback=parse,
+        metavar="STREAMS",
+        help="Only these streams: names or patterns (files.*), with commas between.",
+    )(function)
+
+
+def workers_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--workers N`; the command gets `workers`."""
+    return click.option(
+        "--workers",
+        type=click.IntRange(1, 64),
+        metavar="N",
+        help=f"Processes that read and load (default: one per CPU, here {os.cpu_count()}).",
+    )(function)
+
+
+def target_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--target URL`; the command gets `target`."""
+    return click.option(
+        "--target", metavar="URL", help="The target database; without a password in it."
+    )(function)

@@ -1,0 +1,118 @@
+"""`migrate plan`: what a run would read and write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from messy_migration import api
+from messy_migration.cli.options import (
+    Common,
+    common_options,
+    json_option,
+    plugins_option,
+    select_option,
+    target_option,
+)
+from messy_migration.cli.render import emit_json, table
+
+
+@click.command("plan")
+@plugins_option
+@select_option
+@target_option
+@json_option
+@common_options
+def command(
+    common: Common,
+    select: list[str],
+    as_json: bool,  # noqa: FBT001 - click passes by name
+    **flags: Any,
+) -> int:
+    """Show what `run` would read and write, and write nothing.
+
+    Sources are asked for their partitions and the target for its tables; a table that is
+    missing is shown with the statement that would create it.
+    """
+    return show_plan(api.plan(common.request(**flags), selection=select), as_json=as_json)
+
+
+def show_plan(plan: api.Plan, *, as_json: bool) -> int:
+    """Print a plan; its exit code."""
+    if as_json:
+        emit_json(plan_object(plan))
+    else:
+        click.echo(plan_text(plan))
+    return plan.exit_code
+
+
+def plan_text(plan: api.Plan) -> str:
+    """A plan for people."""
+    parts = [f"target {plan.target} ({plan.server})"]
+    parts.append(
+        table(
+            ["stream", "to read", "records", "in the target"],
+            [
+                [
+                    item.stream.label,
+                    len(item.partitions),
+                    _records(item),
+                    len(item.skipped),
+                ]
+                for item in plan.streams
+            ],
+            "lrrr",
+        )
+    )
+    for item in plan.tables:
+        state = "is there" if item.exists else f"would be created:\n  {item.ddl}"
+        parts.append(f"table {item.table.name} (stream {item.stream}) {state}")
+        parts += [f"  error: {problem}" for problem in item.problems]
+    parts += [f"error: {problem}" for item in plan.streams for problem in item.problems]
+    return "\n".join(parts)
+
+
+def plan_object(plan: api.Plan) -> dict[str, Any]:
+    """A plan for machines."""
+    return {
+        "target": plan.target,
+        "server": plan.server,
+        "exit_code": plan.exit_code,
+        "streams": [
+            {
+                "stream": item.stream.name,
+                "tenant": item.stream.tenant,
+                "plan_id": item.plan_id,
+                "partitions": [
+                    {"name": part.name, "digest": part.digest, "records": part.records}
+                    for part in item.partitions
+                ],
+                "skipped": [part.name for part in item.skipped],
+                "problems": [problem.as_dict() for problem in item.problems],
+            }
+            for item in plan.streams
+        ],
+        "tables": [
+            {
+                "table": item.table.name,
+                "stream": item.stream,
+                "exists": item.exists,
+                "ddl": item.ddl,
+                "key": list(item.table.key),
+                "columns": [
+                    {"name": column.name, "type": str(column.type), "required": column.required}
+                    for column in item.table.columns
+                ],
+                "problems": list(item.problems),
+            }
+            for item in plan.tables
+        ],
+    }
+
+
+def _records(item: Any) -> str:
+    known = [part.records for part in item.partitions]
+    if any(count is None for count in known):
+        return "?"
+    return f"{sum(known):,}"

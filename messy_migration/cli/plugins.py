@@ -1,0 +1,57 @@
+"""`migrate plugins`: what is installed, and what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from messy_migration import registry
+from messy_migration.cli import render
+from messy_migration.cli.options import Common, common_options, json_option
+
+
+@click.group()
+def command() -> None:
+    """Installed plugins, and what is wrong with them."""
+
+
+@command.command("list")
+@json_option
+@common_options
+def list_plugins(common: Common, *, as_json: bool) -> None:
+    """Every installed plugin; broken and doubled ones with the reason."""
+    common.start_log()
+    found = registry.installed()
+    if as_json:
+        redacted = [common.redactor.event(asdict(plugin)) for plugin in found]
+        render.emit_json({"plugins": redacted})
+        return
+    if not found:
+        click.echo("no plugin is installed: pip install messy-migration-files", err=True)
+        return
+    rows = [(item.name, item.version, item.distribution, item.status) for item in found]
+    click.echo(render.table(("plugin", "version", "distribution", "status"), rows))
+    for plugin in found:
+        if plugin.problem:
+            problem = render.cell(common.redactor.text(plugin.problem))
+            click.echo(f"{plugin.name}: {problem}", err=True)
+
+
+@command.command("info")
+@click.argument("name")
+@json_option
+@common_options
+def show_plugin(common: Common, name: str, *, as_json: bool) -> None:
+    """One plugin: its distribution, its state and the hooks that it implements."""
+    common.start_log()
+    facts = common.redactor.event(asdict(registry.describe(name)))
+    if as_json:
+        render.emit_json({"plugin": facts})
+        return
+    rows = [
+        (label, ", ".join(value) if isinstance(value, list) else value)
+        for label, value in facts.items()
+        if value
+    ]
+    click.echo(render.table(("fact", "value"), rows))

@@ -1,0 +1,140 @@
+"""Show a run while it goes: a live display on a terminal, plain lines on a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import click
+
+from messy_migration.ledger.receipts import StreamTotals
+from messy_migration.ledger.runs import Run, short
+from messy_migration.model import Stream
+from messy_migration.runner.plan import StreamPlan
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+
+class Lines:
+    """Plain lines on stderr: what begins, what moved, what comes next."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._said = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing to put away."""
+
+    def started(self, run: Run, target: str, streams: Sequence[Stream], *, resumed: bool) -> None:
+        """See `Observer`."""
+        word = "resumed" if resumed else "started"
+        self._say(
+            f"run {short(run.run_id)} {word}: plugins {', '.join(run.plugins)}, streams"
+            f" {', '.join(stream.label for stream in streams)}"
+            f" -> {target}"
+        )
+
+    def planned(self, plans: Sequence[StreamPlan], workers: int) -> None:
+        """See `Observer`."""
+        todo = sum(len(plan.partitions) for plan in plans)
+        skipped = sum(len(plan.skipped) for plan in plans)
+        known = f", {skipped:,} already in the target" if skipped else ""
+        self._say(f"{todo:,} partitions to read with up to {workers} workers{known}")
+
+    def progressed(self, totals: Sequence[StreamTotals]) -> None:
+        """See `Observer`."""
+        done = sum(item.extracted for item in totals)
+        if done > self._said:
+            self._said = done
+            self._say(f"{done:,} records committed")
+
+    def proving(self) -> None:
+        """See `Observer`."""
+        self._say("reading the target back")
+
+    def _say(self, text: str) -> None:
+        if not self._quiet:
+            click.echo(text, err=True)
+
+
+class Live:
+    """A bar per stream on a terminal, drawn on stderr."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._progress: Progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[shown]}", justify="right"),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._tasks: dict[tuple[str, str], TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def started(self, run: Run, target: str, streams: Sequence[Stream], *, resumed: bool) -> None:
+        """See `Observer`."""
+        del streams
+        word = " (resumed)" if resumed else ""
+        self._progress.console.print(f"run {short(run.run_id)}{word} -> {target}", highlight=False)
+
+    def planned(self, plans: Sequence[StreamPlan], workers: int) -> None:
+        """See `Observer`."""
+        del workers
+        for plan in plans:
+            known = [part.records for part in plan.partitions]
+            total = sum(count or 0 for count in known) if known and all(known) else None
+            key = (plan.stream.name, plan.stream.tenant)
+            self._tasks[key] = self._progress.add_task(
+                plan.stream.label, total=total if plan.partitions else 1, shown=""
+            )
+            if not plan.partitions:
+                self._progress.update(self._tasks[key], completed=1, shown="nothing new")
+
+    def progressed(self, totals: Sequence[StreamTotals]) -> None:
+        """See `Observer`."""
+        for item in totals:
+            task = self._tasks.get((item.stream, item.tenant))
+            if task is not None:
+                self._progress.update(
+                    task, completed=item.extracted, shown=f"{item.extracted:,} records"
+                )
+
+    def proving(self) -> None:
+        """See `Observer`."""
+        for task in self._tasks.values():
+            total = max(self._progress.tasks[task].completed, 1)
+            self._progress.update(task, total=total, completed=total)
+        self._progress.add_task("reading the target back", total=None, shown="")
+
+
+def observer(*, quiet: bool) -> Lines | Live:
+    """A live display where a person watches, lines elsewhere, nothing if it is to be quiet."""
+    if not quiet and sys.stderr.isatty():
+        return Live()
+    return Lines(quiet=quiet)

@@ -1,0 +1,69 @@
+"""Results as text: aligned tables, numbers for people, one JSON object for machines."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import click
+
+SCHEMA = 1
+"""Version of the objects that `--json` prints."""
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[object]], align: str = "") -> str:
+    """Rows as lines of aligned columns; numbers get thousands separators.
+
+    `align` has one letter for each column, `l` or `r`; columns without a letter are `l`.
+    Nothing is cut off: a narrow terminal wraps, a pipe gets all of it.
+    """
+    lines = [list(headers), *([cell(value) for value in row] for row in rows)]
+    widths = [max(_width(line[place]) for line in lines) for place in range(len(headers))]
+    sides = align.ljust(len(headers), "l")
+    return "\n".join(
+        "  ".join(
+            _padded(text, width, side)
+            for text, width, side in zip(line, widths, sides, strict=True)
+        ).rstrip()
+        for line in lines
+    )
+
+
+def cell(value: object) -> str:
+    """One value for people: None is empty, control characters are escaped."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float | Decimal):
+        return number(value)
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode()
+        for char in str(value)
+    )
+
+
+def number(value: float | Decimal) -> str:
+    """The number with a comma between thousands; a decimal keeps all of its places."""
+    return f"{value:,f}" if isinstance(value, Decimal) else f"{value:,}"
+
+
+def emit_json(obj: Mapping[str, Any]) -> None:
+    """Print one JSON object on stdout, with the schema version as its first key."""
+    click.echo(json.dumps({"schema": SCHEMA, **obj}, indent=2, default=str))
+
+
+def _padded(text: str, width: int, side: str) -> str:
+    blank = " " * (width - _width(text))
+    return blank + text if side == "r" else text + blank
+
+
+def _width(text: str) -> int:
+    """Columns on a terminal: wide East Asian characters take two, combining ones none."""
+    return sum(
+        0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF")
+        for char in text
+    )

@@ -1,0 +1,149 @@
+"""Outcomes and proofs as a person reads them; the verdict is one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from messy_migration.api import Outcome, Reconciliation
+from messy_migration.cli.render import table
+from messy_migration.errors import MigrationError
+from messy_migration.ledger.runs import short
+from messy_migration.reconcile.verdict import Findings, TableVerdict
+
+
+def outcome_text(outcome: Outcome) -> str:
+    """A run: streams, tables, differences, quarantine, problems, verdict."""
+    run = outcome.run
+    size = f"{_count(len(run.plugins), 'plugin')}, {_count(len(outcome.streams), 'stream')}"
+    effort = f"{_count(outcome.workers, 'worker')} . {outcome.seconds:.1f} s"
+    parts = [
+        f"run {short(run.run_id)} . {size} -> {outcome.target} . {effort}",
+        table(
+            ["stream", "extracted", "loaded", "quarantined", "filtered"],
+            [
+                [
+                    f"{item.stream}@{item.tenant}" if item.tenant else item.stream,
+                    item.extracted,
+                    item.loaded,
+                    item.quarantined,
+                    item.filtered,
+                ]
+                for item in outcome.streams
+            ],
+            "lrrrr",
+        ),
+        _verdicts(outcome.proof.verdicts, outcome),
+        *_differences(outcome.proof.findings),
+    ]
+    if outcome.skipped:
+        parts.append(f"{_count(outcome.skipped, 'partition')} were in the target already")
+    parts += [_problem(problem) for problem in outcome.problems]
+    parts.append(_last_line(outcome.verdict, outcome.proof.verdicts, outcome.proof.findings))
+    held = sum(count for *_, count in outcome.quarantine)
+    if held:
+        rules = ", ".join(
+            f"{count:,} {rule}" + (f" ({column})" if column else "")
+            for _, _, rule, column, count in outcome.quarantine[:4]
+        )
+        more = " ..." if len(outcome.quarantine) > 4 else ""
+        parts.append(f"{held:,} records in quarantine: {rules}{more}")
+    parts.append(f"report: {_short(outcome.report)}")
+    return "\n".join(parts)
+
+
+def reconciliation_text(result: Reconciliation) -> str:
+    """A reconciliation: tables, differences, verdict."""
+    proof = result.proof
+    return "\n".join(
+        [
+            f"target {result.target}",
+            _verdicts(proof.verdicts, None),
+            *_differences(proof.findings),
+            _last_line(result.verdict, proof.verdicts, proof.findings),
+        ]
+    )
+
+
+def _verdicts(verdicts: Sequence[TableVerdict], outcome: Outcome | None) -> str:
+    headers = ["table", "expected", "actual", "verdict"]
+    align = "lrrl"
+    if outcome is not None:
+        headers[1:1] = ["inserted", "updated", "unchanged"]
+        align = "lrrrrrl"
+    counts = {(item.table, item.scope): item for item in outcome.tables} if outcome else {}
+    rows: list[list[object]] = []
+    for item in verdicts:
+        name = item.table + "".join(f" {column}={value}" for column, value in item.scope)
+        row: list[object] = [
+            name,
+            item.expected.rows,
+            item.actual.rows if item.actual else "-",
+            item.verdict + (f": {item.reason}" if item.reason else ""),
+        ]
+        if outcome is not None:
+            found = counts.get((item.table, item.scope))
+            row[1:1] = [found.inserted, found.updated, found.unchanged] if found else [0, 0, 0]
+        rows.append(row)
+    return table(headers, rows, align)
+
+
+def _differences(findings: Sequence[Findings]) -> list[str]:
+    lines = []
+    for found in findings:
+        rows: list[list[object]] = [
+            [
+                item.kind,
+                item.table,
+                ", ".join(f"{name}={value}" for name, value in item.key) or "(no key)",
+                ", ".join(item.columns),
+                item.rows,
+            ]
+            for item in found.differences
+        ]
+        if rows:
+            lines.append(table(["difference", "table", "key", "columns", "rows"], rows, "llllr"))
+        listed = sum(item.rows for item in found.differences)
+        if found.total > listed:
+            lines.append(f"... and {found.total - listed:,} more in {found.table}")
+        if found.columns:
+            columns = ", ".join(f"{name} in {count:,} rows" for name, count in found.columns)
+            lines.append(f"{found.table} differs in: {columns}")
+        if found.note:
+            lines.append(f"{found.table}: {found.note}")
+    return lines
+
+
+def _last_line(verdict: str, verdicts: Sequence[TableVerdict], findings: Sequence[Findings]) -> str:
+    if verdict == "MATCH":
+        rows = sum(item.expected.rows for item in verdicts)
+        tables = _count(len(verdicts), "table")
+        return f"MATCH  {rows:,} rows in {tables}: 0 missing, 0 extra, 0 changed"
+    wrong = [item.table for item in verdicts if item.verdict == verdict]
+    text = f"{verdict}  {', '.join(dict.fromkeys(wrong)) or 'nothing was compared'}"
+    if findings:
+        kinds = {
+            kind: sum(
+                item.rows for found in findings for item in found.differences if item.kind == kind
+            )
+            for kind in ("missing", "extra", "changed")
+        }
+        text += ": " + ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
+        if any(found.total > sum(item.rows for item in found.differences) for found in findings):
+            text += " among those listed"
+    return text
+
+
+def _problem(problem: MigrationError) -> str:
+    return f"error: {problem}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def _short(path: str) -> str:
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return path

@@ -1,0 +1,64 @@
+"""`migrate run`: options, one call, an exit code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from messy_migration import api
+from messy_migration.cli.options import (
+    Common,
+    common_options,
+    json_option,
+    plugins_option,
+    select_option,
+    target_option,
+    workers_option,
+)
+from messy_migration.cli.plan import show_plan
+from messy_migration.cli.progress import observer
+from messy_migration.cli.render import emit_json
+from messy_migration.cli.results import outcome_text
+from messy_migration.runner.evidence import run_object
+
+
+@click.command("run")
+@plugins_option
+@select_option
+@target_option
+@workers_option
+@click.option("--dry-run", is_flag=True, help="Only plan: what would be read and written.")
+@click.option(
+    "--accept-foreign",
+    metavar="REASON",
+    help="Adopt what somebody else changed in the target, for this reason.",
+)
+@json_option
+@common_options
+def command(
+    common: Common,
+    select: list[str],
+    dry_run: bool,  # noqa: FBT001 - click passes by name
+    accept_foreign: str | None,
+    as_json: bool,  # noqa: FBT001
+    **flags: Any,
+) -> int:
+    """Migrate, then reconcile the target with what was loaded.
+
+    Called again after anything, a kill included, the same command resumes what is unfinished
+    and repeats nothing. It ends with a verdict per table; only MATCH on all of them, with no
+    problem on the way, is exit code 0.
+    """
+    request = common.request(**flags)
+    if dry_run:
+        return show_plan(api.plan(request, selection=select), as_json=as_json)
+    with observer(quiet=as_json) as watching:
+        outcome = api.run(
+            request, watching, selection=select, accept_foreign=accept_foreign or None
+        )
+    if as_json:
+        emit_json(run_object(outcome))
+    else:
+        click.echo(outcome_text(outcome))
+    return outcome.exit_code

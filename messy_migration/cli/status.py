@@ -1,0 +1,139 @@
+"""`migrate status`: the ledger for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from messy_migration import api
+from messy_migration.cli.options import Common, common_options, json_option, target_option
+from messy_migration.cli.render import emit_json, table
+from messy_migration.ledger.runs import short
+
+
+@click.command("status")
+@target_option
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many runs."
+)
+@json_option
+@common_options
+def command(
+    common: Common,
+    limit: int,
+    as_json: bool,  # noqa: FBT001 - click passes by name
+    **flags: Any,
+) -> int:
+    """Show the runs and tables that the ledger knows, and who holds the target.
+
+    Works while a run is under way, from any terminal that reaches the target.
+    """
+    found = api.status(common.request(**flags), limit=limit)
+    if as_json:
+        emit_json(status_object(found))
+    else:
+        click.echo(status_text(found))
+    return 0
+
+
+def status_text(found: api.Status) -> str:
+    """The ledger in tables."""
+    rows = []
+    for run, totals in found.runs:
+        active = found.active and found.holder is not None and found.holder.run_id == run.run_id
+        state = "running" if active else "unfinished" if run.state == "open" else run.state
+        rows.append(
+            [
+                short(run.run_id),
+                state,
+                run.verdict or "-",
+                ",".join(run.plugins),
+                sum(item.extracted for item in totals),
+                sum(item.loaded for item in totals),
+                sum(item.quarantined for item in totals),
+                sum(item.filtered for item in totals),
+                run.started_at[:19] + "Z",
+            ]
+        )
+    headers = ["run", "state", "verdict", "plugins", "extracted", "loaded", "quarantined"]
+    parts = [
+        f"target {found.target}",
+        table([*headers, "filtered", "started"], rows, "llllrrrrl"),
+        table(
+            ["table", "rows expected", "stream"],
+            [
+                [
+                    state.table.name
+                    + "".join(f" {name}={value}" for name, value in state.table.scope),
+                    count,
+                    f"{state.stream}@{state.tenant}" if state.tenant else state.stream,
+                ]
+                for state, count in found.tables
+            ],
+            "lrl",
+        ),
+    ]
+    if found.active and found.holder:
+        holder = found.holder
+        parts.append(
+            f"held by run {short(holder.run_id)} on {holder.host}, process {holder.pid},"
+            f" last heartbeat {holder.beat_at[:19]}Z"
+        )
+    elif any(run.state == "open" for run, _ in found.runs):
+        parts.append("an unfinished run can be resumed: type its command again")
+    return "\n".join(parts)
+
+
+def status_object(found: api.Status) -> dict[str, Any]:
+    """The ledger for machines."""
+    return {
+        "target": found.target,
+        "active": found.active,
+        "holder": (
+            {
+                "run_id": found.holder.run_id,
+                "host": found.holder.host,
+                "pid": found.holder.pid,
+                "beat_at": found.holder.beat_at,
+            }
+            if found.holder and found.active
+            else None
+        ),
+        "runs": [
+            {
+                "run_id": run.run_id,
+                "profile": run.profile,
+                "plugins": list(run.plugins),
+                "state": run.state,
+                "verdict": run.verdict,
+                "exit_code": run.exit_code,
+                "started_at": run.started_at,
+                "finished_at": run.finished_at,
+                "report": run.report,
+                "streams": [
+                    {
+                        "stream": item.stream,
+                        "tenant": item.tenant,
+                        "extracted": item.extracted,
+                        "loaded": item.loaded,
+                        "quarantined": item.quarantined,
+                        "filtered": item.filtered,
+                        "batches": item.batches,
+                    }
+                    for item in totals
+                ],
+            }
+            for run, totals in found.runs
+        ],
+        "tables": [
+            {
+                "table": state.table.name,
+                "scope": dict(state.table.scope),
+                "stream": state.stream,
+                "tenant": state.tenant,
+                "expected_rows": count,
+            }
+            for state, count in found.tables
+        ],
+    }

@@ -1,0 +1,87 @@
+"""Records that were left out: raw, with their place, the rule they broke and the reason."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, insert, select
+
+from messy_migration.ledger.runs import now
+from messy_migration.ledger.tables import Ledger
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One quarantined record; `raw` is what the source gave."""
+
+    place: str
+    rule: str
+    reason: str
+    raw: bytes
+    table: str | None = None
+    column: str | None = None
+
+
+def write(
+    connection: Connection,
+    ledger: Ledger,
+    run_id: str,
+    batch_id: str,
+    stream: str,
+    tenant: str,
+    entries: Sequence[Entry],
+) -> None:
+    """Put records into quarantine, on the connection of their batch."""
+    rows = []
+    moment = now()
+    for entry in entries:
+        payload, encoding = _payload(entry.raw)
+        rows.append(
+            {
+                "batch_id": batch_id,
+                "run_id": run_id,
+                "stream": stream,
+                "tenant": tenant,
+                "identity": hashlib.sha256(entry.raw).hexdigest(),
+                "place": entry.place,
+                "table_name": entry.table,
+                "column_name": entry.column,
+                "rule": entry.rule,
+                "reason": entry.reason,
+                "payload": payload,
+                "payload_encoding": encoding,
+                "state": "open",
+                "created_at": moment,
+            }
+        )
+    if rows:
+        connection.execute(insert(ledger.quarantine), rows)
+
+
+def reasons(
+    connection: Connection, ledger: Ledger, run_id: str
+) -> list[tuple[str, str, str, str | None, int]]:
+    """(stream, tenant, rule, column, records) in quarantine by a run, most first."""
+    table = ledger.quarantine
+    count = func.count()
+    query = (
+        select(table.c.stream, table.c.tenant, table.c.rule, table.c.column_name, count)
+        .where(table.c.run_id == run_id)
+        .group_by(table.c.stream, table.c.tenant, table.c.rule, table.c.column_name)
+        .order_by(count.desc(), table.c.rule)
+    )
+    return [(row[0], row[1], row[2], row[3], int(row[4])) for row in connection.execute(query)]
+
+
+def _payload(raw: bytes) -> tuple[str, str]:
+    """Text where the database can hold it as text, else base64."""
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        return base64.b64encode(raw).decode("ascii"), "base64"
+    return text, "utf-8"

@@ -1,0 +1,251 @@
+"""Receipts: what every committed batch did, and the sums that the target has to show."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, func, insert, select
+
+from messy_migration.ledger.runs import now
+from messy_migration.ledger.tables import Ledger
+from messy_migration.model import Fingerprint, Receipt, TableReceipt
+
+Scope = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Who writes a receipt, and under which epoch."""
+
+    run_id: str
+    epoch: int
+    pid: int
+    started_at: str
+
+
+@dataclass(frozen=True)
+class StreamTotals:
+    """Sums over the receipts of one stream of one run, in records."""
+
+    stream: str
+    tenant: str
+    extracted: int = 0
+    loaded: int = 0
+    quarantined: int = 0
+    filtered: int = 0
+    warnings: int = 0
+    batches: int = 0
+    filters: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TableTotals:
+    """Sums over the receipts of one table in one run, in rows."""
+
+    table: str
+    scope: Scope
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+
+
+def scope_text(scope: Scope) -> str:
+    """A scope as the ledger writes it."""
+    return json.dumps([list(pair) for pair in scope])
+
+
+def scope_of(text: str) -> Scope:
+    """The scope that `scope_text` wrote."""
+    return tuple((name, value) for name, value in json.loads(text))
+
+
+def write(
+    connection: Connection,
+    ledger: Ledger,
+    signature: Signature,
+    receipt: Receipt,
+    *,
+    kind: str = "load",
+    warnings: int = 0,
+    reason: str | None = None,
+) -> None:
+    """Put a receipt into the ledger, on the connection of its batch.
+
+    Kinds: `load`; `baseline` (what a table held before the first run); `foreign` (an adopted
+    change of somebody else); `displaced` (a row of this run that lost against a later one with
+    the same key); `rebase` (the same rows under another format).
+    """
+    connection.execute(
+        insert(ledger.receipt).values(
+            batch_id=receipt.batch_id,
+            kind=kind,
+            run_id=signature.run_id,
+            stream=receipt.stream,
+            tenant=receipt.tenant,
+            partition=receipt.partition,
+            ordinal=receipt.ordinal,
+            last=int(receipt.last),
+            extracted=receipt.extracted,
+            loaded=receipt.loaded,
+            quarantined=receipt.quarantined,
+            filtered=sum(receipt.filtered.values()),
+            filters=json.dumps(dict(receipt.filtered), sort_keys=True),
+            warnings=warnings,
+            reason=reason,
+            epoch=signature.epoch,
+            pid=signature.pid,
+            started_at=signature.started_at,
+            committed_at=now(),
+        )
+    )
+    rows = [
+        {
+            "batch_id": receipt.batch_id,
+            "table_name": part.table,
+            "scope": scope_text(part.scope),
+            "format_id": part.format_id,
+            "inserted": part.inserted,
+            "updated": part.updated,
+            "unchanged": part.unchanged,
+            "net_rows": part.net.rows,
+            "net_lanes": part.net.lanes,
+        }
+        for part in receipt.tables
+    ]
+    if rows:
+        connection.execute(insert(ledger.receipt_table), rows)
+
+
+def expected(connection: Connection, ledger: Ledger) -> dict[tuple[str, Scope, str], Fingerprint]:
+    """(table, scope, format id) -> the sum of all receipts of all runs."""
+    table = ledger.receipt_table
+    sums: dict[tuple[str, Scope, str], Fingerprint] = {}
+    query = select(
+        table.c.table_name, table.c.scope, table.c.format_id, table.c.net_rows, table.c.net_lanes
+    )
+    for name, scope, format_id, rows, lanes in connection.execute(query):
+        key = (name, scope_of(scope), format_id)
+        sums[key] = sums.get(key, Fingerprint()) + Fingerprint.of(rows, lanes)
+    return sums
+
+
+def complete(connection: Connection, ledger: Ledger) -> set[tuple[str, str, str]]:
+    """(stream, tenant, partition digest) of all partitions whose last batch is committed."""
+    table = ledger.receipt
+    query = select(table.c.stream, table.c.tenant, table.c.partition).where(
+        table.c.kind == "load", table.c.last == 1
+    )
+    return {(stream, tenant, digest) for stream, tenant, digest in connection.execute(query)}
+
+
+def begun(connection: Connection, ledger: Ledger) -> set[tuple[str, str, str]]:
+    """(stream, tenant, partition digest) of all partitions with a committed batch."""
+    table = ledger.receipt
+    query = (
+        select(table.c.stream, table.c.tenant, table.c.partition)
+        .where(table.c.kind == "load")
+        .distinct()
+    )
+    return {(stream, tenant, digest) for stream, tenant, digest in connection.execute(query)}
+
+
+def committed(connection: Connection, ledger: Ledger, batch_ids: Sequence[str]) -> set[str]:
+    """Those of the batches that have a receipt."""
+    table = ledger.receipt
+    query = select(table.c.batch_id).where(table.c.batch_id.in_(batch_ids))
+    return set(connection.execute(query).scalars())
+
+
+def of_partition(
+    connection: Connection, ledger: Ledger, stream: str, tenant: str, digest: str
+) -> set[str]:
+    """The committed batches of a partition."""
+    table = ledger.receipt
+    query = select(table.c.batch_id).where(
+        table.c.kind == "load",
+        table.c.stream == stream,
+        table.c.tenant == tenant,
+        table.c.partition == digest,
+    )
+    return set(connection.execute(query).scalars())
+
+
+def stream_totals(connection: Connection, ledger: Ledger, run_id: str) -> list[StreamTotals]:
+    """What a run did, per stream."""
+    table = ledger.receipt
+    names = ("extracted", "loaded", "quarantined", "filtered", "warnings")
+    counts = (*names, "batches")
+    query = (
+        select(
+            table.c.stream,
+            table.c.tenant,
+            *(func.sum(table.c[name]) for name in names),
+            func.count(),
+        )
+        .where(table.c.run_id == run_id, table.c.kind.in_(("load", "displaced")))
+        .group_by(table.c.stream, table.c.tenant)
+        .order_by(table.c.stream, table.c.tenant)
+    )
+    filters = _filters(connection, ledger, run_id)
+    return [
+        StreamTotals(
+            row[0],
+            row[1],
+            **{name: int(value) for name, value in zip(counts, row[2:], strict=True)},
+            filters=filters.get((row[0], row[1]), {}),
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def table_totals(connection: Connection, ledger: Ledger, run_id: str) -> list[TableTotals]:
+    """What a run did, per table and scope."""
+    part, head = ledger.receipt_table, ledger.receipt
+    query = (
+        select(
+            part.c.table_name,
+            part.c.scope,
+            *(func.sum(part.c[name]) for name in ("inserted", "updated", "unchanged")),
+        )
+        .join(head, head.c.batch_id == part.c.batch_id)
+        .where(head.c.run_id == run_id, head.c.kind.in_(("load", "displaced")))
+        .group_by(part.c.table_name, part.c.scope)
+    )
+    return [
+        TableTotals(row[0], scope_of(row[1]), *(int(value) for value in row[2:]))
+        for row in connection.execute(query)
+    ]
+
+
+def receipt_of_table(batch_id: str, stream: str, tenant: str, part: TableReceipt) -> Receipt:
+    """A receipt that moves a table's sum without any record: baseline, foreign, rebase."""
+    return Receipt(
+        batch_id=batch_id,
+        stream=stream,
+        tenant=tenant,
+        partition="",
+        ordinal=0,
+        last=False,
+        extracted=0,
+        loaded=0,
+        quarantined=0,
+        filtered={},
+        tables=(part,),
+    )
+
+
+def _filters(
+    connection: Connection, ledger: Ledger, run_id: str
+) -> dict[tuple[str, str], dict[str, int]]:
+    table = ledger.receipt
+    found: dict[tuple[str, str], dict[str, int]] = {}
+    query = select(table.c.stream, table.c.tenant, table.c.filters).where(
+        table.c.run_id == run_id, table.c.filtered > 0
+    )
+    for stream, tenant, text in connection.execute(query):
+        sums = found.setdefault((stream, tenant), {})
+        for rule, count in json.loads(text).items():
+            sums[rule] = sums.get(rule, 0) + count
+    return found

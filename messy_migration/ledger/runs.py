@@ -1,0 +1,186 @@
+"""Runs and the partitions they planned."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, func, insert, select, update
+
+from messy_migration.ledger.tables import Ledger
+from messy_migration.model import Partition, Stream
+
+
+@dataclass(frozen=True)
+class Run:
+    """One row of the run table; times are ISO 8601 in UTC."""
+
+    run_id: str
+    profile: str
+    plugins: tuple[str, ...]
+    selection: tuple[str, ...]
+    state: str
+    options: Mapping[str, Any]
+    versions: Mapping[str, str]
+    host: str
+    pid: int
+    actor: str
+    started_at: str
+    finished_at: str | None = None
+    verdict: str | None = None
+    exit_code: int | None = None
+    report: str | None = None
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A partition as a run planned it."""
+
+    run_id: str
+    stream: str
+    tenant: str
+    plan_id: str
+    ordinal: int
+    partition: Partition
+
+
+def short(run_id: str) -> str:
+    """The beginning of a run's id by which people name it: its time, to the millisecond."""
+    return run_id[:13]
+
+
+def now() -> str:
+    """This moment in UTC, as the ledger writes times; informative only."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def add(connection: Connection, ledger: Ledger, run: Run) -> None:
+    """Record a new run."""
+    values = {name: getattr(run, name) for name in Run.__dataclass_fields__}
+    for name in ("plugins", "selection", "options", "versions"):
+        values[name] = json.dumps(values[name])
+    connection.execute(insert(ledger.run).values(values))
+
+
+def find_open(
+    connection: Connection,
+    ledger: Ledger,
+    profile: str,
+    plugins: Sequence[str],
+    selection: Sequence[str],
+) -> Run | None:
+    """The newest unfinished run of the same profile, plugins and selection."""
+    table = ledger.run
+    query = (
+        select(table)
+        .where(
+            table.c.state == "open",
+            table.c.profile == profile,
+            table.c.plugins == json.dumps(list(plugins)),
+            table.c.selection == json.dumps(list(selection)),
+        )
+        .order_by(table.c.started_at.desc())
+    )
+    row = connection.execute(query).mappings().first()
+    return _run(row) if row else None
+
+
+def history(connection: Connection, ledger: Ledger, limit: int = 20) -> list[Run]:
+    """The newest runs first."""
+    query = select(ledger.run).order_by(ledger.run.c.started_at.desc()).limit(limit)
+    return [_run(row) for row in connection.execute(query).mappings()]
+
+
+def find(connection: Connection, ledger: Ledger, prefix: str) -> list[Run]:
+    """The runs whose id begins with the prefix."""
+    query = select(ledger.run).where(func.substr(ledger.run.c.run_id, 1, len(prefix)) == prefix)
+    return [_run(row) for row in connection.execute(query).mappings()]
+
+
+def finish(
+    connection: Connection,
+    ledger: Ledger,
+    run_id: str,
+    *,
+    state: str,
+    verdict: str | None,
+    exit_code: int,
+    report: str | None,
+) -> None:
+    """Write down how a run ended; an `open` one can be resumed."""
+    connection.execute(
+        update(ledger.run)
+        .where(ledger.run.c.run_id == run_id)
+        .values(state=state, verdict=verdict, exit_code=exit_code, report=report, finished_at=now())
+    )
+
+
+def plan(
+    connection: Connection,
+    ledger: Ledger,
+    run_id: str,
+    stream: Stream,
+    plan_id: str,
+    partitions: Sequence[Partition],
+) -> None:
+    """Record the partitions of a stream that a run is going to read; known ones are kept."""
+    table = ledger.partition
+    known = set(
+        connection.execute(
+            select(table.c.digest).where(
+                table.c.run_id == run_id,
+                table.c.stream == stream.name,
+                table.c.tenant == stream.tenant,
+            )
+        ).scalars()
+    )
+    rows = [
+        {
+            "run_id": run_id,
+            "stream": stream.name,
+            "tenant": stream.tenant,
+            "digest": partition.digest,
+            "name": partition.name,
+            "bounds": json.dumps(dict(partition.bounds)),
+            "plan_id": plan_id,
+            "ordinal": ordinal,
+            "records": partition.records,
+        }
+        for ordinal, partition in enumerate(partitions)
+        if partition.digest not in known
+    ]
+    if rows:
+        connection.execute(insert(table), rows)
+
+
+def planned(connection: Connection, ledger: Ledger) -> list[Planned]:
+    """Every partition that any run planned, oldest run first."""
+    table, run = ledger.partition, ledger.run
+    query = (
+        select(table)
+        .join(run, run.c.run_id == table.c.run_id)
+        .order_by(run.c.started_at, table.c.stream, table.c.tenant, table.c.ordinal)
+    )
+    return [
+        Planned(
+            row["run_id"],
+            row["stream"],
+            row["tenant"],
+            row["plan_id"],
+            row["ordinal"],
+            Partition(row["name"], row["digest"], json.loads(row["bounds"]), row["records"]),
+        )
+        for row in connection.execute(query).mappings()
+    ]
+
+
+def _run(row: RowMapping) -> Run:
+    values = {name: row[name] for name in Run.__dataclass_fields__}
+    values["plugins"] = tuple(json.loads(values["plugins"]))
+    values["selection"] = tuple(json.loads(values["selection"]))
+    values["options"] = json.loads(values["options"])
+    values["versions"] = json.loads(values["versions"])
+    return Run(**values)

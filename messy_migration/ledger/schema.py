@@ -1,0 +1,74 @@
+"""Bring the ledger's tables to the version that this program knows."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
+
+from messy_migration.errors import TargetError
+from messy_migration.ledger.tables import SCHEMA, naming
+
+HEAD = "0001"
+"""The newest revision in `migrations/`; a test compares the two."""
+
+
+def version_table(dialect: str) -> str:
+    """Name of Alembic's own table, without its schema."""
+    return naming(dialect)[1] + "version"
+
+
+def version(connection: Connection) -> str | None:
+    """The revision of the ledger in this database, or None where there is no ledger."""
+    dialect = connection.dialect.name
+    schema, _ = naming(dialect)
+    if not inspect(connection).has_table(version_table(dialect), schema=schema):
+        return None
+    place = f'"{schema}".' if schema else ""
+    return connection.execute(
+        text(f'SELECT version_num FROM {place}"{version_table(dialect)}"')
+    ).scalar_one_or_none()
+
+
+def upgrade(connection: Connection) -> None:
+    """Create or upgrade the ledger on this connection; the caller commits.
+
+    Raises:
+        TargetError: the ledger was written by a newer program.
+    """
+    found = version(connection)
+    if found == HEAD:
+        return
+    if found is not None and found > HEAD:
+        raise TargetError(
+            "the ledger in this target is of a newer version",
+            where=f"schema {SCHEMA}",
+            why=f"it is at revision {found}, this program knows {HEAD}",
+            next="install the newer messy-migration",
+        )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    from alembic import command  # costs half a second, and almost every run is at head already
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(revisions()))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def revisions() -> Path:
+    """The folder of the Alembic revisions: in the wheel, or in a checkout.
+
+    Raises:
+        TargetError: neither is there; the installation is incomplete.
+    """
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "_migrations", package.parent / "migrations"):
+        if (folder / "env.py").is_file():
+            return folder
+    raise TargetError(
+        "the ledger's revisions are not installed",
+        where=str(package),
+        next="install messy-migration again from its wheel",
+    )

@@ -1,0 +1,102 @@
+"""What the ledger knows of each table and scope: whose it is, its columns, when it was met."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select, update
+
+from messy_migration.ledger.receipts import Scope, scope_of, scope_text
+from messy_migration.ledger.tables import Ledger
+from messy_migration.model import Column, ColumnType, Table
+
+
+@dataclass(frozen=True)
+class TableState:
+    """One (table, scope).
+
+    Attributes:
+        table: its definition when it was last written, scope included.
+        stream, tenant: the stream that owns the scope.
+        format_id: of the fingerprints that count.
+        created: a run of ours created the table.
+        first_run: the run that met it first.
+        baseline_rows: rows that were there before that run.
+    """
+
+    table: Table
+    stream: str
+    tenant: str
+    format_id: str
+    created: bool
+    first_run: str
+    baseline_rows: int
+
+    @property
+    def key(self) -> tuple[str, Scope]:
+        """What identifies a state."""
+        return self.table.name, self.table.scope
+
+
+def all_states(connection: Connection, ledger: Ledger) -> dict[tuple[str, Scope], TableState]:
+    """Every table and scope that a run ever met, in the order of their names."""
+    table = ledger.table_state
+    query = select(table).order_by(table.c.table_name, table.c.scope)
+    states = {}
+    for row in connection.execute(query).mappings():
+        scope = scope_of(row["scope"])
+        state = TableState(
+            definition_of(row["table_name"], row["definition"], scope),
+            row["stream"],
+            row["tenant"],
+            row["format_id"],
+            bool(row["created"]),
+            row["first_run"],
+            row["baseline_rows"],
+        )
+        states[state.key] = state
+    return states
+
+
+def add(connection: Connection, ledger: Ledger, state: TableState) -> None:
+    """Remember a table (or scope) that a run meets for the first time."""
+    connection.execute(
+        insert(ledger.table_state).values(
+            table_name=state.table.name,
+            scope=scope_text(state.table.scope),
+            stream=state.stream,
+            tenant=state.tenant,
+            format_id=state.format_id,
+            definition=definition_text(state.table),
+            created=int(state.created),
+            first_run=state.first_run,
+            baseline_rows=state.baseline_rows,
+        )
+    )
+
+
+def redefine(connection: Connection, ledger: Ledger, table: Table, format_id: str) -> None:
+    """Remember new columns or a new key of a known table."""
+    state = ledger.table_state
+    connection.execute(
+        update(state)
+        .where(state.c.table_name == table.name, state.c.scope == scope_text(table.scope))
+        .values(format_id=format_id, definition=definition_text(table))
+    )
+
+
+def definition_text(table: Table) -> str:
+    """Columns and key as the ledger writes them."""
+    columns = [[column.name, str(column.type), column.required] for column in table.columns]
+    return json.dumps({"columns": columns, "key": list(table.key)})
+
+
+def definition_of(name: str, text: str, scope: Scope) -> Table:
+    """The table that `definition_text` wrote."""
+    definition = json.loads(text)
+    columns = tuple(
+        Column(column, ColumnType.parse(kind), required)
+        for column, kind, required in definition["columns"]
+    )
+    return Table(name, columns, tuple(definition["key"]), scope)

@@ -1,0 +1,177 @@
+"""The tables of the ledger, as SQLAlchemy sees them.
+
+They live in the target, because only there can a batch and its receipt share a transaction:
+in the schema `messy_migration` on Postgres, under the prefix `messy_migration_` elsewhere.
+The Alembic revisions in `migrations/` create them; a test holds the two against each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+)
+
+SCHEMA = "messy_migration"
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The ledger's tables under the names of one kind of database."""
+
+    metadata: MetaData
+    run: Table
+    partition: Table
+    receipt: Table
+    receipt_table: Table
+    quarantine: Table
+    table_state: Table
+    epoch: Table
+    heartbeat: Table
+
+
+def naming(dialect: str) -> tuple[str | None, str]:
+    """Schema and prefix of the ledger's tables in a database of that kind."""
+    return (SCHEMA, "") if dialect == "postgresql" else (None, SCHEMA + "_")
+
+
+@cache
+def ledger(dialect: str) -> Ledger:
+    """The ledger's tables for a database of that kind (SQLAlchemy's dialect name)."""
+    schema, prefix = naming(dialect)
+    metadata = MetaData(schema=schema)
+
+    def table(name: str, *items: Column[object] | CheckConstraint | PrimaryKeyConstraint) -> Table:
+        return Table(prefix + name, metadata, *items)
+
+    number = BigInteger().with_variant(Integer(), "sqlite")  # SQLite numbers rows by INTEGER only
+    run = table(
+        "run",
+        Column("run_id", Text, primary_key=True),
+        Column("profile", Text, nullable=False),
+        Column("plugins", Text, nullable=False),
+        Column("selection", Text, nullable=False),
+        Column("state", Text, nullable=False),
+        Column("options", Text, nullable=False),
+        Column("versions", Text, nullable=False),
+        Column("host", Text, nullable=False),
+        Column("pid", Integer, nullable=False),
+        Column("actor", Text, nullable=False),
+        Column("started_at", Text, nullable=False),
+        Column("finished_at", Text),
+        Column("verdict", Text),
+        Column("exit_code", Integer),
+        Column("report", Text),
+        CheckConstraint("state IN ('open', 'done')", name="run_state"),
+    )
+    partition = table(
+        "partition",
+        Column("run_id", Text, nullable=False),
+        Column("stream", Text, nullable=False),
+        Column("tenant", Text, nullable=False),
+        Column("digest", Text, nullable=False),
+        Column("name", Text, nullable=False),
+        Column("bounds", Text, nullable=False),
+        Column("plan_id", Text, nullable=False),
+        Column("ordinal", Integer, nullable=False),
+        Column("records", BigInteger),
+        PrimaryKeyConstraint("run_id", "stream", "tenant", "digest"),
+    )
+    receipt = table(
+        "receipt",
+        Column("seq", number, primary_key=True, autoincrement=True),
+        Column("batch_id", Text, nullable=False, unique=True),
+        Column("kind", Text, nullable=False),
+        Column("run_id", Text, nullable=False),
+        Column("stream", Text, nullable=False),
+        Column("tenant", Text, nullable=False),
+        Column("partition", Text, nullable=False),
+        Column("ordinal", Integer, nullable=False),
+        Column("last", Integer, nullable=False),
+        Column("extracted", BigInteger, nullable=False),
+        Column("loaded", BigInteger, nullable=False),
+        Column("quarantined", BigInteger, nullable=False),
+        Column("filtered", BigInteger, nullable=False),
+        Column("filters", Text, nullable=False),
+        Column("warnings", BigInteger, nullable=False),
+        Column("reason", Text),
+        Column("epoch", BigInteger, nullable=False),
+        Column("pid", Integer, nullable=False),
+        Column("started_at", Text, nullable=False),
+        Column("committed_at", Text, nullable=False),
+        CheckConstraint("extracted = loaded + quarantined + filtered", name="receipt_balance"),
+    )
+    Index(f"{prefix}receipt_partition", receipt.c.stream, receipt.c.tenant, receipt.c.partition)
+    receipt_table = table(
+        "receipt_table",
+        Column("batch_id", Text, nullable=False),
+        Column("table_name", Text, nullable=False),
+        Column("scope", Text, nullable=False),
+        Column("format_id", Text, nullable=False),
+        Column("inserted", BigInteger, nullable=False),
+        Column("updated", BigInteger, nullable=False),
+        Column("unchanged", BigInteger, nullable=False),
+        Column("net_rows", BigInteger, nullable=False),
+        Column("net_lanes", Text, nullable=False),
+        PrimaryKeyConstraint("batch_id", "table_name", "scope"),
+    )
+    quarantine = table(
+        "quarantine",
+        Column("id", number, primary_key=True, autoincrement=True),
+        Column("batch_id", Text, nullable=False),
+        Column("run_id", Text, nullable=False),
+        Column("stream", Text, nullable=False),
+        Column("tenant", Text, nullable=False),
+        Column("identity", Text, nullable=False),
+        Column("place", Text, nullable=False),
+        Column("table_name", Text),
+        Column("column_name", Text),
+        Column("rule", Text, nullable=False),
+        Column("reason", Text, nullable=False),
+        Column("payload", Text, nullable=False),
+        Column("payload_encoding", Text, nullable=False),
+        Column("state", Text, nullable=False),
+        Column("created_at", Text, nullable=False),
+        CheckConstraint("payload_encoding IN ('utf-8', 'base64')", name="quarantine_encoding"),
+    )
+    Index(f"{prefix}quarantine_stream", quarantine.c.stream, quarantine.c.tenant, quarantine.c.rule)
+    table_state = table(
+        "table_state",
+        Column("table_name", Text, nullable=False),
+        Column("scope", Text, nullable=False),
+        Column("stream", Text, nullable=False),
+        Column("tenant", Text, nullable=False),
+        Column("format_id", Text, nullable=False),
+        Column("definition", Text, nullable=False),
+        Column("created", Integer, nullable=False),
+        Column("first_run", Text, nullable=False),
+        Column("baseline_rows", BigInteger, nullable=False),
+        PrimaryKeyConstraint("table_name", "scope"),
+    )
+    epoch = table(
+        "epoch",
+        Column("id", Integer, primary_key=True),
+        Column("epoch", BigInteger, nullable=False),
+    )
+    heartbeat = table(
+        "heartbeat",
+        Column("id", Integer, primary_key=True),
+        Column("run_id", Text, nullable=False),
+        Column("host", Text, nullable=False),
+        Column("pid", Integer, nullable=False),
+        Column("started_at", Text, nullable=False),
+        Column("beat_at", Text, nullable=False),
+    )
+    return Ledger(
+        metadata, run, partition, receipt, receipt_table, quarantine, table_state, epoch, heartbeat
+    )

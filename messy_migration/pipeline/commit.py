@@ -1,0 +1,361 @@
+"""One transaction: the rows, the quarantine, the receipt, and the fence as its last statement."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from messy_migration.errors import TargetError, TargetUnavailable
+from messy_migration.fingerprint import fingerprint, format_id
+from messy_migration.ledger import fence, quarantine, receipts
+from messy_migration.ledger.quarantine import Entry
+from messy_migration.ledger.receipts import Signature
+from messy_migration.ledger.tables import Ledger
+from messy_migration.model import (
+    Batch,
+    Partition,
+    Receipt,
+    Stream,
+    Table,
+    TableReceipt,
+    Violation,
+)
+from messy_migration.pipeline.records import numbers, only, present
+from messy_migration.pipeline.stages import DUPLICATE, Prepared
+from messy_migration.registry import Registry
+from messy_migration.target.engine import Target
+from messy_migration.target.failures import KeyTaken, RowsRefused, refusals
+from messy_migration.target.merge import Written, add, merge
+
+ATTEMPTS = 3
+PAUSE_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Writer:
+    """What a worker needs to commit batches.
+
+    Attributes:
+        target: where to.
+        ledger: its ledger.
+        signature: the run, its epoch and this process.
+        registry: for plugins with a `load` of their own.
+        fresh: names of (table, scope) pairs that this run found empty.
+    """
+
+    target: Target
+    ledger: Ledger
+    signature: Signature
+    registry: Registry
+    fresh: frozenset[tuple[str, receipts.Scope]]
+
+    def is_first(self, table: Table) -> bool:
+        """Did this run find the table (or scope) empty?"""
+        return (table.name, table.scope) in self.fresh
+
+
+def batch_id(stream: Stream, partition: Partition, plan_id: str, ordinal: int) -> str:
+    """The identity of a batch: the same work done again has the same id."""
+    parts = [stream.name, stream.tenant, plan_id, partition.digest, ordinal]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def commit(writer: Writer, partition: Partition, plan_id: str, prepared: Prepared) -> Receipt:
+    """Write a batch exactly once.
+
+    Rows that the database refuses are found by halving, in transactions that are rolled back,
+    and go to quarantine; then the whole batch is written as one.
+
+    Raises:
+        Locked: a newer run took the target over.
+        TargetUnavailable: the target stayed away.
+        TargetError: the target refuses the batch for another reason than its rows.
+    """
+    attempt = 0
+    merging = False
+    while True:
+        try:
+            return _transaction(writer, partition, plan_id, prepared, merging=merging)
+        except _Beaten as beaten:
+            prepared = prepared.without(beaten.violations)
+        except KeyTaken as error:
+            if merging:
+                prepared = prepared.without(_culprits(writer, partition, prepared, error))
+            merging = True
+        except RowsRefused as error:
+            prepared = prepared.without(
+                _culprits(writer, partition, prepared, error, merging=merging)
+            )
+        except TargetUnavailable:
+            attempt += 1
+            if attempt == ATTEMPTS:
+                raise
+            time.sleep(PAUSE_SECONDS * 2**attempt)
+
+
+class _Beaten(Exception):
+    """Records of the batch lost against rows of this run with the same key."""
+
+    def __init__(self, violations: list[Violation]) -> None:
+        super().__init__()
+        self.violations = violations
+
+
+def _transaction(
+    writer: Writer, partition: Partition, plan_id: str, prepared: Prepared, *, merging: bool
+) -> Receipt:
+    stream = prepared.stream
+    identity = batch_id(stream, partition, plan_id, prepared.cut.ordinal)
+    with (
+        refusals(f"stream {stream.label}"),
+        writer.target.engine.connect() as connection,
+        connection.begin(),
+    ):
+        if receipts.committed(connection, writer.ledger, [identity]):
+            # The connection died while COMMIT was under way: the ledger knows the outcome.
+            return _receipt(prepared, partition, identity, {}, {})
+        written = _write(writer, connection, partition, prepared, merging=merging)
+        receipt = _receipt(prepared, partition, identity, written, _repeats(prepared, written))
+        _record(writer, connection, prepared, receipt, written)
+        fence.check(
+            connection,
+            writer.ledger,
+            writer.signature.epoch,
+            writer.target.dialect.fence_suffix(),
+        )
+    return receipt
+
+
+def _write(
+    writer: Writer,
+    connection: Connection,
+    partition: Partition,
+    prepared: Prepared,
+    *,
+    merging: bool,
+) -> dict[str, Written]:
+    stream = prepared.stream
+    dialect = writer.target.dialect
+    written: dict[str, Written] = {}
+    for table in stream.tables:
+        data = prepared.tables.get(table.name)
+        if data is None or not data.num_rows:
+            continue
+        batch = Batch(stream, partition, prepared.cut.ordinal, data)
+        counts = writer.registry.first(
+            "load", stream=stream, table=table.name, batch=batch, connection=connection
+        )
+        if counts is not None:
+            net = counts.net or fingerprint(data, table.columns)
+            result = Written(counts.inserted, counts.updated, counts.unchanged, net)
+        elif not table.key or (writer.is_first(table) and not merging):
+            result = add(connection, dialect, table, data)
+        else:
+            result = merge(
+                connection,
+                dialect,
+                table,
+                data,
+                bookmark=stream.bookmark if stream.bookmark in table.names else None,
+                is_first=writer.is_first(table),
+            )
+        if result.beaten:
+            raise _Beaten([_contradiction(table, record) for record in result.beaten])
+        written[table.name] = result
+    return written
+
+
+def _contradiction(table: Table, record: int) -> Violation:
+    return Violation(
+        record,
+        table.name,
+        ", ".join(table.key),
+        "core.duplicate_key",
+        "another record has the same key and other values",
+    )
+
+
+def _repeats(prepared: Prepared, written: Mapping[str, Written]) -> Counter[str]:
+    """Records all of whose rows this run had written already."""
+    repeated: Counter[int] = Counter()
+    for result in written.values():
+        repeated.update(result.repeated)
+    if not repeated:
+        return Counter()
+    rows: Counter[int] = Counter()
+    for data in prepared.tables.values():
+        rows.update(numbers(data))
+    found = sum(1 for record, count in repeated.items() if rows[record] == count)
+    return Counter({DUPLICATE: found}) if found else Counter()
+
+
+def _receipt(
+    prepared: Prepared,
+    partition: Partition,
+    identity: str,
+    written: Mapping[str, Written],
+    repeats: Mapping[str, int],
+) -> Receipt:
+    stream = prepared.stream
+    filtered = Counter(prepared.filtered)
+    filtered.update(repeats)
+    quarantined = len(prepared.entries)
+    parts = tuple(
+        TableReceipt(
+            name,
+            stream.table(name).scope,
+            format_id(stream.table(name)),
+            result.inserted,
+            result.updated,
+            result.unchanged,
+            result.net,
+        )
+        for name, result in written.items()
+    )
+    return Receipt(
+        identity,
+        stream.name,
+        stream.tenant,
+        partition.digest,
+        prepared.cut.ordinal,
+        prepared.cut.last,
+        prepared.extracted,
+        prepared.extracted - quarantined - filtered.total(),
+        quarantined,
+        dict(filtered),
+        parts,
+    )
+
+
+def _record(
+    writer: Writer,
+    connection: Connection,
+    prepared: Prepared,
+    receipt: Receipt,
+    written: Mapping[str, Written],
+) -> None:
+    """Quarantine and receipts; a doubled batch stops here."""
+    stream, run = prepared.stream, writer.signature.run_id
+    try:
+        quarantine.write(
+            connection,
+            writer.ledger,
+            run,
+            receipt.batch_id,
+            stream.name,
+            stream.tenant,
+            prepared.entries,
+        )
+        receipts.write(
+            connection, writer.ledger, writer.signature, receipt, warnings=prepared.warnings
+        )
+        displaced = [
+            Entry(
+                f"table {name}, loaded before by this run",
+                "core.duplicate_key",
+                "another record has the same key and other values",
+                text,
+                name,
+                ", ".join(stream.table(name).key),
+            )
+            for name, result in written.items()
+            for text in result.displaced
+        ]
+        if displaced:
+            correction = replace(
+                receipt,
+                batch_id=receipt.batch_id + ".displaced",
+                last=False,
+                extracted=0,
+                loaded=-len(displaced),
+                quarantined=len(displaced),
+                filtered={},
+                tables=(),
+            )
+            quarantine.write(
+                connection,
+                writer.ledger,
+                run,
+                correction.batch_id,
+                stream.name,
+                stream.tenant,
+                displaced,
+            )
+            receipts.write(
+                connection, writer.ledger, writer.signature, correction, kind="displaced"
+            )
+    except IntegrityError as error:
+        raise TargetError(
+            "the ledger refused a receipt",
+            f"stream {stream.label}, batch {receipt.ordinal}",
+            "the batch is committed already, or its counts do not add up",
+            "migrate status",
+        ) from error
+
+
+def _culprits(
+    writer: Writer,
+    partition: Partition,
+    prepared: Prepared,
+    error: RowsRefused,
+    *,
+    merging: bool = True,
+) -> list[Violation]:
+    """The records that the database refuses, found by halving; nothing stays written."""
+    records = sorted(present(prepared.tables.values()))
+
+    def refused(chosen: list[int]) -> RowsRefused | None:
+        tables = {name: only(data, chosen) for name, data in prepared.tables.items()}
+        trial = replace(prepared, tables=tables)
+        try:
+            with (
+                refusals("trial"),
+                writer.target.engine.connect() as connection,
+                connection.begin() as transaction,
+            ):
+                _write(writer, connection, partition, trial, merging=merging)
+                transaction.rollback()
+        except RowsRefused as refusal:
+            return refusal
+        except _Beaten:
+            return None
+        return None
+
+    return _halve(records, refused, error)
+
+
+def _halve(
+    records: list[int], refused: Callable[[list[int]], RowsRefused | None], error: RowsRefused
+) -> list[Violation]:
+    if len(records) == 1:
+        why = f"the target refused the row: {error.why}"
+        return [Violation(records[0], error.where, None, "core.target", why)]
+    found: list[Violation] = []
+    middle = len(records) // 2
+    for half in (records[:middle], records[middle:]):
+        refusal = refused(half)
+        if refusal is not None:
+            found += _halve(half, refused, refusal)
+    if not found:
+        # Each half is taken alone, so rows refuse each other: the one that completes it goes.
+        return _halve([_completing(records, refused)], refused, error)
+    return found
+
+
+def _completing(records: list[int], refused: Callable[[list[int]], RowsRefused | None]) -> int:
+    """The last record of the shortest beginning that is refused."""
+    low, high = 1, len(records)
+    while low < high:
+        middle = (low + high) // 2
+        if refused(records[:middle]) is None:
+            low = middle + 1
+        else:
+            high = middle
+    return records[low - 1]

@@ -1,0 +1,112 @@
+"""Cut what a source yields into batches, the same way every time."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from messy_migration.errors import PluginError
+from messy_migration.model import Extracted, Filtered, Frame, Origin, Rejected
+
+
+@dataclass
+class Cut:
+    """The records of one batch as they were extracted.
+
+    Attributes:
+        ordinal: place in the partition, from 0.
+        tables: slices of frames; together, in order, the rows of the batch.
+        rejected: records that could not become rows.
+        filtered: rule -> records left out on purpose.
+        last: nothing comes after it.
+    """
+
+    ordinal: int
+    tables: list[pa.Table] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    filtered: Counter[str] = field(default_factory=Counter)
+    last: bool = False
+    size: int = 0
+    _starts: list[int] = field(default_factory=list)
+    _frames: list[tuple[Frame, int]] = field(default_factory=list)
+    _rows: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Records that became rows."""
+        return self._rows
+
+    @property
+    def records(self) -> int:
+        """All records of the batch: rows, rejected and filtered."""
+        return self._rows + len(self.rejected) + self.filtered.total()
+
+    def add(self, frame: Frame, start: int, count: int) -> None:
+        """Take `count` rows of a frame, from `start`."""
+        part = frame.table.slice(start, count)
+        self._starts.append(self._rows)
+        self._frames.append((frame, start))
+        self.tables.append(part)
+        self._rows += count
+        self.size += part.nbytes
+
+    def origin(self, record: int) -> Origin | None:
+        """The raw record behind a row, if the source tells."""
+        place = bisect_right(self._starts, record) - 1
+        frame, start = self._frames[place]
+        if frame.origin is None:
+            return None
+        return frame.origin(start + record - self._starts[place])
+
+
+def cut(items: Iterator[Extracted], records: int, size: int) -> Iterator[Cut]:
+    """Batches of at most `records` records and about `size` bytes of rows.
+
+    At least one batch comes out, empty if the source is: it carries the mark that the
+    partition is done.
+
+    Raises:
+        PluginError: the source yields something that is no frame and no record.
+    """
+    batch = Cut(0)
+    for frame, start, count, other in _pieces(items, records, size):
+        if batch.records and (batch.records + max(count, 1) > records or batch.size >= size):
+            yield batch
+            batch = Cut(batch.ordinal + 1)
+        if frame is not None:
+            batch.add(frame, start, count)
+        elif isinstance(other, Rejected):
+            batch.rejected.append(other)
+        elif isinstance(other, Filtered):
+            batch.filtered[other.rule] += other.records
+    batch.last = True
+    yield batch
+
+
+def _pieces(
+    items: Iterator[Extracted], records: int, size: int
+) -> Iterator[tuple[Frame | None, int, int, Extracted | None]]:
+    """Frames in slices that fit a batch, and all else as it is."""
+    for item in items:
+        if isinstance(item, Frame):
+            total = item.table.num_rows
+            step = min(records, _rows_of(item.table, size))
+            for start in range(0, total, step):
+                yield item, start, min(step, total - start), None
+        elif isinstance(item, (Rejected, Filtered)):
+            yield None, 0, 0, item
+        else:
+            raise PluginError(
+                "extract yielded something that is no Frame, Rejected or Filtered",
+                why=f"it is a {type(item).__name__}",
+            )
+
+
+def _rows_of(table: pa.Table, size: int) -> int:
+    if not table.num_rows or table.nbytes <= size:
+        return max(table.num_rows, 1)
+    return max(1, table.num_rows * size // table.nbytes)

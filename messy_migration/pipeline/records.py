@@ -1,0 +1,37 @@
+"""Rows by the record they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from messy_migration.model import RECORD
+
+
+def numbers(data: pa.Table) -> list[int]:
+    """The record of each row, in the order of the rows."""
+    found: list[int] = data.column(RECORD).to_numpy().tolist()
+    return found
+
+
+def present(tables: Iterable[pa.Table]) -> set[int]:
+    """The records that have a row in any of the tables."""
+    return {record for data in tables for record in numbers(data)}
+
+
+def only(data: pa.Table, records: Iterable[int]) -> pa.Table:
+    """The rows of some records."""
+    return data.filter(_among(data, records))
+
+
+def without(data: pa.Table, records: Iterable[int]) -> pa.Table:
+    """The rows of all other records."""
+    gone = set(records)
+    return data.filter(pc.invert(_among(data, gone))) if gone else data
+
+
+def _among(data: pa.Table, records: Iterable[int]) -> pa.BooleanArray:
+    chosen = pa.array(sorted(records), pa.int32())
+    return pc.is_in(data.column(RECORD), value_set=chosen)

@@ -1,0 +1,142 @@
+"""The rules of the core: what no target can hold, and what a key means."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from messy_migration.canonical import canonical_json
+from messy_migration.fingerprint import row_hashes, row_texts
+from messy_migration.model import RECORD, Table, Violation
+
+_UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+
+Unstorable = Callable[[Table, pa.Table], dict[str, list[int]]]
+"""Column -> places of rows that the target cannot hold."""
+
+
+def check(table: Table, data: pa.Table, unstorable: Unstorable) -> tuple[pa.Table, list[Violation]]:
+    """The rows with JSON in canonical form, and what breaks a rule of the core.
+
+    `core.required` (NULL in a required or key column, or a scope that is not the stream's),
+    `core.nul` (a NUL in text), `core.uuid`, `core.json`, `core.unstorable`.
+    """
+    records = data.column(RECORD).to_numpy()
+    found: list[Violation] = []
+
+    def report(places: npt.NDArray[np.int64] | list[int], column: str, rule: str, why: str) -> None:
+        found.extend(
+            Violation(int(records[place]), table.name, column, rule, why) for place in places
+        )
+
+    scope = dict(table.scope)
+    for column in table.columns:
+        cells = data.column(column.name)
+        if column.required or column.name in table.key:
+            report(_true(pc.is_null(cells)), column.name, "core.required", "the value is missing")
+        if column.name in scope:
+            other = pc.not_equal(cells, pa.scalar(scope[column.name]))
+            report(_true(other), column.name, "core.scope", "the row is outside its stream's scope")
+        if column.type.kind in ("text", "json"):
+            report(
+                _true(pc.match_substring(cells, "\0")),
+                column.name,
+                "core.nul",
+                "the text holds a NUL",
+            )
+        if column.type.kind == "uuid":
+            wrong = pc.invert(pc.match_substring_regex(cells, _UUID))
+            report(_true(wrong), column.name, "core.uuid", "the value is no lower-case UUID")
+        if column.type.kind == "json":
+            cells, wrong_places = _canonical(cells)
+            report(
+                wrong_places,
+                column.name,
+                "core.json",
+                "the value is no JSON that a target can hold",
+            )
+            data = data.set_column(data.column_names.index(column.name), column.name, cells)
+    for name, places in unstorable(table, data).items():
+        report(places, name, "core.unstorable", "this kind of target cannot hold the value")
+    return data, found
+
+
+def _true(mask: Any) -> npt.NDArray[np.int64]:
+    """Places where a mask, chunked or not, holds; NULL does not."""
+    filled: Any = pc.fill_null(mask, False)  # noqa: FBT003 - pyarrow takes it by position
+    if not pc.any(filled).as_py():
+        return np.empty(0, dtype=np.int64)
+    return np.flatnonzero(filled.to_numpy())
+
+
+def _canonical(cells: pa.ChunkedArray[Any]) -> tuple[pa.ChunkedArray[Any], list[int]]:
+    texts: list[str | None] = []
+    wrong = []
+    for place, text in enumerate(cells.to_pylist()):
+        try:
+            texts.append(None if text is None else canonical_json(text))
+        except ValueError:
+            texts.append(None)
+            wrong.append(place)
+    return pa.chunked_array([pa.array(texts, pa.string())]), wrong
+
+
+def repeated_keys(
+    table: Table, data: pa.Table, bookmark: str | None
+) -> tuple[list[int], list[Violation]]:
+    """What repeats a key inside a batch: places of rows to drop, and rows that contradict.
+
+    Equal rows keep their first. Of different rows the newest wins where the stream has a
+    bookmark; otherwise, whatever the order of arrival, the one with the greatest hash does
+    (as in `target.merge`), and the others break `core.duplicate_key`.
+    """
+    if not table.key or data.num_rows < 2 or _is_unique(table, data):
+        return [], []
+    keys = row_hashes(row_texts(data, [table.column(name) for name in table.key]))
+    rows = row_hashes(row_texts(data, table.columns))
+    newness = data.column(bookmark).to_pylist() if bookmark in table.names and bookmark else None
+    groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for place, key in enumerate(map(tuple, keys.tolist())):
+        groups[key].append(place)
+    records = data.column(RECORD).to_numpy()
+    drop: list[int] = []
+    violations: list[Violation] = []
+    for places in groups.values():
+        if len(places) < 2:
+            continue
+        best = max(places, key=lambda place: (_rank(newness, place), *rows[place], -place))
+        for place in places:
+            if place == best:
+                continue
+            if newness is not None or (rows[place] == rows[best]).all():
+                drop.append(place)
+            else:
+                violations.append(
+                    Violation(
+                        int(records[place]),
+                        table.name,
+                        ", ".join(table.key),
+                        "core.duplicate_key",
+                        "another record has the same key and other values",
+                    )
+                )
+    return drop, violations
+
+
+def _is_unique(table: Table, data: pa.Table) -> bool:
+    names = list(table.key)
+    groups = data.select(names).group_by(names, use_threads=False).aggregate([])
+    return bool(groups.num_rows == data.num_rows)
+
+
+def _rank(newness: list[object] | None, place: int) -> tuple[bool, object]:
+    """NULL is older than anything."""
+    if newness is None or newness[place] is None:
+        return False, 0
+    return True, newness[place]

@@ -1,0 +1,63 @@
+"""Hold the target against the receipts: one scan per table, and no benefit of the doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import Connection
+
+from messy_migration.errors import TargetError
+from messy_migration.ledger.receipts import Scope
+from messy_migration.ledger.states import TableState
+from messy_migration.model import Fingerprint
+from messy_migration.reconcile.verdict import TableVerdict, Word
+from messy_migration.target.dialect import Dialect, scoped
+from messy_migration.target.tables import misfits
+
+
+def prove(
+    connection: Connection,
+    dialect: Dialect,
+    states: Iterable[TableState],
+    sums: Mapping[tuple[str, Scope, str], Fingerprint],
+    incomplete: Mapping[str, str],
+) -> list[TableVerdict]:
+    """A verdict for each table.
+
+    Args:
+        connection: in a read-only snapshot of the target.
+        dialect: of the target.
+        states: the tables and scopes to prove.
+        sums: the receipts, by table, scope and format id.
+        incomplete: label of a stream -> why not all of it was read; its tables are UNKNOWN.
+    """
+    verdicts = []
+    for state in states:
+        label = f"{state.stream}@{state.tenant}" if state.tenant else state.stream
+        expected = sums.get((*state.key, state.format_id), Fingerprint())
+        actual, word, reason = _compare(connection, dialect, state, expected)
+        if word == "MATCH" and label in incomplete:
+            word, reason = "UNKNOWN", incomplete[label]
+        verdicts.append(TableVerdict(*state.key, label, expected, actual, word, reason))
+    return verdicts
+
+
+def _compare(
+    connection: Connection, dialect: Dialect, state: TableState, expected: Fingerprint
+) -> tuple[Fingerprint | None, Word, str]:
+    table = state.table
+    try:
+        found = dialect.columns(connection, table.name)
+        if found is None:
+            return None, "MISMATCH", "the table is gone"
+        problems = misfits(dialect, table, found)
+        if problems:
+            return None, "MISMATCH", "; ".join(problems)
+        actual = dialect.fingerprint(connection, table, scoped(table))
+    except TargetError as error:
+        return None, "UNKNOWN", f"the table could not be read: {error.why or error.what}"
+    if actual == expected:
+        return actual, "MATCH", ""
+    if actual.rows != expected.rows:
+        return actual, "MISMATCH", f"{actual.rows:,} rows, expected {expected.rows:,}"
+    return actual, "MISMATCH", "the number of rows is right, their content is not"

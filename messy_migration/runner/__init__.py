@@ -1,0 +1,1 @@
+"""The run: plan, workers, progress, stop signals, supervision."""

@@ -1,0 +1,67 @@
+"""How a run is watched, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from messy_migration.errors import MigrationError
+from messy_migration.ledger.receipts import StreamTotals, TableTotals
+from messy_migration.ledger.runs import Run
+from messy_migration.model import Stream
+from messy_migration.reconcile.verdict import Word
+from messy_migration.runner.plan import StreamPlan
+from messy_migration.runner.proof import Proof
+
+
+class Observer(Protocol):
+    """Somebody who watches a run; the command line shows it to a person."""
+
+    def started(self, run: Run, target: str, streams: Sequence[Stream], *, resumed: bool) -> None:
+        """The run has its id and holds the target."""
+
+    def planned(self, plans: Sequence[StreamPlan], workers: int) -> None:
+        """What is going to be read is known."""
+
+    def progressed(self, totals: Sequence[StreamTotals]) -> None:
+        """Batches were committed."""
+
+    def proving(self) -> None:
+        """All batches are committed; the target is about to be read back."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        run: as the ledger has it.
+        target: its URL without password.
+        resumed: it took up an unfinished run.
+        workers: processes that worked; 0 if there was nothing to read.
+        seconds: how long it took.
+        streams: counts of records, this run.
+        tables: counts of rows, this run.
+        proof: the reconciliation.
+        quarantine: (stream, tenant, rule, column, records), this run.
+        problems: what went wrong, in the order in which it was met.
+        skipped: partitions that were in the target already.
+        verdict, exit_code: the end of it.
+        report: path of the evidence file.
+    """
+
+    run: Run
+    target: str
+    resumed: bool
+    workers: int
+    seconds: float
+    streams: tuple[StreamTotals, ...]
+    tables: tuple[TableTotals, ...]
+    proof: Proof
+    quarantine: tuple[tuple[str, str, str, str | None, int], ...]
+    problems: tuple[MigrationError, ...]
+    skipped: int
+    verdict: Word
+    exit_code: int
+    report: str = ""

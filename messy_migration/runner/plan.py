@@ -1,0 +1,169 @@
+"""What a run is going to read and write, minus what is committed already."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+
+from messy_migration.errors import MigrationError, PluginError, SourceError
+from messy_migration.fingerprint import format_id
+from messy_migration.ledger.runs import Planned, short
+from messy_migration.model import Partition, Stream
+from messy_migration.runner.workspace import Workspace
+
+Place = tuple[str, str, str]
+"""(stream, tenant, partition digest)."""
+
+
+@dataclass(frozen=True)
+class History:
+    """What the ledger says about earlier work.
+
+    Attributes:
+        planned: every partition that any run planned.
+        begun: partitions with a committed batch.
+        complete: partitions whose last batch is committed.
+    """
+
+    planned: tuple[Planned, ...] = ()
+    begun: frozenset[Place] = frozenset()
+    complete: frozenset[Place] = frozenset()
+
+
+@dataclass(frozen=True)
+class StreamPlan:
+    """One stream of a plan.
+
+    Attributes:
+        stream: what to read.
+        plan_id: identifies how its records become rows.
+        partitions: what is still to be read.
+        skipped: partitions that are in the target already.
+        problems: why some or all of it cannot be read.
+    """
+
+    stream: Stream
+    plan_id: str
+    partitions: tuple[Partition, ...] = ()
+    skipped: tuple[Partition, ...] = ()
+    problems: tuple[MigrationError, ...] = field(default=())
+
+
+def build(
+    workspace: Workspace, streams: Sequence[Stream], history: History, cutting: Mapping[str, int]
+) -> list[StreamPlan]:
+    """Ask every stream for its partitions, parents before children.
+
+    A stream that cannot be asked is a problem of its own and stops no other.
+
+    Raises:
+        PluginError: streams depend on each other in a circle or on none of the plugins.
+    """
+    return [
+        _stream(workspace, stream, history, plan_id(workspace, stream, cutting))
+        for stream in ordered(streams)
+    ]
+
+
+def plan_id(workspace: Workspace, stream: Stream, cutting: Mapping[str, int]) -> str:
+    """Identifies what turns an input into rows: formats, plugins in order, and the cutting.
+
+    An input may be replayed only under its own plan id.
+    """
+    parts = [
+        [format_id(table) for table in stream.tables],
+        [[name, workspace.registry.versions[name]] for name in workspace.registry.names],
+        sorted(cutting.items()),
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def ordered(streams: Sequence[Stream]) -> list[Stream]:
+    """Parents before children; streams that depend on nothing keep their order."""
+    return [stream for level in levels(streams) for stream in level]
+
+
+def levels(streams: Iterable[Stream]) -> list[list[Stream]]:
+    """The streams in groups; each group depends only on those before it."""
+    by_name: dict[str, list[Stream]] = {}
+    for stream in streams:
+        by_name.setdefault(stream.name, []).append(stream)
+    graph = {
+        name: {parent for stream in group for parent in stream.depends_on if parent in by_name}
+        for name, group in by_name.items()
+    }
+    sorter = TopologicalSorter(graph)
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        raise PluginError(
+            "streams depend on each other in a circle", why=" -> ".join(error.args[1])
+        ) from error
+    found = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready(), key=list(by_name).index)
+        found.append([stream for name in ready for stream in by_name[name]])
+        sorter.done(*ready)
+    return found
+
+
+def _stream(workspace: Workspace, stream: Stream, history: History, identity: str) -> StreamPlan:
+    registry = workspace.registry
+    try:
+        offered: Sequence[Partition] = (
+            registry.call_one(
+                stream.plugin,
+                "partitions",
+                stream=stream,
+                since=None,
+                settings=workspace.sections[stream.plugin],
+            )
+            if registry.implements(stream.plugin, "partitions")
+            else [Partition("all", hashlib.sha256(stream.label.encode()).hexdigest())]
+        )
+    except MigrationError as error:
+        return StreamPlan(stream, identity, problems=(error,))
+    todo, skipped, problems = [], [], []
+    for partition in offered:
+        place = (stream.name, stream.tenant, partition.digest)
+        if place in history.complete:
+            skipped.append(partition)
+            continue
+        problem = _conflict(stream, partition, history, identity)
+        if problem:
+            problems.append(problem)
+        else:
+            todo.append(partition)
+    return StreamPlan(stream, identity, tuple(todo), tuple(skipped), tuple(problems))
+
+
+def _conflict(
+    stream: Stream, partition: Partition, history: History, identity: str
+) -> MigrationError | None:
+    """Why reading this partition would double rows, or None."""
+    for earlier in history.planned:
+        if (earlier.stream, earlier.tenant) != (stream.name, stream.tenant):
+            continue
+        place = (stream.name, stream.tenant, earlier.partition.digest)
+        if place not in history.begun:
+            continue
+        has_key = all(table.key for table in stream.tables)
+        is_same = earlier.partition.digest == partition.digest
+        if is_same and earlier.plan_id != identity:
+            return PluginError(
+                f"{partition.name} is half loaded under another version of its plugins or settings",
+                f"stream {stream.label}, run {short(earlier.run_id)}",
+                "its batches would be cut and counted differently",
+                "finish that run with the versions and batch sizes it began with",
+            )
+        if not is_same and not has_key and earlier.partition.name == partition.name:
+            return SourceError(
+                f"{partition.name} was loaded before with other content",
+                f"stream {stream.label}, run {short(earlier.run_id)}",
+                "the stream has no key, so its rows can be neither merged nor told apart",
+                "give the new records a file of their own, or declare a key",
+            )
+    return None

@@ -1,0 +1,165 @@
+"""Make a target ready for a run: its tables, what the ledger knows of them, and old proof."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from messy_migration.errors import ConfigurationError, ProofError
+from messy_migration.fingerprint import format_id
+from messy_migration.ledger import receipts, states
+from messy_migration.ledger.receipts import Scope, Signature
+from messy_migration.ledger.states import TableState
+from messy_migration.ledger.tables import Ledger
+from messy_migration.model import Fingerprint, Stream, Table, TableReceipt
+from messy_migration.reconcile.prove import prove
+from messy_migration.reconcile.verdict import TableVerdict
+from messy_migration.target.dialect import Dialect, scoped
+from messy_migration.target.tables import prepare
+
+
+@dataclass(frozen=True)
+class Site:
+    """The target on one connection, and who writes there."""
+
+    connection: Connection
+    dialect: Dialect
+    ledger: Ledger
+    signature: Signature
+
+
+def prove_earlier(site: Site, streams: Sequence[Stream], accept: str | None) -> list[TableVerdict]:
+    """Prove what earlier runs loaded, before anything is added to it.
+
+    Args:
+        site: inside a transaction.
+        streams: the streams of this run.
+        accept: a reason; changes of somebody else are then adopted as receipts with it.
+
+    Raises:
+        ProofError: somebody else changed a table, or it cannot be read.
+    """
+    known = states.all_states(site.connection, site.ledger)
+    wanted = [
+        known[table.name, table.scope]
+        for stream in streams
+        for table in stream.tables
+        if (table.name, table.scope) in known
+    ]
+    sums = receipts.expected(site.connection, site.ledger)
+    verdicts = prove(site.connection, site.dialect, wanted, sums, {})
+    wrong = [item for item in verdicts if item.verdict != "MATCH"]
+    if not wrong:
+        return []
+    if accept is None or any(item.actual is None for item in wrong):
+        raise ProofError(
+            "the target is not as earlier runs left it",
+            ", ".join(f"table {item.table}" for item in wrong),
+            "; ".join(dict.fromkeys(item.reason for item in wrong)),
+            "`migrate reconcile` names the rows; put them right, or adopt the changes with "
+            '`migrate run --accept-foreign "reason"`',
+        )
+    for item in wrong:
+        _adopt(site, known[item.table, item.scope], item, accept)
+    return wrong
+
+
+def prepare_tables(site: Site, streams: Sequence[Stream]) -> frozenset[tuple[str, Scope]]:
+    """Create missing tables, and meet new ones; gives those that this run found empty.
+
+    Raises:
+        TargetError: a table does not fit its stream.
+        ConfigurationError: a table belongs to another stream.
+    """
+    known = states.all_states(site.connection, site.ledger)
+    for stream in streams:
+        for table in stream.tables:
+            created = prepare(site.connection, site.dialect, table)
+            state = known.get((table.name, table.scope))
+            if state is None:
+                _meet(site, stream, table, created=created)
+            else:
+                _meet_again(site, stream, table, state)
+    run_id = site.signature.run_id
+    return frozenset(
+        key
+        for key, state in states.all_states(site.connection, site.ledger).items()
+        if state.first_run == run_id and state.baseline_rows == 0
+    )
+
+
+def _meet(site: Site, stream: Stream, table: Table, *, created: bool) -> None:
+    """Remember a table; what it holds already becomes its baseline."""
+    found = (
+        Fingerprint()
+        if created
+        else site.dialect.fingerprint(site.connection, table, scoped(table))
+    )
+    run_id = site.signature.run_id
+    state = TableState(
+        table, stream.name, stream.tenant, format_id(table), created, run_id, found.rows
+    )
+    states.add(site.connection, site.ledger, state)
+    if found.rows:
+        _receipt(site, stream.name, stream.tenant, table, found, "baseline", None)
+
+
+def _meet_again(site: Site, stream: Stream, table: Table, state: TableState) -> None:
+    if (state.stream, state.tenant) != (stream.name, stream.tenant):
+        raise ConfigurationError(
+            f"the table {table.name} belongs to another stream",
+            f"stream {stream.label}",
+            f"{state.stream} was loaded into it before",
+            "give this stream another table, or a scope",
+        )
+    new = format_id(table)
+    if new == state.format_id and table.key == state.table.key:
+        return
+    if new != state.format_id:
+        # Proven under the old format a moment ago; from here on the new one counts.
+        sums = receipts.expected(site.connection, site.ledger)
+        under_new = sums.get((table.name, table.scope, new), Fingerprint())
+        actual = site.dialect.fingerprint(site.connection, table, scoped(table))
+        _receipt(
+            site, stream.name, stream.tenant, table, actual - under_new, "rebase", state.format_id
+        )
+    states.redefine(site.connection, site.ledger, table, new)
+
+
+def _adopt(site: Site, state: TableState, verdict: TableVerdict, reason: str) -> None:
+    if verdict.actual is not None:
+        change = verdict.actual - verdict.expected
+        _receipt(site, state.stream, state.tenant, state.table, change, "foreign", reason)
+
+
+def _receipt(
+    site: Site,
+    stream: str,
+    tenant: str,
+    table: Table,
+    net: Fingerprint,
+    kind: str,
+    reason: str | None,
+) -> None:
+    new = format_id(table)
+    parts = (
+        kind,
+        site.signature.run_id,
+        str(site.signature.epoch),
+        table.name,
+        str(table.scope),
+        new,
+    )
+    identity = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+    part = TableReceipt(table.name, table.scope, new, 0, 0, 0, net)
+    receipts.write(
+        site.connection,
+        site.ledger,
+        site.signature,
+        receipts.receipt_of_table(identity, stream, tenant, part),
+        kind=kind,
+        reason=reason,
+    )

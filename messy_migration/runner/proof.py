@@ -1,0 +1,177 @@
+"""Reconcile a target, and replay its inputs to name what differs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+from sqlalchemy import Connection, select
+
+from messy_migration.errors import MigrationError, PluginError
+from messy_migration.ledger import receipts, runs, states
+from messy_migration.ledger.runs import Planned, short
+from messy_migration.ledger.states import TableState
+from messy_migration.model import RECORD, Stream
+from messy_migration.pipeline.commit import batch_id
+from messy_migration.pipeline.cut import Cut
+from messy_migration.pipeline.records import present, without
+from messy_migration.pipeline.stages import prepare
+from messy_migration.reconcile.locate import locate
+from messy_migration.reconcile.prove import prove
+from messy_migration.reconcile.verdict import Findings, TableVerdict
+from messy_migration.runner.plan import plan_id
+from messy_migration.runner.work import Job, cuts
+from messy_migration.runner.workspace import Workspace
+
+LISTED = 50
+"""Differences that are listed by default; all are counted."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A reconciliation: a verdict per table, and what was found behind each mismatch."""
+
+    verdicts: tuple[TableVerdict, ...]
+    findings: tuple[Findings, ...]
+
+
+def reconcile(
+    workspace: Workspace,
+    tables: Sequence[tuple[str, receipts.Scope]] | None,
+    incomplete: Mapping[str, str],
+    limit: int = LISTED,
+) -> Proof:
+    """Prove tables in one snapshot of the target, and locate what differs.
+
+    Args:
+        workspace: with the plugins whose inputs are to be replayed.
+        tables: (table, scope) pairs, or None for all that the ledger knows.
+        incomplete: label of a stream -> why not all of it was read.
+        limit: how many differences of a table to list.
+    """
+    target = workspace.target
+    with target.dialect.reading(target.engine) as connection:
+        known = states.all_states(connection, workspace.ledger)
+        wanted = [state for key, state in known.items() if tables is None or key in tables]
+        sums = receipts.expected(connection, workspace.ledger)
+        verdicts = prove(connection, target.dialect, wanted, sums, incomplete)
+        findings = [
+            _locate(workspace, connection, state, verdict, limit)
+            for state, verdict in zip(wanted, verdicts, strict=True)
+            if verdict.verdict == "MISMATCH" and verdict.actual is not None
+        ]
+    return Proof(tuple(verdicts), tuple(findings))
+
+
+def _locate(
+    workspace: Workspace,
+    connection: Connection,
+    state: TableState,
+    verdict: TableVerdict,
+    limit: int,
+) -> Findings:
+    def replay() -> Iterator[pa.Table]:
+        return _replayed(workspace, connection, state)
+
+    try:
+        return locate(
+            connection, workspace.target.dialect, state.table, verdict.expected, replay, limit
+        )
+    except MigrationError as error:
+        return Findings(state.table.name, (), 0, (), str(error))
+
+
+def _replayed(
+    workspace: Workspace, connection: Connection, state: TableState
+) -> Iterator[pa.Table]:
+    """The rows that all runs loaded into one table, oldest run first."""
+    stream = next(
+        (
+            item
+            for item in workspace.streams()
+            if (item.name, item.tenant) == (state.stream, state.tenant)
+        ),
+        None,
+    )
+    if stream is None:
+        raise PluginError(
+            "no selected plugin offers the stream of this table",
+            f"stream {state.stream}",
+            next=f"migrate reconcile --plugins {state.stream.partition('.')[0]}",
+        )
+    if state.baseline_rows:
+        raise PluginError(
+            "the table held rows before its first run, and they have no input",
+            f"table {state.table.name}",
+        )
+    refused = _refused(workspace, connection, stream)
+    done = receipts.begun(connection, workspace.ledger)
+    seen: set[str] = set()
+    for item in runs.planned(connection, workspace.ledger):
+        place = (item.stream, item.tenant, item.partition.digest)
+        if (item.stream, item.tenant) != (stream.name, stream.tenant) or place not in done:
+            continue
+        if item.partition.digest in seen:
+            continue
+        seen.add(item.partition.digest)
+        yield from _partition(workspace, connection, stream, state, item, refused)
+
+
+def _partition(
+    workspace: Workspace,
+    connection: Connection,
+    stream: Stream,
+    state: TableState,
+    item: Planned,
+    refused: frozenset[str],
+) -> Iterator[pa.Table]:
+    run = runs.find(connection, workspace.ledger, item.run_id)[0]
+    cutting = {name: int(run.options[name]) for name in ("batch_records", "batch_bytes")}
+    if plan_id(workspace, stream, cutting) != item.plan_id:
+        raise PluginError(
+            "the input was loaded by other versions of its plugins",
+            f"{item.partition.name}, run {short(item.run_id)}",
+            next="install the versions that the run's evidence names",
+        )
+    job = Job(workspace.request, item.run_id, 0, frozenset(), **cutting)
+    done = receipts.of_partition(
+        connection, workspace.ledger, stream.name, stream.tenant, item.partition.digest
+    )
+    for part in cuts(workspace, job, stream, item.partition):
+        if batch_id(stream, item.partition, item.plan_id, part.ordinal) not in done:
+            continue
+        prepared = prepare(
+            workspace.registry,
+            stream,
+            item.partition,
+            part,
+            workspace.target.dialect.unstorable,
+        )
+        data = prepared.tables.get(state.table.name)
+        if data is None or not data.num_rows:
+            continue
+        yield _as_loaded(data, part, refused).drop_columns([RECORD])
+
+
+def _as_loaded(data: pa.Table, part: Cut, refused: frozenset[str]) -> pa.Table:
+    """Without the records that the target refused, which only the ledger knows of."""
+    if not refused:
+        return data
+    gone = set()
+    for record in present([data]):
+        origin = part.origin(record)
+        if origin and hashlib.sha256(origin.raw).hexdigest() in refused:
+            gone.add(record)
+    return without(data, gone)
+
+
+def _refused(workspace: Workspace, connection: Connection, stream: Stream) -> frozenset[str]:
+    table = workspace.ledger.quarantine
+    query = select(table.c.identity).where(
+        table.c.stream == stream.name,
+        table.c.tenant == stream.tenant,
+        table.c.rule.in_(("core.target", "core.duplicate_key")),
+    )
+    return frozenset(connection.execute(query).scalars())

@@ -1,0 +1,173 @@
+"""The work of one process: take a partition end to end.
+
+Only names, bounds and receipts cross the process border. A worker builds its settings, its
+plugins and its own connections once, and keeps them for every piece that it is given.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from messy_migration.errors import Locked, MigrationError, PluginError
+from messy_migration.ledger import receipts
+from messy_migration.ledger.receipts import Scope, Signature
+from messy_migration.ledger.runs import now
+from messy_migration.model import Extracted, Partition, Stream
+from messy_migration.pipeline.commit import Writer, batch_id, commit
+from messy_migration.pipeline.cut import Cut, cut
+from messy_migration.pipeline.stages import Prepared, prepare
+from messy_migration.runner.workspace import Request, Workspace, open_workspace
+from messy_migration.target.failures import refusals
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every worker of a run has to know; plain data.
+
+    Attributes:
+        request: how to find the settings, with the digest they must have.
+        run_id, epoch: of the run.
+        fresh: (table, scope) pairs that the run found empty.
+        batch_records, batch_bytes: bounds of a batch, fixed when the run began.
+    """
+
+    request: Request
+    run_id: str
+    epoch: int
+    fresh: frozenset[tuple[str, Scope]]
+    batch_records: int
+    batch_bytes: int
+
+    @property
+    def application(self) -> str:
+        """The name of the run's connections on the server."""
+        return f"mm:{self.run_id}"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One partition to be read."""
+
+    stream: str
+    tenant: str
+    plan_id: str
+    partition: Partition
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """What identifies the piece: stream, tenant and digest of the partition."""
+        return self.stream, self.tenant, self.partition.digest
+
+    @property
+    def label(self) -> str:
+        """The piece as people see it."""
+        tenant = f"@{self.tenant}" if self.tenant else ""
+        return f"{self.stream}{tenant}, {self.partition.name}"
+
+
+class Worker:
+    """A process's own settings, plugins and target for one job."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.workspace = open_workspace(job.request, application=job.application)
+        self.streams = {(stream.name, stream.tenant): stream for stream in self.workspace.streams()}
+
+    def work(self, piece: Piece, should_stop: Callable[[], bool]) -> bool:
+        """Read, prepare and commit what is left of a partition; False if told to stop before.
+
+        Raises:
+            MigrationError: what is committed stays committed, the rest can be resumed.
+        """
+        stream = self._stream(piece)
+        writer = self._writer()
+        with (
+            refusals(f"stream {stream.label}"),
+            self.workspace.target.dialect.reading(self.workspace.target.engine) as connection,
+        ):
+            done = receipts.of_partition(
+                connection, writer.ledger, stream.name, stream.tenant, piece.partition.digest
+            )
+        for part in cuts(self.workspace, self.job, stream, piece.partition):
+            if should_stop():
+                return False
+            if batch_id(stream, piece.partition, piece.plan_id, part.ordinal) in done:
+                continue
+            commit(writer, piece.partition, piece.plan_id, self._prepare(stream, piece, part))
+        return True
+
+    def _prepare(self, stream: Stream, piece: Piece, part: Cut) -> Prepared:
+        target = self.workspace.target
+        return prepare(
+            self.workspace.registry, stream, piece.partition, part, target.dialect.unstorable
+        )
+
+    def _stream(self, piece: Piece) -> Stream:
+        try:
+            return self.streams[piece.stream, piece.tenant]
+        except KeyError:
+            raise PluginError(
+                "a plugin no longer offers a stream that it offered before",
+                f"stream {piece.stream}",
+                "streams() has to give the same answer in every process",
+            ) from None
+
+    def _writer(self) -> Writer:
+        signature = Signature(self.job.run_id, self.job.epoch, os.getpid(), now())
+        return Writer(
+            self.workspace.target,
+            self.workspace.ledger,
+            signature,
+            self.workspace.registry,
+            self.job.fresh,
+        )
+
+
+def cuts(workspace: Workspace, job: Job, stream: Stream, partition: Partition) -> Iterator[Cut]:
+    """The batches of a partition, cut the same way every time."""
+    limit = min(job.batch_records, workspace.target.dialect.batch_records)
+    return cut(_extracted(workspace, stream, partition), limit, job.batch_bytes)
+
+
+def _extracted(workspace: Workspace, stream: Stream, partition: Partition) -> Iterator[Extracted]:
+    registry = workspace.registry
+    items = registry.call_one(
+        stream.plugin,
+        "extract",
+        stream=stream,
+        partition=partition,
+        settings=workspace.sections[stream.plugin],
+    )
+    if items is None:
+        raise PluginError(
+            "a plugin offers a stream and does not extract it",
+            f"plugin {stream.plugin}, stream {stream.label}",
+        )
+    with registry.guard(stream.plugin, "extract"):
+        yield from items
+
+
+def failure(error: BaseException) -> dict[str, str]:
+    """An error as plain data, so that no exception class has to cross the process border."""
+    if isinstance(error, MigrationError):
+        return {
+            "kind": type(error).__name__,
+            "what": error.what,
+            "where": error.where,
+            "why": error.why,
+            "next": error.next,
+        }
+    return {
+        "kind": "MigrationError",
+        "what": "a defect in a worker",
+        "where": type(error).__name__,
+        "why": "",
+        "next": "type the command again with --debug and report what it prints",
+    }
+
+
+def is_fatal(error: MigrationError) -> bool:
+    """No other piece can do better: the target is gone, or it belongs to another run."""
+    return isinstance(error, Locked)

@@ -1,0 +1,160 @@
+"""What every command stands on: settings, registry, target and ledger, built from names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from messy_migration import logs
+from messy_migration import registry as registries
+from messy_migration import settings as configuration
+from messy_migration.errors import ConfigurationError, PluginError, UsageProblem
+from messy_migration.ledger.tables import Ledger, ledger
+from messy_migration.model import Stream
+from messy_migration.redaction import Redactor
+from messy_migration.registry import Registry
+from messy_migration.settings import Settings
+from messy_migration.target.engine import Target, open_target
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which settings a command works with; plain data, sent to workers as it is.
+
+    Attributes:
+        config: the configuration file, or None for ./migrate.toml if there is one.
+        profile: name of the profile, or None for `default`.
+        flags: core settings from the command line.
+        digest: of the configuration when the command began, or empty.
+        redactor: is told every secret of this process; never sent to another.
+    """
+
+    config: Path | None = None
+    profile: str | None = None
+    flags: Mapping[str, Any] = field(default_factory=dict)
+    digest: str = ""
+    redactor: Redactor = field(default_factory=Redactor, compare=False, repr=False)
+
+    def for_workers(self, digest: str) -> Request:
+        """The same request for another process: absolute, pinned, and without any secret."""
+        config = self.config.absolute() if self.config else None
+        return replace(self, config=config, digest=digest, redactor=Redactor())
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Everything that was opened for one command in one process."""
+
+    request: Request
+    settings: Settings
+    registry: Registry
+    target: Target
+    ledger: Ledger
+    sections: Mapping[str, Any]
+
+    def streams(self) -> list[Stream]:
+        """All streams of all selected plugins, in the order of the plugins.
+
+        Raises:
+            PluginError: a plugin breaks the contract of `streams`.
+        """
+        found: list[Stream] = []
+        for plugin in self.registry.names:
+            if not self.registry.implements(plugin, "streams"):
+                continue
+            offered = self.registry.call_one(plugin, "streams", settings=self.sections[plugin])
+            for stream in offered or ():
+                if not isinstance(stream, Stream) or stream.plugin != plugin:
+                    raise PluginError(
+                        "a plugin offered a stream that is not its own",
+                        f"plugin {plugin}",
+                        "streams() gives Stream values named `plugin.stream`",
+                    )
+                found.append(stream)
+        _refuse_doubles(found)
+        return found
+
+
+def open_workspace(
+    request: Request, *, application: str = "mm:cli", needs_plugins: bool = True
+) -> Workspace:
+    """Read the settings, load the plugins, and prepare the target without connecting to it.
+
+    Raises:
+        UsageProblem: no plugin is named anywhere.
+        ConfigurationError, PluginError: something of it is wrong.
+    """
+    settings = configuration.load(request.config, request.profile, request.flags)
+    if request.digest and request.digest != settings.digest:
+        raise ConfigurationError(
+            "the configuration changed while the run was under way",
+            str(settings.config or ".env"),
+            next="type the same command again",
+        )
+    configuration.unknown_sections(settings, registries.installed_names())
+    if needs_plugins and not settings.core.plugins:
+        raise UsageProblem(
+            "no plugin is named",
+            next="migrate run --plugins NAME, or `plugins = [...]` in the profile; "
+            "migrate plugins list shows what is installed",
+        )
+    redactor = request.redactor
+    for value in configuration.plain_secrets(settings):
+        redactor.register(value)
+    registry = registries.build(
+        settings.core.plugins, environment=settings.environment, on_secret=redactor.register
+    )
+    logs.configure(settings.core.log_level, settings.core.log_format, redactor)
+    sections = {
+        name: configuration.plugin_settings(
+            settings, name, registry.call_one(name, "settings_model"), registry.resolve
+        )
+        for name in registry.names
+    }
+    url = configuration.target_url(settings, registry.resolve)
+    if url.password:
+        redactor.register(str(url.password))
+    target = open_target(url, application)
+    return Workspace(request, settings, registry, target, ledger(target.dialect.name), sections)
+
+
+def select(streams: Sequence[Stream], patterns: Sequence[str]) -> list[Stream]:
+    """The streams that the patterns of `--select` name (`files.sales`, `files.*`).
+
+    Raises:
+        UsageProblem: a pattern names nothing.
+    """
+    if not patterns:
+        return list(streams)
+    for pattern in patterns:
+        if not any(fnmatchcase(stream.name, pattern) for stream in streams):
+            names = ", ".join(sorted({stream.name for stream in streams})) or "none"
+            raise UsageProblem(
+                f"--select {pattern!r} names no stream", why=f"the streams are {names}"
+            )
+    return [
+        stream
+        for stream in streams
+        if any(fnmatchcase(stream.name, pattern) for pattern in patterns)
+    ]
+
+
+def _refuse_doubles(streams: Sequence[Stream]) -> None:
+    names: dict[tuple[str, str], Stream] = {}
+    owners: dict[tuple[str, tuple[tuple[str, str], ...]], Stream] = {}
+    for stream in streams:
+        if (stream.name, stream.tenant) in names:
+            raise PluginError(f"the stream {stream.label} is offered twice")
+        names[stream.name, stream.tenant] = stream
+        for table in stream.tables:
+            other = owners.setdefault((table.name, table.scope), stream)
+            if other is not stream:
+                raise ConfigurationError(
+                    f"two streams write into the table {table.name}",
+                    f"{other.label} and {stream.label}",
+                    "each table, or each scope of it, has one owner",
+                    "give one of them another table",
+                )

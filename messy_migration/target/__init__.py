@@ -1,0 +1,1 @@
+"""The user's tables: one module per kind of database behind one small protocol."""

@@ -1,0 +1,111 @@
+"""What a kind of database must be able to do to be a target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import pyarrow as pa
+from sqlalchemy import Connection, Engine
+
+from messy_migration.model import Fingerprint, Table
+
+POSITION = "_position"
+"""Name of the column (int32) that numbers the rows of a staged batch."""
+
+
+def quote(name: str) -> str:
+    """A quoted identifier; `Table` lets no name through that would need escaping."""
+    return f'"{name}"'
+
+
+def column_list(names: Sequence[str], alias: str = "") -> str:
+    """Quoted names, comma-separated, each behind the alias of a table."""
+    prefix = f"{alias}." if alias else ""
+    return ", ".join(prefix + quote(name) for name in names)
+
+
+class Dialect(Protocol):
+    """One kind of database. Stateless; every call gets the connection it works on."""
+
+    name: str
+    batch_records: int
+    """The most records that one transaction should hold."""
+
+    def check(self, connection: Connection) -> str:
+        """The server's version in words.
+
+        Raises:
+            TargetError: the server is too old, read-only, or of a wrong encoding.
+        """
+
+    def columns(self, connection: Connection, table: str) -> dict[str, str] | None:
+        """Column name -> type as the database spells it; None where there is no such table."""
+
+    def type_name(self, table: Table, column: str) -> str:
+        """How this database spells the type of a column of ours."""
+
+    def unstorable(self, table: Table, data: pa.Table) -> dict[str, list[int]]:
+        """Column -> places of rows whose value this kind of database cannot hold."""
+
+    def insert(self, connection: Connection, table: Table, data: pa.Table) -> None:
+        """Add all rows.
+
+        Raises:
+            KeyTaken: a key is there already.
+            RowsRefused: a value cannot be stored.
+        """
+
+    def stage(self, connection: Connection, table: Table, data: pa.Table) -> str:
+        """Put the rows, numbered by `POSITION`, into a temporary table; its quoted name."""
+
+    def differs(self, table: Table, column: str) -> str:
+        """SQL: is the column of `t` unlike the column of `s`, NULL being a value of its own."""
+
+    def row_bytes(self, table: Table, alias: str) -> str:
+        """SQL: the C1 text of a row, as bytes."""
+
+    def fingerprint(self, connection: Connection, table: Table, source: str) -> Fingerprint:
+        """The fingerprint of the rows of `source` (a FROM clause, table alias `t`)."""
+
+    def row_fields(
+        self, connection: Connection, table: Table, source: str
+    ) -> Iterator[list[tuple[bytes, ...]]]:
+        """The C1 fields of each row of `source`, in chunks, without holding the table."""
+
+    def reading(self, engine: Engine) -> AbstractContextManager[Connection]:
+        """A connection inside one read-only snapshot."""
+
+    def lock(self, engine: Engine) -> AbstractContextManager[bool]:
+        """Hold the run lock as long as the context lasts; False if another process has it."""
+
+    def end_others(self, connection: Connection, application: str) -> None:
+        """End the connections that dead runs left behind, all but those of `application`."""
+
+    def fence_suffix(self) -> str:
+        """What the query of the fence adds to hold its row until COMMIT."""
+
+
+def column_types(dialect: Dialect, table: Table) -> str:
+    """Names and types of all columns, as a statement that creates a table has them."""
+    return ", ".join(
+        f"{quote(column.name)} {dialect.type_name(table, column.name)}" for column in table.columns
+    )
+
+
+def scoped(table: Table) -> str:
+    """The FROM clause of a table's scope, alias `t`.
+
+    The values of a scope come from plugins, so they are escaped as SQL literals.
+    """
+    clause = f"{quote(table.name)} t"
+    if table.scope:
+        parts = (f"t.{quote(name)} = {literal(value)}" for name, value in table.scope)
+        clause += " WHERE " + " AND ".join(parts)
+    return clause
+
+
+def literal(value: str) -> str:
+    """A text as an SQL literal; colons and percent signs are not special on our path."""
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,86 @@
+"""Open a target: an engine that behaves the same way for every kind of database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy.pool import NullPool
+
+from messy_migration.errors import ConfigurationError
+from messy_migration.target.dialect import Dialect
+from messy_migration.target.postgresql import PostgreSQL
+from messy_migration.target.sqlite import SQLite
+
+SNAPSHOT = "messy_migration_snapshot"
+"""Execution option of a connection that only reads."""
+
+CONNECT_SECONDS = 10
+BUSY_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Target:
+    """An open target.
+
+    Attributes:
+        engine: makes connections; one process has its own.
+        dialect: what this kind of database can do.
+        label: the URL without its password, for people.
+    """
+
+    engine: Engine
+    dialect: Dialect
+    label: str
+
+
+def open_target(url: URL, application: str) -> Target:
+    """Prepare, but do not connect to, the database behind a URL.
+
+    Args:
+        url: a `postgresql` or `sqlite` URL.
+        application: the name under which the server lists our connections.
+
+    Raises:
+        ConfigurationError: there is no dialect for this kind of URL.
+    """
+    label = url.render_as_string(hide_password=True)
+    kind = url.get_backend_name()
+    if kind == "postgresql":
+        return Target(_postgresql(url, application), PostgreSQL(), label)
+    if kind == "sqlite":
+        return Target(_sqlite(url), SQLite(), label)
+    raise ConfigurationError(
+        f"{kind!r} is not a kind of target", why="a target is a postgresql or sqlite URL"
+    )
+
+
+def _postgresql(url: URL, application: str) -> Engine:
+    arguments = {
+        "application_name": application,
+        "connect_timeout": CONNECT_SECONDS,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 20_000,
+    }
+    own = {name: value for name, value in arguments.items() if name not in url.query}
+    return create_engine(
+        url.set(drivername="postgresql+psycopg"), poolclass=NullPool, connect_args=own
+    )
+
+
+def _sqlite(url: URL) -> Engine:
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: object, _: object) -> None:
+        SQLite.prepare(connection)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: object) -> None:
+        # A deferred BEGIN that reads before it writes fails at once, busy timeout or not.
+        snapshot = connection.get_execution_options().get(SNAPSHOT)  # type: ignore[attr-defined]
+        connection.exec_driver_sql("BEGIN" if snapshot else "BEGIN IMMEDIATE")  # type: ignore[attr-defined]
+
+    return engine

@@ -1,0 +1,206 @@
+"""PostgreSQL 15 and newer as a target: binary COPY in, one aggregate scan to prove."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pyarrow as pa
+from sqlalchemy import Connection, Engine, text
+
+from messy_migration.errors import TargetError
+from messy_migration.model import Fingerprint, Table
+from messy_migration.target import postgresql_c1 as c1
+from messy_migration.target.dialect import POSITION, column_list, column_types, quote
+from messy_migration.target.failures import refusals
+from messy_migration.target.postgresql_copy import encode
+
+MINIMUM_VERSION = 150000
+LOCK = int.from_bytes(hashlib.sha256(b"messy_migration run lock").digest()[:8], "big", signed=True)
+ROWS_PER_FETCH = 20_000
+
+_TYPES = {
+    "text": "text",
+    "int16": "smallint",
+    "int32": "integer",
+    "int64": "bigint",
+    "bool": "boolean",
+    "float64": "double precision",
+    "date": "date",
+    "timestamp": "timestamp with time zone",
+    "uuid": "uuid",
+    "json": "jsonb",
+    "bytes": "bytea",
+}
+
+
+class PostgreSQL:
+    """See `Dialect`."""
+
+    name = "postgresql"
+    batch_records = 1_000_000
+
+    def check(self, connection: Connection) -> str:
+        row = connection.execute(
+            text(
+                "SELECT current_setting('server_version_num')::int,"
+                " current_setting('server_version'), current_setting('server_encoding'),"
+                " pg_is_in_recovery(),"
+                " current_setting('transaction_read_only')"
+            )
+        ).one()
+        number, words, encoding, standby, read_only = row
+        problems = (
+            (number < MINIMUM_VERSION, f"it is version {words}, the oldest supported is 15"),
+            (encoding != "UTF8", f"its encoding is {encoding}, it has to be UTF8"),
+            (standby, "it is a standby and cannot be written"),
+            (read_only == "on", "it is read-only"),
+        )
+        for is_wrong, why in problems:
+            if is_wrong:
+                raise TargetError(
+                    "the target is not usable", str(connection.engine.url.database), why
+                )
+        return f"PostgreSQL {words}"
+
+    def columns(self, connection: Connection, table: str) -> dict[str, str] | None:
+        rows = connection.execute(
+            text(
+                "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
+                " WHERE attrelid = to_regclass(:name) AND attnum > 0 AND NOT attisdropped"
+                " ORDER BY attnum"
+            ),
+            {"name": quote(table)},
+        ).all()
+        return {row[0]: row[1] for row in rows} if rows else None
+
+    def type_name(self, table: Table, column: str) -> str:
+        kind = table.column(column).type
+        if kind.kind == "decimal":
+            return f"numeric({kind.precision},{kind.scale})"
+        return _TYPES[kind.kind]
+
+    def unstorable(self, table: Table, data: pa.Table) -> dict[str, list[int]]:
+        del table, data  # it holds whatever a batch can hold
+        return {}
+
+    def insert(self, connection: Connection, table: Table, data: pa.Table) -> None:
+        rows = data.select(table.names)
+        self._copy(connection, quote(table.name), table, rows)
+
+    def stage(self, connection: Connection, table: Table, data: pa.Table) -> str:
+        columns = column_types(self, table)
+        digest = hashlib.sha256(f"{table.name} {columns}".encode()).hexdigest()[:16]
+        name = quote(f"mm_stage_{digest}")
+        connection.exec_driver_sql(
+            f"CREATE TEMP TABLE IF NOT EXISTS {name} ({columns}, {quote(POSITION)} integer)"
+            " ON COMMIT DELETE ROWS"
+        )
+        self._copy(connection, name, table, data, extra=(POSITION,))
+        connection.exec_driver_sql(f"ANALYZE {name}")
+        return name
+
+    def _copy(
+        self,
+        connection: Connection,
+        name: str,
+        table: Table,
+        data: pa.Table,
+        extra: tuple[str, ...] = (),
+    ) -> None:
+        names = (*table.names, *extra)
+        raw = connection.connection.driver_connection
+        if raw is None:
+            raise TargetError("the target went away", f"table {table.name}")
+        statement = f"COPY {name} ({column_list(names)}) FROM STDIN (FORMAT BINARY)"
+        with refusals(f"table {table.name}"), raw.cursor() as cursor:
+            with cursor.copy(statement) as copy:
+                for chunk in encode(data.select(names), table.columns):
+                    copy.write(chunk)
+            if cursor.rowcount != data.num_rows:
+                raise TargetError(
+                    "the target took a different number of rows than it was sent",
+                    f"table {table.name}",
+                    f"sent {data.num_rows}, taken {cursor.rowcount}",
+                    "look for a trigger or rule on the table that drops rows",
+                )
+
+    def differs(self, table: Table, column: str) -> str:
+        name = quote(column)
+        # jsonb calls 1.0 and 1.00 equal; the fingerprint, which is of the text, does not.
+        cast = "::text" if table.column(column).type.kind == "json" else ""
+        return f"t.{name}{cast} IS DISTINCT FROM s.{name}{cast}"
+
+    def row_bytes(self, table: Table, alias: str) -> str:
+        return f"convert_to({c1.row_text(table, alias)}, 'UTF8')"
+
+    def fingerprint(self, connection: Connection, table: Table, source: str) -> Fingerprint:
+        with refusals(f"table {table.name}"):
+            row = connection.exec_driver_sql(c1.aggregate(table, "t", source)).one()
+        return c1.to_fingerprint(*row)
+
+    def row_fields(
+        self, connection: Connection, table: Table, source: str
+    ) -> Iterator[list[tuple[bytes, ...]]]:
+        fields = ", ".join(f"convert_to({field}, 'UTF8')" for field in c1.fields(table, "t"))
+        with refusals(f"table {table.name}"):
+            result = connection.exec_driver_sql(
+                f"SELECT {fields} FROM {source}",
+                execution_options={"stream_results": True, "max_row_buffer": ROWS_PER_FETCH},
+            )
+            for chunk in result.partitions(ROWS_PER_FETCH):
+                yield [tuple(bytes(field) for field in row) for row in chunk]
+
+    @contextmanager
+    def reading(self, engine: Engine) -> Iterator[Connection]:
+        with refusals("target"), engine.connect() as plain:
+            connection = plain.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def lock(self, engine: Engine) -> Iterator[bool]:
+        with refusals("target"), engine.connect() as plain:
+            connection = plain.execution_options(isolation_level="AUTOCOMMIT")
+            held = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK})
+            if not held.scalar_one():
+                yield False
+                return
+            if not self._is_direct(connection):
+                raise TargetError(
+                    "the target URL leads through a transaction pooler",
+                    "target",
+                    "the run lock would be lost between two statements",
+                    "use the URL of the server itself",
+                )
+            try:
+                yield True
+            finally:
+                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK})
+
+    def _is_direct(self, connection: Connection) -> bool:
+        return bool(
+            connection.execute(
+                text(
+                    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+                    " AND pid = pg_backend_pid() AND granted"
+                )
+            ).scalar_one()
+        )
+
+    def end_others(self, connection: Connection, application: str) -> None:
+        connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND usename = current_user"
+                " AND application_name LIKE 'mm:%' AND application_name <> :own"
+                " AND pid <> pg_backend_pid()"
+            ),
+            {"own": application},
+        )
+
+    def fence_suffix(self) -> str:
+        return " FOR SHARE"

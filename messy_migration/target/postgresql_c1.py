@@ -1,0 +1,99 @@
+"""Encoding C1 in the words of PostgreSQL 13 and later, and the sums over its hashes.
+
+Every expression is independent of the session's settings: floats, dates and instants go through
+their binary send functions, bytes through `encode`, numbers and documents through casts that no
+setting touches. The server hashes the texts itself, so the client's encoding does not matter;
+the database's has to be UTF8. An instant column has to be `timestamp with time zone`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from messy_migration.fingerprint import NULL
+from messy_migration.model import Fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from messy_migration.model import Column, Table
+
+__all__ = ["aggregate", "fields", "row_hash", "row_text", "to_fingerprint"]
+
+_LANE = 1 << 64
+# A function call takes at most 100 arguments; one of them is the separator.
+_ARGUMENTS = 99
+
+
+def fields(table: Table, alias: str = "") -> list[str]:
+    """The C1 field of each column as an SQL expression of type text, never NULL.
+
+    `alias` names the row source the columns belong to, as it stands in the FROM clause.
+    """
+    return [f"coalesce({_field(column, alias)}, '{NULL}')" for column in table.columns]
+
+
+def row_text(table: Table, alias: str = "") -> str:
+    """The C1 text of a row as an SQL expression of type text."""
+    return _joined(fields(table, alias))
+
+
+def row_hash(table: Table, alias: str = "") -> str:
+    """SHA-256 of the row's text as an SQL expression of type bytea."""
+    return f"sha256(convert_to({row_text(table, alias)}, 'UTF8'))"
+
+
+def aggregate(table: Table, alias: str, source: str) -> str:
+    """A statement giving one row of three texts: number of rows, sums of both lanes.
+
+    `source` is what follows FROM, conditions included; `alias` is the table's name in it.
+    `to_fingerprint` reads the answer.
+    """
+    # An OFFSET keeps the planner from writing the hash out at each of its sixteen uses; the
+    # quotes make it a constant before it is planned, without which no worker takes part.
+    rows = f"SELECT {row_hash(table, alias)} AS h FROM {source} OFFSET '0'"
+    sums = ", ".join(f"coalesce(sum({_lane(start)}), 0)::text" for start in (0, 8))
+    return f"SELECT count(*)::text, {sums} FROM ({rows}) AS hashed"
+
+
+def to_fingerprint(count: str, sum0: str, sum1: str) -> Fingerprint:
+    """The fingerprint behind one answer of `aggregate`."""
+    return Fingerprint(int(count), int(sum0) % _LANE, int(sum1) % _LANE)
+
+
+def _lane(start: int) -> str:
+    """Eight bytes of the hash as a signed bigint; sum() over it is an exact numeric."""
+    parts = [f"(get_byte(h, {start + i})::bigint << {56 - 8 * i})" for i in range(8)]
+    return "(" + " | ".join(parts) + ")"
+
+
+def _joined(expressions: Sequence[str]) -> str:
+    if len(expressions) <= _ARGUMENTS:
+        return f"concat_ws('|', {', '.join(expressions)})"
+    groups = [expressions[i : i + _ARGUMENTS] for i in range(0, len(expressions), _ARGUMENTS)]
+    return _joined([_joined(group) for group in groups])
+
+
+def _field(column: Column, alias: str) -> str:
+    # The names of a model.Table need no escaping.
+    x = f'{alias}."{column.name}"' if alias else f'"{column.name}"'
+    return _EXPRESSIONS[column.type.kind].replace("{x}", x)
+
+
+_TEXT = "octet_length({x}::text)::text || ':' || {x}::text"
+_EXPRESSIONS = {
+    "text": _TEXT,
+    "json": _TEXT,
+    "int16": "{x}::text",
+    "int32": "{x}::text",
+    "int64": "{x}::text",
+    "uuid": "{x}::text",
+    "bool": "{x}::int::text",
+    "decimal": "trim_scale({x}::numeric)::text",
+    # NaN first: its bits are not always the same, and all NaNs are equal.
+    "float64": "CASE WHEN {x} = 'NaN' THEN '7ff8000000000000'"
+    " ELSE encode(float8send({x}::float8 + 0), 'hex') END",
+    "date": "encode(date_send({x}), 'hex')",
+    "timestamp": "encode(timestamptz_send({x}), 'hex')",
+    "bytes": "octet_length({x})::text || ':' || encode({x}, 'hex')",
+}

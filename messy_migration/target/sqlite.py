@@ -1,0 +1,166 @@
+"""SQLite as a target: the embedded default, one writer at a time, everything in one file."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from sqlalchemy import Connection, Engine, text
+
+from messy_migration.errors import TargetError
+from messy_migration.fingerprint import fingerprint_texts
+from messy_migration.model import Fingerprint, Table
+from messy_migration.target import sqlite_c1 as c1
+from messy_migration.target.dialect import POSITION, column_list, column_types, quote
+from messy_migration.target.failures import refusals
+
+MINIMUM_VERSION = (3, 35, 0)
+ROWS_PER_FETCH = 10_000
+
+
+class SQLite:
+    """See `Dialect`."""
+
+    name = "sqlite"
+    batch_records = 10_000
+
+    @staticmethod
+    def prepare(connection: Any) -> None:
+        """Set up a new connection of the driver."""
+        connection.isolation_level = None  # transactions are begun by us, never by the driver
+        c1.register(connection)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    def check(self, connection: Connection) -> str:
+        if sqlite3.sqlite_version_info < MINIMUM_VERSION:
+            raise TargetError(
+                "this Python's SQLite is too old",
+                "sqlite",
+                sqlite3.sqlite_version,
+                "use SQLite 3.35",
+            )
+        connection.execute(text("SELECT count(*) FROM sqlite_master")).scalar_one()
+        return f"SQLite {sqlite3.sqlite_version}"
+
+    def columns(self, connection: Connection, table: str) -> dict[str, str] | None:
+        rows = connection.execute(
+            text("SELECT name, type FROM pragma_table_info(:name)"), {"name": table}
+        ).all()
+        return {name: spelled.upper() for name, spelled in rows} if rows else None
+
+    def type_name(self, table: Table, column: str) -> str:
+        return c1.column_type(table.column(column))
+
+    def unstorable(self, table: Table, data: pa.Table) -> dict[str, list[int]]:
+        return c1.unstorable(data, table.columns)
+
+    def insert(self, connection: Connection, table: Table, data: pa.Table) -> None:
+        self._fill(connection, quote(table.name), table, data.select(table.names), ())
+
+    def stage(self, connection: Connection, table: Table, data: pa.Table) -> str:
+        name = f'temp."mm_stage_{table.name}"'
+        columns = column_types(self, table)
+        connection.exec_driver_sql(f"DROP TABLE IF EXISTS {name}")
+        connection.exec_driver_sql(
+            f"CREATE TEMP TABLE {name[5:]} ({columns}, {quote(POSITION)} INTEGER)"
+        )
+        self._fill(connection, name, table, data, (POSITION,))
+        return name
+
+    def _fill(
+        self,
+        connection: Connection,
+        name: str,
+        table: Table,
+        data: pa.Table,
+        extra: tuple[str, ...],
+    ) -> None:
+        names = (*table.names, *extra)
+        marks = ", ".join("?" for _ in names)
+        raw = connection.connection.driver_connection
+        if raw is None:
+            raise TargetError("the target went away", f"table {table.name}")
+        rows = c1.storage(data.select(names), table.columns)
+        with refusals(f"table {table.name}"):
+            cursor = raw.executemany(
+                f"INSERT INTO {name} ({column_list(names)}) VALUES ({marks})",
+                rows,
+            )
+        if cursor.rowcount not in (data.num_rows, -1 if data.num_rows == 0 else data.num_rows):
+            raise TargetError(
+                "the target took a different number of rows than it was sent",
+                f"table {table.name}",
+                f"sent {data.num_rows}, taken {cursor.rowcount}",
+            )
+
+    def differs(self, table: Table, column: str) -> str:
+        del table  # IS NOT is of the stored values, and those are what the fingerprint is of
+        return f"t.{quote(column)} IS NOT s.{quote(column)}"
+
+    def row_bytes(self, table: Table, alias: str) -> str:
+        # As a blob, because text that is no UTF-8 would stop the driver.
+        return f"CAST(({c1.row_text(table, alias)}) AS BLOB)"
+
+    def fingerprint(self, connection: Connection, table: Table, source: str) -> Fingerprint:
+        with refusals(f"table {table.name}"):
+            result = connection.exec_driver_sql(
+                f"SELECT {self.row_bytes(table, 't')} FROM {source}"
+            )
+            chunks = result.partitions(ROWS_PER_FETCH)
+            return fingerprint_texts(row[0] for chunk in chunks for row in chunk)
+
+    def row_fields(
+        self, connection: Connection, table: Table, source: str
+    ) -> Iterator[list[tuple[bytes, ...]]]:
+        with refusals(f"table {table.name}"):
+            fields = ", ".join(f"CAST(({field}) AS BLOB)" for field in c1.fields(table, "t"))
+            result = connection.exec_driver_sql(f"SELECT {fields} FROM {source}")
+            for chunk in result.partitions(ROWS_PER_FETCH):
+                yield [tuple(row) for row in chunk]
+
+    @contextmanager
+    def reading(self, engine: Engine) -> Iterator[Connection]:
+        with refusals("target"), engine.connect() as plain:
+            connection = plain.execution_options(messy_migration_snapshot=True)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def lock(self, engine: Engine) -> Iterator[bool]:
+        database = engine.url.database
+        if not database or database == ":memory:":
+            yield True
+            return
+        path = Path(database + ".lock")
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise TargetError(
+                "the target's lock file cannot be opened",
+                str(path),
+                error.strerror or "",
+                "check the path, its folder and its rights",
+            ) from error
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+        finally:
+            os.close(handle)
+
+    def end_others(self, connection: Connection, application: str) -> None:
+        """Nothing to end: a dead process holds no connection to a file."""
+
+    def fence_suffix(self) -> str:
+        return ""

@@ -1,0 +1,57 @@
+"""Fit the tables that streams declare to the tables that are there."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from messy_migration.errors import TargetError
+from messy_migration.model import Table
+from messy_migration.target.dialect import Dialect, column_list, quote
+from messy_migration.target.failures import refusals
+
+
+def prepare(connection: Connection, dialect: Dialect, table: Table) -> bool:
+    """Create the table if it is missing; True if it was. Never drops or alters anything.
+
+    Raises:
+        TargetError: the table is there but does not fit, or may not be created.
+    """
+    found = dialect.columns(connection, table.name)
+    if found is None:
+        with refusals(f"table {table.name}"):
+            connection.exec_driver_sql(ddl(dialect, table))
+        return True
+    problems = misfits(dialect, table, found)
+    if problems:
+        raise TargetError(
+            "the table in the target differs from the stream's schema",
+            f"table {table.name}",
+            "; ".join(problems),
+            "change the schema file or the table so that they agree",
+        )
+    return False
+
+
+def ddl(dialect: Dialect, table: Table) -> str:
+    """The statement that creates a table with its key."""
+    lines = [
+        f"{quote(column.name)} {dialect.type_name(table, column.name)}"
+        + (" NOT NULL" if column.required or column.name in table.key else "")
+        for column in table.columns
+    ]
+    if table.key:
+        lines.append(f"PRIMARY KEY ({column_list(table.key)})")
+    return f"CREATE TABLE {quote(table.name)} ({', '.join(lines)})"
+
+
+def misfits(dialect: Dialect, table: Table, found: dict[str, str]) -> list[str]:
+    """Why an existing table cannot take the stream's rows exactly; empty if it can."""
+    problems = []
+    for column in table.columns:
+        wanted = dialect.type_name(table, column.name)
+        there = found.get(column.name)
+        if there is None:
+            problems.append(f"column {column.name} is missing")
+        elif there != wanted:
+            problems.append(f"column {column.name} is {there}, the schema needs {wanted}")
+    return problems

@@ -1,0 +1,135 @@
+"""What the hooks do: streams from schema files, partitions from files, records from partitions."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from messy_migration.errors import ConfigurationError, SourceError
+from messy_migration.model import Extracted, Frame, Partition, Stream
+from messy_migration_files.csvfile import BLOCK_SIZE, read_csv
+from messy_migration_files.header import header_of
+from messy_migration_files.inputs import Input, find_files, opened, survey
+from messy_migration_files.schema import Schema, load_schema
+from messy_migration_files.settings import FilesSettings, FileStream
+
+PLUGIN = "files"
+"""The name after `--plugins`; the streams are called `files.<entry>`."""
+
+
+def declared(settings: FilesSettings) -> list[Stream]:
+    """The stream of every entry; ConfigurationError if a schema file is not usable."""
+    streams = []
+    for name, entry in settings.streams.items():
+        schema = _schema(entry)
+        streams.append(
+            Stream(
+                name=f"{PLUGIN}.{name}",
+                tables=(schema.table,),
+                bookmark=schema.bookmark,
+                depends_on=schema.depends_on,
+            )
+        )
+    return streams
+
+
+def slices(stream: Stream, settings: FilesSettings) -> list[Partition]:
+    """One partition per file or archive member, in the order of their names.
+
+    Raises:
+        SourceError: no file matches, a file cannot be read, or two are the same.
+    """
+    entry = _entry(stream, settings)
+    schema = _schema(entry)
+    found: dict[str, Partition] = {}
+    for about in _inputs(entry):
+        digest = hashlib.sha256(f"{about.digest}:{schema.digest}".encode()).hexdigest()
+        if digest in found:
+            raise SourceError(
+                "two files of a stream have the same content",
+                f"{found[digest].name} and {about.shown}",
+                "every record would be loaded twice",
+                "remove one of them, or narrow `path`",
+            )
+        bounds: dict[str, Any] = {
+            "path": about.path,
+            "member": about.member,
+            "digest": about.digest,
+            "size": about.size,
+            "mtime_ns": about.mtime_ns,
+            "schema": schema.digest,
+        }
+        found[digest] = Partition(name=about.shown, digest=digest, bounds=bounds)
+    return list(found.values())
+
+
+def records(
+    stream: Stream, partition: Partition, settings: FilesSettings, block_size: int = BLOCK_SIZE
+) -> Iterator[Extracted]:
+    """The records of a partition, always the same and in the same order.
+
+    Raises:
+        SourceError: the file is damaged, does not fit its schema, or changes while it is read.
+        ConfigurationError: the schema file is another one than when the run was planned.
+    """
+    entry = _entry(stream, settings)
+    schema = _schema(entry)
+    bounds = partition.bounds
+    if schema.digest != bounds["schema"]:
+        raise ConfigurationError(
+            "the schema file changed since the run was planned", entry.schema_, next="run again"
+        )
+    about = Input(
+        path=bounds["path"],
+        member=bounds["member"],
+        digest=bounds["digest"],
+        size=bounds["size"],
+        mtime_ns=bounds["mtime_ns"],
+    )
+    with opened(about, entry.directory, _wanted(entry)) as (stored, content):
+        for extracted in read_csv(content.read, schema, about.shown, block_size=block_size):
+            if isinstance(extracted, Frame):
+                stored.check_unchanged()
+            yield extracted
+        stored.check_digest()
+
+
+def unmapped(stream: Stream, settings: FilesSettings) -> tuple[str, ...]:
+    """Columns that the files of a stream have and its schema does not read, as first met."""
+    entry = _entry(stream, settings)
+    schema = _schema(entry)
+    mapped = {column.source for column in schema.columns}
+    names: dict[str, None] = {}
+    for about in _inputs(entry):
+        with opened(about, entry.directory, _wanted(entry)) as (_, content):
+            names |= dict.fromkeys(header_of(content.read, schema.format, about.shown))
+    return tuple(name for name in names if name not in mapped)
+
+
+def _inputs(entry: FileStream) -> Iterator[Input]:
+    for path, wanted in find_files(entry.pattern, entry.path):
+        yield from survey(path, entry.directory, wanted)
+
+
+def _wanted(entry: FileStream) -> str | None:
+    """The pattern of archive members, if the path has one."""
+    if "!" not in entry.path or os.path.exists(entry.pattern):  # noqa: PTH110
+        return None
+    return entry.pattern.partition("!")[2]
+
+
+def _entry(stream: Stream, settings: FilesSettings) -> FileStream:
+    name = stream.name.removeprefix(f"{PLUGIN}.")
+    if name not in settings.streams:
+        raise ConfigurationError(
+            f"the stream {stream.name!r} is not configured",
+            f"{PLUGIN}.streams",
+            f"the entries are {', '.join(settings.streams)}",
+        )
+    return settings.streams[name]
+
+
+def _schema(entry: FileStream) -> Schema:
+    return load_schema(entry.schema_file, entry.schema_)
