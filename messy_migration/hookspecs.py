@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         Extracted,
         LoadCounts,
         Partition,
+        Sandbox,
         Stream,
         Transformed,
         Violation,
@@ -81,6 +82,15 @@ def extract(stream: Stream, partition: Partition, settings: Any) -> Iterator[Ext
 
 
 @hookspec
+def count(stream: Stream, partition: Partition, settings: Any) -> int | None:
+    """How many records the source itself says the partition has; None if it does not say.
+
+    Asked of the stream's owner once a partition is complete. Independent of `extract`: a
+    header, a total, a COUNT. A different number makes the stream's tables UNKNOWN.
+    """
+
+
+@hookspec
 def transform(
     stream: Stream, table: str | None, batch: Batch
 ) -> Transformed | pa.Table | pd.DataFrame | Mapping[str, pa.Table | pd.DataFrame] | None:
@@ -106,6 +116,14 @@ def load(stream: Stream, table: str, batch: Batch, connection: Connection) -> Lo
 
     Asked of every selected plugin; the first that answers takes the batch, the core is last.
     Neither commits nor rolls back.
+    """
+
+
+@hookspec
+def sandbox(seed: int) -> Sandbox:  # type: ignore[empty-body]
+    """A source of this kind to try things on, the same for the same seed.
+
+    Asked of each selected plugin by `--sandbox`, in a process of its own that serves it.
     """
 
 

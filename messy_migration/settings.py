@@ -368,8 +368,9 @@ def _target_warnings(target: str, origin: str) -> tuple[str, ...]:
         "the target URL holds a password",
         where=origin,
         why="command lines and files are read by others",
+        # Not as `target_password = ...`: the redactor would mask the advice.
         next="leave it out of the URL and set MIGRATE_TARGET_PASSWORD,"
-        ' or write target_password = "env://NAME" in the profile',
+        " or name a reference such as env://NAME as target_password in the profile",
     )
 
 

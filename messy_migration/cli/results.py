@@ -7,13 +7,12 @@ from pathlib import Path
 
 from messy_migration.api import Outcome, Reconciliation
 from messy_migration.cli.render import table
-from messy_migration.errors import MigrationError
 from messy_migration.ledger.runs import short
 from messy_migration.reconcile.verdict import Findings, TableVerdict
 
 
 def outcome_text(outcome: Outcome) -> str:
-    """A run: streams, tables, differences, quarantine, problems, verdict."""
+    """A run: streams, tables, differences, quarantine, verdict; its problems go to stderr."""
     run = outcome.run
     size = f"{_count(len(run.plugins), 'plugin')}, {_count(len(outcome.streams), 'stream')}"
     effort = f"{_count(outcome.workers, 'worker')} . {outcome.seconds:.1f} s"
@@ -38,7 +37,6 @@ def outcome_text(outcome: Outcome) -> str:
     ]
     if outcome.skipped:
         parts.append(f"{_count(outcome.skipped, 'partition')} were in the target already")
-    parts += [_problem(problem) for problem in outcome.problems]
     parts.append(_last_line(outcome.verdict, outcome.proof.verdicts, outcome.proof.findings))
     held = sum(count for *_, count in outcome.quarantine)
     if held:
@@ -132,10 +130,6 @@ def _last_line(verdict: str, verdicts: Sequence[TableVerdict], findings: Sequenc
         if any(found.total > sum(item.rows for item in found.differences) for found in findings):
             text += " among those listed"
     return text
-
-
-def _problem(problem: MigrationError) -> str:
-    return f"error: {problem}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -18,7 +18,7 @@ from messy_migration.cli.options import (
 )
 from messy_migration.cli.plan import show_plan
 from messy_migration.cli.progress import observer
-from messy_migration.cli.render import emit_json
+from messy_migration.cli.render import cell, emit_json
 from messy_migration.cli.results import outcome_text
 from messy_migration.runner.evidence import run_object
 
@@ -57,6 +57,8 @@ def command(
         outcome = api.run(
             request, watching, selection=select, accept_foreign=accept_foreign or None
         )
+    for problem in outcome.problems:
+        click.echo(f"error: {cell(' '.join(str(problem).splitlines()))}", err=True)
     if as_json:
         emit_json(run_object(outcome))
     else:

@@ -111,19 +111,8 @@ def levels(streams: Iterable[Stream]) -> list[list[Stream]]:
 
 
 def _stream(workspace: Workspace, stream: Stream, history: History, identity: str) -> StreamPlan:
-    registry = workspace.registry
     try:
-        offered: Sequence[Partition] = (
-            registry.call_one(
-                stream.plugin,
-                "partitions",
-                stream=stream,
-                since=None,
-                settings=workspace.sections[stream.plugin],
-            )
-            if registry.implements(stream.plugin, "partitions")
-            else [Partition("all", hashlib.sha256(stream.label.encode()).hexdigest())]
-        )
+        offered = _partitions(workspace, stream)
     except MigrationError as error:
         return StreamPlan(stream, identity, problems=(error,))
     todo, skipped, problems = [], [], []
@@ -138,6 +127,36 @@ def _stream(workspace: Workspace, stream: Stream, history: History, identity: st
         else:
             todo.append(partition)
     return StreamPlan(stream, identity, tuple(todo), tuple(skipped), tuple(problems))
+
+
+def _partitions(workspace: Workspace, stream: Stream) -> list[Partition]:
+    registry = workspace.registry
+    if not registry.implements(stream.plugin, "partitions"):
+        return [Partition("all", hashlib.sha256(stream.label.encode()).hexdigest())]
+    offered = registry.call_one(
+        stream.plugin,
+        "partitions",
+        stream=stream,
+        since=None,
+        settings=workspace.sections[stream.plugin],
+    )
+    with registry.guard(stream.plugin, "partitions"):
+        found = list(offered or ())
+    wrong = [type(item).__name__ for item in found if not isinstance(item, Partition)]
+    if wrong:
+        raise PluginError(
+            "a plugin gave something that is no Partition",
+            f"plugin {stream.plugin}, stream {stream.label}",
+            f"it is a {wrong[0]}",
+        )
+    digests = [item.digest for item in found]
+    if len(set(digests)) < len(digests):
+        raise PluginError(
+            "two partitions of a stream have the same digest",
+            f"plugin {stream.plugin}, stream {stream.label}",
+            "one of them would be taken for loaded",
+        )
+    return found
 
 
 def _conflict(

@@ -21,7 +21,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, Self
 
 from messy_migration import errors
-from messy_migration.errors import MigrationError
+from messy_migration.errors import MigrationError, PluginError
 from messy_migration.runner.work import Job, Piece, Worker, failure
 
 ATTEMPTS = 3
@@ -186,14 +186,13 @@ def revived(data: dict[str, str]) -> MigrationError:
 def _death(slot: _Slot, piece: Piece) -> MigrationError:
     code = slot.process.exitcode or 0
     how = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit status {code}"
-    advice = (
-        "give the machine more memory, or set batch_records lower"
-        if code == -signal.SIGKILL
-        else f"try the plugin {piece.stream.partition('.')[0]} on this input alone"
-    )
-    return MigrationError(
-        f"a worker died {ATTEMPTS} times on the same piece", piece.label, how, advice
-    )
+    what = f"a worker died {ATTEMPTS} times on the same piece"
+    if code == -signal.SIGKILL:
+        advice = "give the machine more memory, or set batch_records lower"
+        return MigrationError(what, piece.label, how, advice)
+    # Nothing of ours ends a process; code that a plugin runs in it does.
+    advice = f"try the plugin {piece.stream.partition('.')[0]} on this input alone"
+    return PluginError(what, piece.label, how, advice)
 
 
 def _main(pipe: Connection, job: Job, parent: int) -> None:

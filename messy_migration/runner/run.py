@@ -286,7 +286,7 @@ def _close(state: _State, stop: StopSignals, began: float) -> Outcome:
         tables=tuple(rows),
         proof=proof,
         quarantine=tuple(reasons),
-        problems=tuple(state.problems),
+        problems=tuple(_redacted(problem, workspace.request) for problem in state.problems),
         skipped=sum(len(plan.skipped) for plan in state.plans),
         verdict=verdict,
         exit_code=code,
@@ -307,6 +307,14 @@ def _close(state: _State, stop: StopSignals, began: float) -> Outcome:
         "run.finished", run_id=state.run.run_id, verdict=verdict, exit_code=code
     )
     return outcome
+
+
+def _redacted(problem: MigrationError, request: Request) -> MigrationError:
+    """What a plugin says may hold a secret of its own; from here on it is shown and written."""
+    clean = request.redactor.text
+    return type(problem)(
+        clean(problem.what), clean(problem.where), clean(problem.why), clean(problem.next)
+    )
 
 
 def _incomplete(state: _State) -> None:

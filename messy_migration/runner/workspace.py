@@ -66,7 +66,9 @@ class Workspace:
             if not self.registry.implements(plugin, "streams"):
                 continue
             offered = self.registry.call_one(plugin, "streams", settings=self.sections[plugin])
-            for stream in offered or ():
+            with self.registry.guard(plugin, "streams"):
+                streams = list(offered or ())
+            for stream in streams:
                 if not isinstance(stream, Stream) or stream.plugin != plugin:
                     raise PluginError(
                         "a plugin offered a stream that is not its own",

@@ -1,28 +1,19 @@
-"""The values that move through a migration: frozen, plain, and safe to send between processes.
-
-Three groups. What a plugin declares: `ColumnType`, `Column`, `Table`, `Stream`, `Partition`.
-What flows: `Frame`, `Rejected`, `Filtered`, `Batch`, `Violation`. What proves: `Fingerprint`,
-`TableReceipt`, `Receipt`.
-"""
+"""What a plugin declares: columns, tables, streams and their partitions."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import pyarrow as pa
 
 from messy_migration.errors import ConfigurationError
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 RECORD = "_record"
 """Name of the column (int32) that says which record of the batch a row came from."""
 
-_LANE = 1 << 64
 _NAME = re.compile(r"[a-z_][a-z0-9_]*\Z")
 _TYPE = re.compile(r"([a-z0-9]+)(?:\(\s*(\d+)\s*,\s*(\d+)\s*\))?\Z")
 
@@ -95,6 +86,27 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """Columns whose values, where none is NULL, are a key of another table.
+
+    Proven by an anti-join in every reconciliation.
+
+    Attributes:
+        columns: in this table.
+        parent: the other table.
+        parent_columns: its key, in the same order.
+        stub: how a missing parent becomes a row when a run ends: parent column -> a column of
+            this table as `=name`, or a literal text in the form of the column's type. Without
+            it a missing parent stays a difference.
+    """
+
+    columns: tuple[str, ...]
+    parent: str
+    parent_columns: tuple[str, ...]
+    stub: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """What one stream writes into one target table.
 
@@ -104,21 +116,24 @@ class Table:
         key: names of the key columns; empty for a multiset.
         scope: (column, value) pairs that all rows of this stream share, when several streams
             write into one table; the WHERE of its proof.
+        foreign_keys: what its rows point at.
     """
 
     name: str
     columns: tuple[Column, ...]
     key: tuple[str, ...] = ()
     scope: tuple[tuple[str, str], ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
 
     def __post_init__(self) -> None:
         names = self.names
-        used = (*self.key, *(name for name, _ in self.scope))
+        pointing = (name for item in self.foreign_keys for name in item.columns)
+        used = (*self.key, *(name for name, _ in self.scope), *pointing)
         wrong = [name for name in (self.name, *names) if not _NAME.match(name) or len(name) > 63]
         problems = {
             "is not a name of lower-case letters, digits and underscores up to 63": wrong,
             "is a column twice": sorted({name for name in names if names.count(name) > 1}),
-            "is in the key or scope but is no column": [n for n in used if n not in names],
+            "is in a key or the scope but is no column": [n for n in used if n not in names],
             "is a name of ours": [RECORD] if RECORD in names else [],
             "has no columns": [] if names else [self.name],
         }
@@ -158,6 +173,10 @@ class Stream:
         bookmark: the column that says which of two rows with one key is newer, or None.
         depends_on: names of streams to be finished first.
         deny: names of source fields that are dropped before anything is stored.
+        lands: the source may not be asked twice; a partition is written to a file, whole,
+            before anything of it is loaded, and is read from there ever after.
+        overlap: seconds that a later run goes back behind the bookmark.
+        assumed: what is not documented by the source and was assumed, one line each.
     """
 
     name: str
@@ -167,6 +186,9 @@ class Stream:
     bookmark: str | None = None
     depends_on: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
+    lands: bool = False
+    overlap: int = 0
+    assumed: tuple[str, ...] = ()
 
     @property
     def plugin(self) -> str:
@@ -195,208 +217,28 @@ class Partition:
         digest: identifies the content and how it is read; equal digests are the same input.
         bounds: what `extract` needs to find it again; plain JSON values.
         records: the number of records if it is known beforehand.
+        until: the closed upper bound of its window of time (ISO 8601 in UTC), where the
+            bookmark stands once all partitions are committed.
     """
 
     name: str
     digest: str
     bounds: Mapping[str, Any] = field(default_factory=dict)
     records: int | None = None
+    until: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """A record as the source gave it: its raw payload and its place (file:line, page, key)."""
-
-    raw: bytes
-    where: str
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """Some records of a partition, one row each, in source order.
+class Sandbox:
+    """A source to try things on: an ASGI application that speaks its API over seeded data.
 
     Attributes:
-        table: columns of the stream's record (or of its first table).
-        origin: gives the raw record behind row i, for the quarantine; without it the
-            quarantine holds the row itself.
+        app: the application; it refuses every method that could write.
+        manifest: what it serves, good and bad: {"streams": {"plugin.stream": {"extracted": n,
+            "quarantined": {rule: n}, "filtered": {rule: n}}}, ...}.
+        section: base URL -> the plugin's section of the configuration for it.
     """
 
-    table: pa.Table
-    origin: Callable[[int], Origin] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Rejected:
-    """One record that could not become a row; it goes to the quarantine.
-
-    Attributes:
-        raw: the record as the source gave it.
-        where: its place in the source.
-        reason: why, in words, without personal data.
-        rule: the rule it broke, `plugin.rule`.
-        column: the column it broke in, if there is one.
-    """
-
-    raw: bytes
-    where: str
-    reason: str
-    rule: str
-    column: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Filtered:
-    """Records that are left out on purpose, under a named rule."""
-
-    rule: str
-    records: int = 1
-
-
-Extracted = Frame | Rejected | Filtered
-"""What an `extract` hook yields."""
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """A bounded piece of a partition: the unit of transaction. Never changed in place.
-
-    Attributes:
-        stream: where it came from.
-        partition: the slice it was cut from.
-        ordinal: its place in the partition, from 0.
-        table: the rows, with the record column.
-    """
-
-    stream: Stream
-    partition: Partition
-    ordinal: int
-    table: pa.Table
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """The rows as a pandas frame with Arrow types; a copy."""
-        import pandas as pd  # costs most of a second, and many batches never need it
-
-        return self.table.to_pandas(types_mapper=pd.ArrowDtype)
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """A rule that one record breaks.
-
-    Attributes:
-        record: value of the record column.
-        table: the table of the row that breaks it.
-        column: the column, if there is one.
-        rule: `plugin.rule`.
-        message: why, in words, without personal data.
-        severity: an `error` sends the record to quarantine, a `warning` is counted.
-    """
-
-    record: int
-    table: str
-    column: str | None
-    rule: str
-    message: str
-    severity: Literal["error", "warning"] = "error"
-
-
-@dataclass(frozen=True, slots=True)
-class Transformed:
-    """What a `transform` hook returns when it has more to say than new rows.
-
-    Attributes:
-        frames: one frame, or a mapping table -> frame; None keeps the rows as they are.
-        violations: records that cannot be transformed.
-        filtered: rule -> values of the record column that are left out under it.
-    """
-
-    frames: pa.Table | pd.DataFrame | Mapping[str, pa.Table | pd.DataFrame] | None = None
-    violations: tuple[Violation, ...] = ()
-    filtered: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
-    """An order-independent checksum of a multiset of rows, or the difference of two.
-
-    Attributes:
-        rows: how many; negative in a difference that removes.
-        lane0: sum of the first 8 bytes of each row's SHA-256, modulo 2^64.
-        lane1: sum of the second 8 bytes, modulo 2^64.
-    """
-
-    rows: int = 0
-    lane0: int = 0
-    lane1: int = 0
-
-    def __add__(self, other: Fingerprint) -> Fingerprint:
-        return Fingerprint(
-            self.rows + other.rows,
-            (self.lane0 + other.lane0) % _LANE,
-            (self.lane1 + other.lane1) % _LANE,
-        )
-
-    def __sub__(self, other: Fingerprint) -> Fingerprint:
-        return Fingerprint(
-            self.rows - other.rows,
-            (self.lane0 - other.lane0) % _LANE,
-            (self.lane1 - other.lane1) % _LANE,
-        )
-
-    @property
-    def lanes(self) -> str:
-        """Both lanes as 32 hexadecimal characters."""
-        return f"{self.lane0:016x}{self.lane1:016x}"
-
-    @classmethod
-    def of(cls, rows: int, lanes: str) -> Fingerprint:
-        """The fingerprint whose `lanes` were written down."""
-        return cls(rows, int(lanes[:16], 16), int(lanes[16:], 16))
-
-
-@dataclass(frozen=True, slots=True)
-class LoadCounts:
-    """What a `load` hook did with the rows of one table.
-
-    `net` is the fingerprint of the rows added minus that of the rows removed. Left out, it is
-    the fingerprint of the whole batch, which is right only when every row was inserted.
-    """
-
-    inserted: int
-    updated: int = 0
-    unchanged: int = 0
-    net: Fingerprint | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TableReceipt:
-    """What one batch did to one table; `net` is rows and lanes added minus removed."""
-
-    table: str
-    scope: tuple[tuple[str, str], ...]
-    format_id: str
-    inserted: int
-    updated: int
-    unchanged: int
-    net: Fingerprint
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """The counts and fingerprints of one committed batch.
-
-    `extracted` = `loaded` + `quarantined` + the sum of `filtered`, in source records.
-    """
-
-    batch_id: str
-    stream: str
-    tenant: str
-    partition: str
-    ordinal: int
-    last: bool
-    extracted: int
-    loaded: int
-    quarantined: int
-    filtered: Mapping[str, int]
-    tables: tuple[TableReceipt, ...]
+    app: Callable[..., Any]
+    manifest: Mapping[str, Any]
+    section: Callable[[str], Mapping[str, Any]]

@@ -1,0 +1,52 @@
+"""The values that move through a migration: frozen, plain, and safe to send between processes.
+
+`declared` has what a plugin declares, `flow` what goes through the rules, `proof` what is left
+of it in the ledger.
+"""
+
+from __future__ import annotations
+
+from messy_migration.model.declared import (
+    RECORD,
+    Column,
+    ColumnType,
+    ForeignKey,
+    Partition,
+    Sandbox,
+    Stream,
+    Table,
+)
+from messy_migration.model.flow import (
+    Batch,
+    Extracted,
+    Filtered,
+    Frame,
+    Origin,
+    Rejected,
+    Transformed,
+    Violation,
+)
+from messy_migration.model.proof import Fingerprint, LoadCounts, Receipt, TableReceipt
+
+__all__ = [
+    "RECORD",
+    "Batch",
+    "Column",
+    "ColumnType",
+    "Extracted",
+    "Filtered",
+    "Fingerprint",
+    "ForeignKey",
+    "Frame",
+    "LoadCounts",
+    "Origin",
+    "Partition",
+    "Receipt",
+    "Rejected",
+    "Sandbox",
+    "Stream",
+    "Table",
+    "TableReceipt",
+    "Transformed",
+    "Violation",
+]

@@ -1,0 +1,173 @@
+"""A run moves all of it and proves it, and a second run has nothing left to do."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from decimal import Decimal
+
+
+def total(rows, place):
+    return sum((row[place] for row in rows if row[place] is not None), Decimal(0))
+
+
+def test_a_run_loads_everything_and_ends_with_match(site):
+    result = site.run().matched()
+    assert {item["table"]: item["expected_rows"] for item in result.json["tables"]} == {
+        "flights": len(site.data.rows("flights")),
+        "sales": len(site.data.rows("sales")),
+    }
+    for stream in ("flights", "sales"):
+        counts = result.stream(stream)
+        assert counts["extracted"] == counts["loaded"] == len(site.data.rows(stream))
+    site.holds_everything()
+    assert site.sum("flights", "fare", 2) == total(site.data.rows("flights"), 4)
+    assert site.sum("sales", "price", 4) == total(site.data.rows("sales"), 4)
+
+
+def test_padded_and_empty_text_is_kept_and_null_stays_apart(site):
+    site.run().matched()
+    texts = [row[1] for row in site.data.rows("sales")]
+    assert {"", " ", "x", "x ", "  padded  ", "NULL", None} <= set(texts), "the data is too tame"
+    found = [row[0] for row in site.query("SELECT description FROM sales")]
+    assert sorted(found, key=repr) == sorted(texts, key=repr)
+    blank = "SELECT count(*) FROM sales WHERE description = '' AND length(description) = 0"
+    assert site.query(blank) == [(texts.count(""),)]
+    missing = "SELECT count(*) FROM sales WHERE description IS NULL"
+    assert site.query(missing) == [(texts.count(None),)]
+
+
+def test_exact_repeats_without_a_key_are_all_kept(site):
+    rows = site.data.rows("sales")
+    assert len(set(rows)) < len(rows), "the data has no repeats"
+    site.run().matched()
+    kept = site.query("SELECT count(*) FROM (SELECT DISTINCT * FROM sales) AS d")
+    assert kept == [(len(set(rows)),)]
+    assert site.query("SELECT count(*) FROM sales") == [(len(rows),)]
+
+
+def test_a_second_run_reads_and_writes_nothing_and_proves_again(site):
+    first = site.run().matched()
+    before = written(site)
+    second = site.run().matched()
+    for stream in ("flights", "sales"):
+        assert second.stream(stream)["extracted"] == 0
+        counts = second.table(stream)
+        assert (counts["inserted"], counts["updated"], counts["unchanged"]) == (0, 0, 0)
+    assert second.fingerprints == first.fingerprints
+    assert second.json["workers"] == 0
+    assert written(site) == before
+    site.holds_everything()
+
+
+def written(site):
+    """What the database itself counts of rows inserted, updated and deleted by the user's tables.
+
+    Postgres hands these figures in when a connection ends, so the test waits for all of ours to
+    end; in SQLite the pages of the tables, and so the rows' places in them, tell.
+    """
+    if site.kind == "sqlite":
+        return [site.query(f"SELECT rowid, * FROM {table}") for table in ("flights", "sales")]
+    end = time.monotonic() + 30
+    ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'mm:%'"
+    while site.query(ours) != [(0,)] and time.monotonic() < end:
+        time.sleep(0.02)
+    statistics = (
+        "SELECT relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_user_tables"
+        " WHERE schemaname = 'public' ORDER BY relname"
+    )
+    rows = {name: len(site.data.rows(name)) for name in ("flights", "sales")}
+    loaded = [(name, count, 0, 0) for name, count in rows.items()]
+    found = site.query(statistics)
+    while found != loaded and time.monotonic() < end:
+        time.sleep(0.02)
+        found = site.query(statistics)
+    assert found == loaded
+    return found
+
+
+def test_an_empty_target_stays_untouched_by_plan_and_dry_run(site):
+    for arguments in (("plan", "--json"), ("run", "--dry-run", "--json")):
+        result = site.migrate(*arguments)
+        assert result.code == 0, result.err
+        assert [len(item["partitions"]) for item in result.json["streams"]] == [3, 2]
+        assert {item["table"]: item["exists"] for item in result.json["tables"]} == {
+            "flights": False,
+            "sales": False,
+        }
+    for arguments in (("plan",), ("run", "--dry-run")):
+        assert site.migrate(*arguments).code == 0
+    if site.kind == "sqlite":
+        left = {path.name for path in site.folder.iterdir()}
+        assert left == {"flights", "sales", "flights.toml", "sales.toml", "migrate.toml"}
+    else:
+        made = "SELECT count(*) FROM pg_class WHERE relnamespace::regnamespace::text IN"
+        assert site.query(f"{made} ('public', 'messy_migration')") == [(0,)]
+
+
+def test_plan_and_dry_run_change_nothing_in_a_loaded_target(loaded):
+    dump = "SELECT count(*), max(seq) FROM " + loaded.ledger("receipt")
+    runs = "SELECT run_id, state FROM " + loaded.ledger("run")
+    before = loaded.query(dump), loaded.query(runs)
+    for arguments in (("plan", "--json"), ("run", "--dry-run", "--json")):
+        result = loaded.migrate(*arguments)
+        assert result.code == 0
+        assert [len(item["skipped"]) for item in result.json["streams"]] == [3, 2]
+    assert (loaded.query(dump), loaded.query(runs)) == before
+    loaded.holds_everything()
+
+
+def test_the_output_on_a_pipe_is_plain_lines_tables_and_one_verdict(site):
+    result = site.migrate("run", "--workers", "1")
+    assert result.code == 0
+    assert "\x1b" not in result.out + result.err
+    assert "started" in result.err
+    assert "MATCH" not in result.err
+    lines = result.out.splitlines()
+    verdicts = [line for line in lines if line.startswith("MATCH")]
+    assert len(verdicts) == 1
+    assert f"{site.data.records:,} rows in 2 tables" in verdicts[0]
+    assert any(line.split()[:3] == ["stream", "extracted", "loaded"] for line in lines)
+    assert any(line.split()[:2] == ["table", "inserted"] for line in lines)
+    assert all(" ".join(line.split()) for line in lines)
+
+
+def test_no_color_wins_over_a_forced_colour(loaded):
+    forced = {"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1", "NO_COLOR": "1"}
+    result = loaded.migrate("run", env=forced)
+    assert result.code == 0
+    assert "\x1b" not in result.out + result.err
+
+
+def test_json_is_one_object_with_the_promised_fields(site):
+    result = site.run()
+    found = result.json
+    assert found["schema"] == 1
+    assert {"run_id", "status", "verdict", "streams", "tables", "report"} <= found.keys()
+    assert found["status"] == "done"
+    stream = {"stream", "tenant", "extracted", "loaded", "quarantined", "filtered"}
+    assert all(stream <= item.keys() for item in found["streams"])
+    table = {"table", "inserted", "updated", "unchanged", "expected_rows", "actual_rows"}
+    table |= {"fingerprint_expected", "fingerprint_actual", "verdict"}
+    assert all(table <= item.keys() for item in found["tables"])
+    assert result.err == ""
+    again = site.reconcile()
+    assert {"schema", "verdict", "tables", "differences"} <= again.json.keys()
+    assert again.fingerprints == result.fingerprints
+
+
+def test_the_evidence_file_names_inputs_versions_and_verdicts(site):
+    result = site.run().matched()
+    evidence = json.loads((site.folder / result.json["report"]).read_text(encoding="utf-8"))
+    assert evidence["run_id"] == result.json["run_id"]
+    assert evidence["verdict"] == "MATCH"
+    assert evidence["tables"] == result.json["tables"]
+    names = {f"{stream}/{name}" for stream, files in site.data.files.items() for name in files}
+    assert {item["partition"] for item in evidence["inputs"]} == names
+    assert all(len(item["digest"]) == 64 for item in evidence["inputs"])
+    versions = evidence["run"]["versions"]
+    assert {"messy-migration", "files", "python", "target"} <= versions.keys()
+    server = sqlite3.sqlite_version if site.kind == "sqlite" else "PostgreSQL"
+    assert server in versions["target"]
+    assert "password" not in json.dumps(evidence)
