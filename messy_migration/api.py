@@ -6,10 +6,12 @@ into text and an exit code. All of them raise `messy_migration.errors.MigrationE
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from messy_migration import errors
+from sqlalchemy import URL
+
+from messy_migration import errors, settings
 from messy_migration.errors import Locked, UsageProblem
 from messy_migration.ledger import fence, receipts, runs, schema, states
 from messy_migration.ledger.fence import Holder
@@ -19,16 +21,19 @@ from messy_migration.ledger.states import TableState
 from messy_migration.model import Table
 from messy_migration.reconcile.verdict import Word, overall
 from messy_migration.runner import plan as planning
-from messy_migration.runner.outcome import Observer, Outcome
+from messy_migration.runner.outcome import Observer, Options, Outcome
 from messy_migration.runner.plan import History, StreamPlan
 from messy_migration.runner.proof import LISTED, Proof
 from messy_migration.runner.proof import reconcile as prove
-from messy_migration.runner.run import execute
-from messy_migration.runner.workspace import Request, Workspace, open_workspace, select
+from messy_migration.runner.run import chosen, execute
+from messy_migration.runner.sandbox import serve
+from messy_migration.runner.workspace import Request, Workspace, open_workspace
+from messy_migration.target.engine import Target, open_target
 from messy_migration.target.failures import refusals
 from messy_migration.target.tables import ddl, misfits
 
 __all__ = [
+    "Options",
     "Outcome",
     "Plan",
     "Reconciliation",
@@ -103,36 +108,40 @@ class Status:
 
 
 def run(
-    request: Request,
-    observer: Observer | None = None,
-    *,
-    selection: Sequence[str] = (),
-    accept_foreign: str | None = None,
+    request: Request, observer: Observer | None = None, options: Options | None = None
 ) -> Outcome:
     """Migrate, then reconcile; called again it resumes what is unfinished.
 
     Args:
         request: which settings to use.
         observer: told of progress.
-        selection: patterns of stream names; empty for all.
-        accept_foreign: the reason for which changes of somebody else are adopted.
+        options: what the run is asked to do.
 
     Raises:
         MigrationError: the run could not begin; what goes wrong later is in the outcome.
     """
-    return execute(
-        request, observer or Silent(), selection=selection, accept_foreign=accept_foreign
-    )
+    options = options or Options()
+    watching = observer or Silent()
+    if options.sandbox is None:
+        return execute(request, watching, options)
+    plugins = settings.load(request.config, request.profile, request.flags).core.plugins
+    with serve(plugins, options.sandbox) as boxes:
+        request = replace(request, sections={box.plugin: box.section for box in boxes})
+        outcome = execute(request, watching, options)
+        served = {box.plugin: {"manifest": dict(box.manifest), **box.traffic()} for box in boxes}
+        return replace(outcome, sandbox=served)
 
 
-def plan(request: Request, *, selection: Sequence[str] = ()) -> Plan:
+def plan(request: Request, options: Options | None = None) -> Plan:
     """What `run` would read and write; reads sources and target, writes nothing."""
     workspace = open_workspace(request)
-    streams = select(workspace.streams(), selection)
+    options = options or Options()
+    streams = chosen(workspace, options)
     target = workspace.target
+    if _is_missing(target):
+        target = replace(open_target(URL.create("sqlite"), "messy-migration"), label=target.label)
     core = workspace.settings.core
     cutting = {"batch_records": core.batch_records, "batch_bytes": core.batch_bytes}
-    _refuse_missing(workspace)
     with (
         refusals(f"target {target.label}"),
         target.dialect.reading(target.engine) as connection,
@@ -140,11 +149,7 @@ def plan(request: Request, *, selection: Sequence[str] = ()) -> Plan:
         server = target.dialect.check(connection)
         history = History()
         if schema.version(connection) == schema.HEAD:
-            history = History(
-                tuple(runs.planned(connection, workspace.ledger)),
-                frozenset(receipts.begun(connection, workspace.ledger)),
-                frozenset(receipts.complete(connection, workspace.ledger)),
-            )
+            history = History.read(connection, workspace.ledger)
         tables = []
         for stream in streams:
             for table in stream.tables:
@@ -154,7 +159,7 @@ def plan(request: Request, *, selection: Sequence[str] = ()) -> Plan:
                 tables.append(
                     TablePlan(table, stream.label, found is not None, statement, tuple(problems))
                 )
-    plans = planning.build(workspace, streams, history, cutting)
+    plans = planning.build(workspace, streams, history, cutting, since=options.since)
     codes = {problem.exit_code for item in plans for problem in item.problems}
     codes |= {6 for item in tables if item.problems}
     code = errors.exit_code(codes, mismatch=False, unknown=False)
@@ -236,14 +241,14 @@ def _tables_of(
     return [(item.table, item.scope) for item in totals]
 
 
-def _refuse_missing(workspace: Workspace) -> None:
+def _is_missing(target: Target) -> bool:
     """A SQLite file springs into being when it is opened; looking at one must not make it."""
-    url = workspace.target.engine.url
-    if workspace.target.dialect.name != "sqlite" or not url.database:
-        return
-    from pathlib import Path
+    file = target.engine.url.database
+    return target.dialect.name == "sqlite" and bool(file) and not Path(str(file)).exists()
 
-    if not Path(url.database).exists():
+
+def _refuse_missing(workspace: Workspace) -> None:
+    if _is_missing(workspace.target):
         raise UsageProblem(
             "the target is not there yet", workspace.target.label, next="migrate run"
         )

@@ -85,8 +85,10 @@ def extract(stream: Stream, partition: Partition, settings: Any) -> Iterator[Ext
 def count(stream: Stream, partition: Partition, settings: Any) -> int | None:
     """How many records the source itself says the partition has; None if it does not say.
 
-    Asked of the stream's owner once a partition is complete. Independent of `extract`: a
-    header, a total, a COUNT. A different number makes the stream's tables UNKNOWN.
+    Asked of the stream's owner in a worker, when all of the partition was read and before its
+    last batch is committed. Independent of `extract`: a header, a total, a COUNT. It is held
+    against the records that were extracted; for a stream that lands, where paging may give a
+    record twice, against the different values of the first column of its record.
     """
 
 

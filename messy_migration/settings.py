@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -54,6 +54,7 @@ class CoreSettings(BaseModel):
     batch_bytes: int = Field(32 * 1024 * 1024, ge=1024, le=1024**3)
     quarantine_limit: float = Field(1.0, ge=0, le=100, allow_inf_nan=False)
     report: Path = Field(Path(), strict=False)
+    landing: Path = Field(Path(".migrate/landing"), strict=False)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
 
@@ -78,6 +79,7 @@ class Settings:
         warnings: what is unwise but allowed, one line each.
         environment: the variables, `.env` filled in where the real environment has none.
         dotenv: names of the variables that came from `.env`.
+        fixed: plugins whose section no variable may change.
     """
 
     profile: str
@@ -90,6 +92,7 @@ class Settings:
     warnings: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     dotenv: frozenset[str] = frozenset()
+    fixed: frozenset[str] = frozenset()
 
 
 def load(
@@ -135,13 +138,19 @@ def load(
     return settings
 
 
+def pinned(settings: Settings, sections: Mapping[str, Mapping[str, Any]]) -> Settings:
+    """The same settings with these plugin sections, which no variable may change."""
+    return replace(settings, sections={**settings.sections, **sections}, fixed=frozenset(sections))
+
+
 def section(settings: Settings, name: str) -> tuple[dict[str, Any], dict[str, str]]:
     """A plugin's section with its variables laid over it, and where each dotted key came from.
 
     Raises:
         ConfigurationError: variables contradict each other or the section.
     """
-    merged, used = layers.overlay(settings.sections.get(name, {}), name, settings.environment)
+    variables = {} if name in settings.fixed else settings.environment
+    merged, used = layers.overlay(settings.sections.get(name, {}), name, variables)
     file = f"{settings.config.name if settings.config else layers.CONFIG_NAME} [{name}]"
     origins = {f"{name}.{key}": file for key, _ in layers.flattened(merged)}
     for key, variable in used.items():

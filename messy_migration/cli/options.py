@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -114,17 +115,45 @@ def plugins_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
+def _parts(_ctx: click.Context, _param: click.Parameter, text: str | None) -> list[str]:
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
 def select_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--select a,b`; the command gets `select`, a list of patterns."""
-
-    def parse(_ctx: click.Context, _param: click.Parameter, text: str | None) -> list[str]:
-        return [part.strip() for part in (text or "").split(",") if part.strip()]
-
     return click.option(
         "--select",
-        callback=parse,
+        callback=_parts,
         metavar="STREAMS",
         help="Only these streams: names or patterns (files.*), with commas between.",
+    )(function)
+
+
+def tenant_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--tenant a,b`; the command gets `tenant`, a list of names."""
+    return click.option(
+        "--tenant",
+        callback=_parts,
+        metavar="NAMES",
+        help="Only these accounts of the sources, with commas between.",
+    )(function)
+
+
+def since_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--since T`; the command gets `since`, an instant in UTC or None."""
+
+    def parse(
+        _ctx: click.Context, _param: click.Parameter, moment: datetime | None
+    ) -> datetime | None:
+        if moment is None or moment.tzinfo is not None:
+            return moment
+        return moment.replace(tzinfo=UTC)
+
+    return click.option(
+        "--since",
+        type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]),
+        callback=parse,
+        help="Read what changed since then, whatever the bookmarks say; UTC unless it says else.",
     )(function)
 
 

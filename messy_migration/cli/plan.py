@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import click
@@ -13,7 +14,9 @@ from messy_migration.cli.options import (
     json_option,
     plugins_option,
     select_option,
+    since_option,
     target_option,
+    tenant_option,
 )
 from messy_migration.cli.render import emit_json, table
 
@@ -21,12 +24,16 @@ from messy_migration.cli.render import emit_json, table
 @click.command("plan")
 @plugins_option
 @select_option
+@tenant_option
+@since_option
 @target_option
 @json_option
 @common_options
 def command(
     common: Common,
     select: list[str],
+    tenant: list[str],
+    since: datetime | None,
     as_json: bool,  # noqa: FBT001 - click passes by name
     **flags: Any,
 ) -> int:
@@ -35,7 +42,8 @@ def command(
     Sources are asked for their partitions and the target for its tables; a table that is
     missing is shown with the statement that would create it.
     """
-    return show_plan(api.plan(common.request(**flags), selection=select), as_json=as_json)
+    options = api.Options(tuple(select), tuple(tenant), since=since)
+    return show_plan(api.plan(common.request(**flags), options), as_json=as_json)
 
 
 def show_plan(plan: api.Plan, *, as_json: bool) -> int:

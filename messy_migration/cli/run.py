@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import click
@@ -13,7 +14,9 @@ from messy_migration.cli.options import (
     json_option,
     plugins_option,
     select_option,
+    since_option,
     target_option,
+    tenant_option,
     workers_option,
 )
 from messy_migration.cli.plan import show_plan
@@ -21,6 +24,9 @@ from messy_migration.cli.progress import observer
 from messy_migration.cli.render import cell, emit_json
 from messy_migration.cli.results import outcome_text
 from messy_migration.runner.evidence import run_object
+from messy_migration.runner.sandbox import SEED
+
+SANDBOX_TARGET = "sqlite:///sandbox.db"
 
 
 @click.command("run")
@@ -28,6 +34,13 @@ from messy_migration.runner.evidence import run_object
 @select_option
 @target_option
 @workers_option
+@tenant_option
+@since_option
+@click.option(
+    "--sandbox",
+    is_flag=True,
+    help="Read the plugins' sandboxes, served here; the target is sandbox.db unless --target.",
+)
 @click.option("--dry-run", is_flag=True, help="Only plan: what would be read and written.")
 @click.option(
     "--accept-foreign",
@@ -38,10 +51,14 @@ from messy_migration.runner.evidence import run_object
 @common_options
 def command(
     common: Common,
+    *,
     select: list[str],
-    dry_run: bool,  # noqa: FBT001 - click passes by name
+    tenant: list[str],
+    since: datetime | None,
+    sandbox: bool,
+    dry_run: bool,
     accept_foreign: str | None,
-    as_json: bool,  # noqa: FBT001
+    as_json: bool,
     **flags: Any,
 ) -> int:
     """Migrate, then reconcile the target with what was loaded.
@@ -50,13 +67,16 @@ def command(
     and repeats nothing. It ends with a verdict per table; only MATCH on all of them, with no
     problem on the way, is exit code 0.
     """
+    if sandbox and flags["target"] is None:
+        flags["target"] = SANDBOX_TARGET
+    options = api.Options(
+        tuple(select), tuple(tenant), accept_foreign or None, since, SEED if sandbox else None
+    )
     request = common.request(**flags)
     if dry_run:
-        return show_plan(api.plan(request, selection=select), as_json=as_json)
+        return show_plan(api.plan(request, options), as_json=as_json)
     with observer(quiet=as_json) as watching:
-        outcome = api.run(
-            request, watching, selection=select, accept_foreign=accept_foreign or None
-        )
+        outcome = api.run(request, watching, options)
     for problem in outcome.problems:
         click.echo(f"error: {cell(' '.join(str(problem).splitlines()))}", err=True)
     if as_json:

@@ -75,7 +75,8 @@ def write(
 
     Kinds: `load`; `baseline` (what a table held before the first run); `foreign` (an adopted
     change of somebody else); `displaced` (a row of this run that lost against a later one with
-    the same key); `rebase` (the same rows under another format).
+    the same key); `stub` (rows that stand for parents that the source no longer has);
+    `rebase` (the same rows under another format).
     """
     connection.execute(
         insert(ledger.receipt).values(
@@ -210,13 +211,27 @@ def table_totals(connection: Connection, ledger: Ledger, run_id: str) -> list[Ta
             *(func.sum(part.c[name]) for name in ("inserted", "updated", "unchanged")),
         )
         .join(head, head.c.batch_id == part.c.batch_id)
-        .where(head.c.run_id == run_id, head.c.kind.in_(("load", "displaced")))
+        .where(head.c.run_id == run_id, head.c.kind.in_(("load", "displaced", "stub")))
         .group_by(part.c.table_name, part.c.scope)
     )
     return [
         TableTotals(row[0], scope_of(row[1]), *(int(value) for value in row[2:]))
         for row in connection.execute(query)
     ]
+
+
+def reasons(
+    connection: Connection, ledger: Ledger, kind: str, table: str, scope: Scope
+) -> list[str]:
+    """What was written down with the receipts of one kind for a table, oldest first."""
+    head, part = ledger.receipt, ledger.receipt_table
+    query = (
+        select(head.c.reason)
+        .join(part, part.c.batch_id == head.c.batch_id)
+        .where(head.c.kind == kind, part.c.table_name == table, part.c.scope == scope_text(scope))
+        .order_by(head.c.seq)
+    )
+    return [str(reason) for reason in connection.execute(query).scalars()]
 
 
 def receipt_of_table(batch_id: str, stream: str, tenant: str, part: TableReceipt) -> Receipt:

@@ -148,6 +148,7 @@ def plan(
             "plan_id": plan_id,
             "ordinal": ordinal,
             "records": partition.records,
+            "until": partition.until,
         }
         for ordinal, partition in enumerate(partitions)
         if partition.digest not in known
@@ -171,7 +172,13 @@ def planned(connection: Connection, ledger: Ledger) -> list[Planned]:
             row["tenant"],
             row["plan_id"],
             row["ordinal"],
-            Partition(row["name"], row["digest"], json.loads(row["bounds"]), row["records"]),
+            Partition(
+                row["name"],
+                row["digest"],
+                json.loads(row["bounds"]),
+                row["records"],
+                row["until"],
+            ),
         )
         for row in connection.execute(query).mappings()
     ]

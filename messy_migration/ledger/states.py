@@ -9,7 +9,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from messy_migration.ledger.receipts import Scope, scope_of, scope_text
 from messy_migration.ledger.tables import Ledger
-from messy_migration.model import Column, ColumnType, Table
+from messy_migration.model import Column, ColumnType, ForeignKey, Table
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,11 @@ def redefine(connection: Connection, ledger: Ledger, table: Table, format_id: st
 def definition_text(table: Table) -> str:
     """Columns and key as the ledger writes them."""
     columns = [[column.name, str(column.type), column.required] for column in table.columns]
-    return json.dumps({"columns": columns, "key": list(table.key)})
+    keys = [
+        [list(key.columns), key.parent, list(key.parent_columns), [list(pair) for pair in key.stub]]
+        for key in table.foreign_keys
+    ]
+    return json.dumps({"columns": columns, "key": list(table.key), "foreign_keys": keys})
 
 
 def definition_of(name: str, text: str, scope: Scope) -> Table:
@@ -99,4 +103,8 @@ def definition_of(name: str, text: str, scope: Scope) -> Table:
         Column(column, ColumnType.parse(kind), required)
         for column, kind, required in definition["columns"]
     )
-    return Table(name, columns, tuple(definition["key"]), scope)
+    keys = tuple(
+        ForeignKey(tuple(ours), parent, tuple(theirs), tuple((a, b) for a, b in stub))
+        for ours, parent, theirs, stub in definition["foreign_keys"]
+    )
+    return Table(name, columns, tuple(definition["key"]), scope, keys)

@@ -36,6 +36,9 @@ class Ledger:
     receipt_table: Table
     quarantine: Table
     table_state: Table
+    landing: Table
+    bookmark: Table
+    stamp: Table
     epoch: Table
     heartbeat: Table
 
@@ -85,6 +88,7 @@ def ledger(dialect: str) -> Ledger:
         Column("plan_id", Text, nullable=False),
         Column("ordinal", Integer, nullable=False),
         Column("records", BigInteger),
+        Column("until", Text),
         PrimaryKeyConstraint("run_id", "stream", "tenant", "digest"),
     )
     receipt = table(
@@ -158,6 +162,32 @@ def ledger(dialect: str) -> Ledger:
         Column("baseline_rows", BigInteger, nullable=False),
         PrimaryKeyConstraint("table_name", "scope"),
     )
+    landing = table(
+        "landing",
+        Column("stream", Text, nullable=False),
+        Column("tenant", Text, nullable=False),
+        Column("partition", Text, nullable=False),
+        Column("run_id", Text, nullable=False),
+        Column("path", Text, nullable=False),
+        Column("sha256", Text, nullable=False),
+        Column("records", BigInteger, nullable=False),
+        Column("landed_at", Text, nullable=False),
+        PrimaryKeyConstraint("stream", "tenant", "partition"),
+    )
+    bookmark = table(
+        "bookmark",
+        Column("stream", Text, nullable=False),
+        Column("tenant", Text, nullable=False),
+        Column("position", Text, nullable=False),
+        Column("run_id", Text, nullable=False),
+        PrimaryKeyConstraint("stream", "tenant"),
+    )
+    stamp = table(
+        "stamp",
+        Column("id", Integer, primary_key=True),
+        Column("kind", Text, nullable=False),
+        CheckConstraint("kind IN ('real', 'sandbox')", name="stamp_kind"),
+    )
     epoch = table(
         "epoch",
         Column("id", Integer, primary_key=True),
@@ -173,5 +203,16 @@ def ledger(dialect: str) -> Ledger:
         Column("beat_at", Text, nullable=False),
     )
     return Ledger(
-        metadata, run, partition, receipt, receipt_table, quarantine, table_state, epoch, heartbeat
+        metadata,
+        run,
+        partition,
+        receipt,
+        receipt_table,
+        quarantine,
+        table_state,
+        landing,
+        bookmark,
+        stamp,
+        epoch,
+        heartbeat,
     )

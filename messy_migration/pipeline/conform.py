@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,16 +44,18 @@ def as_table(returned: Any, where: str) -> pa.Table:
     Raises:
         PluginError: it is neither, or has no record column.
     """
+    # A frame of pandas can only be there if somebody imported pandas.
+    pandas = sys.modules.get("pandas")
     if isinstance(returned, pa.Table):
         table = returned
-    elif type(returned).__module__.startswith("pandas."):
+    elif pandas is not None and isinstance(returned, pandas.DataFrame):
         try:
             table = pa.Table.from_pandas(returned, preserve_index=False)
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
             raise PluginError(
-                "a hook returned a frame whose columns are of mixed types",
+                "a hook returned a frame that Arrow cannot hold",
                 where,
-                type(error).__name__,
+                f"a column is of mixed types, or there twice ({type(error).__name__})",
             ) from error
     else:
         raise PluginError(
@@ -61,9 +64,9 @@ def as_table(returned: Any, where: str) -> pa.Table:
             f"it is a {type(returned).__name__}",
             "return a pyarrow.Table or a pandas.DataFrame",
         )
-    if RECORD not in table.column_names:
+    if table.column_names.count(RECORD) != 1:
         raise PluginError(
-            f"a hook returned a frame without the column {RECORD}",
+            f"a hook returned a frame without the one column {RECORD}",
             where,
             "it says which record a row came from",
             "carry the column through",
@@ -79,20 +82,23 @@ def conform(
     A value that does not fit becomes NULL here; its violation sends the record to quarantine.
 
     Raises:
-        PluginError: a column is missing, is too many, or is of a type that cannot be meant.
+        PluginError: a column is missing, is too many, or is of a type that cannot be meant, or
+            the record column holds something else than numbers of records.
     """
     names = [column.name for column in columns]
     missing = [name for name in names if name not in data.column_names]
     extra = [name for name in data.column_names if name not in names and name != RECORD]
-    if missing or extra:
+    doubled = {name for name in data.column_names if data.column_names.count(name) > 1}
+    if missing or extra or doubled:
         problems = [f"{name} is missing" for name in missing]
         problems += [f"{name} is not declared" for name in extra]
+        problems += [f"{name} is there twice" for name in sorted(doubled)]
         raise PluginError(
             "a frame does not have the declared columns",
             f"{where}, table {table}",
             "; ".join(problems),
         )
-    records = pc.cast(data.column(RECORD), pa.int32())
+    records = _records(data.column(RECORD), f"{where}, table {table}")
     violations: list[Violation] = []
     arrays = []
     for column in columns:
@@ -113,6 +119,20 @@ def conform(
     return pa.Table.from_arrays([*arrays, records], schema=schema), violations
 
 
+def _records(numbers: pa.ChunkedArray[Any], where: str) -> pa.ChunkedArray[Any]:
+    try:
+        if not numbers.null_count and not pa.types.is_string(numbers.type):
+            return pc.cast(numbers, pa.int32())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        pass
+    raise PluginError(
+        f"the column {RECORD} of a frame does not hold numbers of records",
+        where,
+        f"it is {numbers.type}, with {numbers.null_count} NULLs",
+        "carry the column through as it came",
+    )
+
+
 def _column(
     array: pa.ChunkedArray[Any], column: Column, where: str
 ) -> tuple[pa.ChunkedArray[Any], list[int]]:
@@ -130,6 +150,9 @@ def _column(
         )
     if found == wanted:
         return array, []
+    if pa.types.is_integer(found) and pa.types.is_decimal(wanted):
+        # Straight from int64 Arrow wants a precision for the largest int64, whatever is there.
+        array = pc.cast(array, pa.decimal256(76, wanted.scale))
     try:
         return pc.cast(array, wanted), []
     except pa.ArrowInvalid:
@@ -139,7 +162,7 @@ def _column(
 def _cell_by_cell(
     array: pa.ChunkedArray[Any], wanted: pa.DataType
 ) -> tuple[pa.ChunkedArray[Any], list[int]]:
-    cells = []
+    cells: list[Any] = []
     misfits = []
     for place, cell in enumerate(array):
         try:
@@ -147,4 +170,4 @@ def _cell_by_cell(
         except pa.ArrowInvalid:
             cells.append(pa.scalar(None, wanted))
             misfits.append(place)
-    return pa.chunked_array([pa.array([cell.as_py() for cell in cells], wanted)]), misfits
+    return pa.chunked_array([pa.array(cells, wanted)]), misfits

@@ -55,16 +55,25 @@ class Cut:
         self.size += part.nbytes
 
     def origin(self, record: int) -> Origin | None:
-        """The raw record behind a row, if the source tells."""
+        """The raw record behind a row, if the source tells.
+
+        Raises:
+            PluginError: the source cannot tell although it offered to.
+        """
         place = bisect_right(self._starts, record) - 1
         frame, start = self._frames[place]
         if frame.origin is None:
             return None
-        return frame.origin(start + record - self._starts[place])
+        try:
+            return frame.origin(start + record - self._starts[place])
+        except Exception as error:
+            raise PluginError(
+                "a frame's origin failed for one of its rows", why=type(error).__name__
+            ) from error
 
 
 def cut(items: Iterator[Extracted], records: int, size: int) -> Iterator[Cut]:
-    """Batches of at most `records` records and about `size` bytes of rows.
+    """Batches of at most `records` records and about `size` bytes of rows and rejected records.
 
     At least one batch comes out, empty if the source is: it carries the mark that the
     partition is done.
@@ -81,6 +90,7 @@ def cut(items: Iterator[Extracted], records: int, size: int) -> Iterator[Cut]:
             batch.add(frame, start, count)
         elif isinstance(other, Rejected):
             batch.rejected.append(other)
+            batch.size += len(other.raw)
         elif isinstance(other, Filtered):
             batch.filtered[other.rule] += other.records
     batch.last = True

@@ -41,8 +41,14 @@ def check(table: Table, data: pa.Table, unstorable: Unstorable) -> tuple[pa.Tabl
         if column.required or column.name in table.key:
             report(_true(pc.is_null(cells)), column.name, "core.required", "the value is missing")
         if column.name in scope:
-            other = pc.not_equal(cells, pa.scalar(scope[column.name]))
-            report(_true(other), column.name, "core.scope", "the row is outside its stream's scope")
+            # NULL is outside too: the WHERE of the proof would never see the row.
+            inside = _true(pc.equal(cells, pa.scalar(scope[column.name])))
+            report(
+                np.setdiff1d(np.arange(len(cells)), inside),
+                column.name,
+                "core.scope",
+                "the row is outside its stream's scope",
+            )
         if column.type.kind in ("text", "json"):
             report(
                 _true(pc.match_substring(cells, "\0")),
@@ -92,9 +98,9 @@ def repeated_keys(
 ) -> tuple[list[int], list[Violation]]:
     """What repeats a key inside a batch: places of rows to drop, and rows that contradict.
 
-    Equal rows keep their first. Of different rows the newest wins where the stream has a
-    bookmark; otherwise, whatever the order of arrival, the one with the greatest hash does
-    (as in `target.merge`), and the others break `core.duplicate_key`.
+    Equal rows keep their first, and of rows of different age the newest wins. Of rows that are
+    equally new, whatever the order of arrival, the one with the greatest hash wins (as in
+    `target.merge`), and the others break `core.duplicate_key`.
     """
     if not table.key or data.num_rows < 2 or _is_unique(table, data):
         return [], []
@@ -114,7 +120,8 @@ def repeated_keys(
         for place in places:
             if place == best:
                 continue
-            if newness is not None or (rows[place] == rows[best]).all():
+            is_older = _rank(newness, place) < _rank(newness, best)
+            if is_older or (rows[place] == rows[best]).all():
                 drop.append(place)
             else:
                 violations.append(
@@ -131,11 +138,13 @@ def repeated_keys(
 
 def _is_unique(table: Table, data: pa.Table) -> bool:
     names = list(table.key)
+    if any(table.column(name).type.kind == "float64" for name in names):
+        return False  # Arrow groups floats by their bits: 0.0 and -0.0 would be two keys
     groups = data.select(names).group_by(names, use_threads=False).aggregate([])
     return bool(groups.num_rows == data.num_rows)
 
 
-def _rank(newness: list[object] | None, place: int) -> tuple[bool, object]:
+def _rank(newness: list[Any] | None, place: int) -> tuple[bool, Any]:
     """NULL is older than anything."""
     if newness is None or newness[place] is None:
         return False, 0

@@ -72,34 +72,42 @@ def prepare(
             raise PluginError(
                 "no transform made tables from the extracted records", f"stream {stream.label}"
             )
-        data, misfits = conform(frame, stream.table(name).columns, name, f"stream {stream.label}")
-        data, broken = check(stream.table(name), data, unstorable)
-        violations += [*misfits, *broken]
-        tables[name] = data
+        tables[name], broken = check(stream.table(name), frame, unstorable)
+        violations += broken
     for name, data in tables.items():
         batch = Batch(stream, partition, cut.ordinal, data)
         for plugin, found in registry.call_each("validate", stream=stream, table=name, batch=batch):
-            violations += _checked(found, plugin, stream)
+            violations += _checked(found, plugin, stream, present([data]))
     return _settle(stream, cut, tables, violations, filtered)
 
 
 def _first_frame(stream: Stream, cut: Cut) -> tuple[dict[str | None, pa.Table], list[Violation]]:
     if not cut.tables:
         return {}, []
-    try:
-        table = pa.concat_tables(cut.tables)
-    except pa.ArrowInvalid as error:
-        raise PluginError(
-            "extract yielded frames of different columns", f"stream {stream.label}"
-        ) from error
-    table = table.append_column(RECORD, pa.array(np.arange(table.num_rows, dtype=np.int32)))
     where = f"stream {stream.label}, extract"
-    if stream.record:
-        data, misfits = conform(table, stream.record, stream.name, where)
-        return {None: data}, misfits
-    name = stream.tables[0].name
-    data, misfits = conform(table, stream.tables[0].columns, name, where)
-    return {name: data}, misfits
+    if any(RECORD in table.column_names for table in cut.tables):
+        raise PluginError(f"extract yielded a frame with a column {RECORD}", where)
+    try:
+        pieces = [pa.concat_tables(cut.tables)]
+    except pa.ArrowInvalid:
+        # Types that were inferred (NULLs only, digits of a decimal) differ from frame to frame.
+        pieces = cut.tables
+    parts = []
+    violations: list[Violation] = []
+    start = 0
+    for piece in pieces:
+        numbered = np.arange(start, start + piece.num_rows, dtype=np.int32)
+        data, misfits = conform(
+            piece.append_column(RECORD, pa.array(numbered)),
+            stream.record or stream.tables[0].columns,
+            stream.name if stream.record else stream.tables[0].name,
+            where,
+        )
+        parts.append(data)
+        violations += misfits
+        start += piece.num_rows
+    name = None if stream.record else stream.tables[0].name
+    return {name: pa.concat_tables(parts)}, violations
 
 
 def _fold(
@@ -121,7 +129,7 @@ def _fold(
             for result, rows in step.apply(data, violations):
                 for produced, frame in step.read(result, rows, violations, filtered):
                     folded[produced].append(frame)
-        frames = {name: _joined(parts, plugin, stream) for name, parts in folded.items()}
+        frames = {name: pa.concat_tables(parts) for name, parts in folded.items()}
     return frames
 
 
@@ -152,6 +160,8 @@ class _Step:
             if cause is None:
                 raise
             records = sorted(set(numbers(data)))
+            if not records:
+                raise
             if len(records) > 1:
                 middle = len(records) // 2
                 return [
@@ -177,12 +187,22 @@ class _Step:
         violations: list[Violation],
         filtered: dict[int, str],
     ) -> list[tuple[str | None, pa.Table]]:
-        """The frames in a result; refuses records that went missing without a rule."""
+        """The frames in a result, in their declared types.
+
+        Refuses records that went missing without a rule.
+        """
+        known = present([before])
         excused: set[int] = set()
         if isinstance(result, Transformed):
-            violations += _checked(result.violations, self.plugin, self.stream)
+            violations += _checked(result.violations, self.plugin, self.stream, known)
             excused = {item.record for item in result.violations if item.severity == "error"}
             for rule, records in result.filtered.items():
+                if not known.issuperset(records):
+                    raise PluginError(
+                        "transform filtered records that it was not shown",
+                        self.where,
+                        f"rule {rule}",
+                    )
                 filtered.update(dict.fromkeys(records, rule))
                 excused.update(records)
             result = result.frames
@@ -199,7 +219,6 @@ class _Step:
                     f"transform made a table {name!r} of which the stream knows nothing", self.where
                 )
         left = present(frame for _, frame in frames)
-        known = present([before])
         lost, new = known - left - excused, left - known
         if lost or new:
             raise PluginError(
@@ -210,20 +229,18 @@ class _Step:
                 f"{len(lost or new)} of {len(known)} records",
                 "return Transformed with violations or filtered records",
             )
-        return frames
+        return [(name, self._conformed(name, frame, violations)) for name, frame in frames]
+
+    def _conformed(
+        self, name: str | None, frame: pa.Table, violations: list[Violation]
+    ) -> pa.Table:
+        columns = self.stream.record if name is None else self.stream.table(name).columns
+        data, misfits = conform(frame, columns, name or self.stream.name, self.where)
+        violations += misfits
+        return data
 
 
-def _joined(parts: list[pa.Table], plugin: str, stream: Stream) -> pa.Table:
-    try:
-        return pa.concat_tables(parts, promote_options="permissive")
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise PluginError(
-            "transform returned frames of different columns for one table",
-            f"plugin {plugin}, stream {stream.label}",
-        ) from error
-
-
-def _checked(found: Any, plugin: str, stream: Stream) -> list[Violation]:
+def _checked(found: Any, plugin: str, stream: Stream, known: set[int]) -> list[Violation]:
     violations = list(found or ())
     for violation in violations:
         if not isinstance(violation, Violation):
@@ -231,6 +248,12 @@ def _checked(found: Any, plugin: str, stream: Stream) -> list[Violation]:
                 "a hook gave something that is no Violation",
                 f"plugin {plugin}, stream {stream.label}",
                 f"it is a {type(violation).__name__}",
+            )
+        if violation.record not in known:
+            raise PluginError(
+                "a hook gave a violation of a record that it was not shown",
+                f"plugin {plugin}, stream {stream.label}",
+                f"rule {violation.rule}, record {violation.record}",
             )
     return violations
 

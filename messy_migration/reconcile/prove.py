@@ -9,7 +9,8 @@ from sqlalchemy import Connection
 from messy_migration.errors import TargetError
 from messy_migration.ledger.receipts import Scope
 from messy_migration.ledger.states import TableState
-from messy_migration.model import Fingerprint
+from messy_migration.model import Fingerprint, ForeignKey
+from messy_migration.reconcile import parents
 from messy_migration.reconcile.verdict import TableVerdict, Word
 from messy_migration.target.dialect import Dialect, scoped
 from messy_migration.target.tables import misfits
@@ -36,10 +37,34 @@ def prove(
         label = f"{state.stream}@{state.tenant}" if state.tenant else state.stream
         expected = sums.get((*state.key, state.format_id), Fingerprint())
         actual, word, reason = _compare(connection, dialect, state, expected)
+        pointing = _parents(connection, dialect, state) if actual is not None else []
+        if word == "MATCH":
+            word, reason = _judged(pointing)
         if word == "MATCH" and label in incomplete:
             word, reason = "UNKNOWN", incomplete[label]
-        verdicts.append(TableVerdict(*state.key, label, expected, actual, word, reason))
+        counts = tuple((parents.label(key), count) for key, count in pointing)
+        verdicts.append(TableVerdict(*state.key, label, expected, actual, word, reason, counts))
     return verdicts
+
+
+def _parents(
+    connection: Connection, dialect: Dialect, state: TableState
+) -> list[tuple[ForeignKey, int | None]]:
+    try:
+        return parents.orphans(connection, dialect, state.table)
+    except TargetError:
+        return [(key, None) for key in state.table.foreign_keys]
+
+
+def _judged(pointing: list[tuple[ForeignKey, int | None]]) -> tuple[Word, str]:
+    """The word for a table whose own rows are right."""
+    lost = [f"{count:,} rows miss {parents.label(key)}" for key, count in pointing if count]
+    if lost:
+        return "MISMATCH", "; ".join(lost)
+    unread = [parents.label(key) for key, count in pointing if count is None]
+    if unread:
+        return "UNKNOWN", f"the parents cannot be read: {', '.join(unread)}"
+    return "MATCH", ""
 
 
 def _compare(

@@ -22,6 +22,7 @@ class TableVerdict:
         actual: what one scan of the target found; None if it could not be read.
         verdict: MATCH only if everything was read and is equal.
         reason: why it is not MATCH, in words.
+        orphans: foreign key -> rows whose parent is missing; None if the parent's table is.
     """
 
     table: str
@@ -31,6 +32,7 @@ class TableVerdict:
     actual: Fingerprint | None
     verdict: Word
     reason: str = ""
+    orphans: tuple[tuple[str, int | None], ...] = ()
 
 
 @dataclass(frozen=True)

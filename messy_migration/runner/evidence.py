@@ -65,6 +65,7 @@ def run_object(outcome: Outcome) -> dict[str, Any]:
         ],
         "problems": [problem.as_dict() for problem in outcome.problems],
         "report": outcome.report,
+        **({"sandbox": dict(outcome.sandbox)} if outcome.sandbox else {}),
     }
 
 
@@ -85,6 +86,7 @@ def table_object(verdict: TableVerdict) -> dict[str, Any]:
         "fingerprint_actual": verdict.actual.lanes if verdict.actual else None,
         "verdict": verdict.verdict,
         "reason": verdict.reason,
+        "orphans": dict(verdict.orphans),
     }
 
 
@@ -151,6 +153,7 @@ def write_evidence(workspace: Workspace, outcome: Outcome, plans: Sequence[Strea
             "written_at": now(),
             "configuration_digest": workspace.settings.digest,
         },
+        "assumed": sorted({line for plan in plans for line in plan.stream.assumed}),
         "inputs": [
             {
                 "stream": plan.stream.name,

@@ -1,10 +1,11 @@
-"""How a run is watched, and how it ended."""
+"""What is asked of a run, how it is watched, and how it ended."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
 
 from messy_migration.errors import MigrationError
 from messy_migration.ledger.receipts import StreamTotals, TableTotals
@@ -13,6 +14,25 @@ from messy_migration.model import Stream
 from messy_migration.reconcile.verdict import Word
 from messy_migration.runner.plan import StreamPlan
 from messy_migration.runner.proof import Proof
+
+
+@dataclass(frozen=True)
+class Options:
+    """What one run is asked to do, beside its settings.
+
+    Attributes:
+        selection: patterns of stream names; empty for all.
+        tenants: the tenants to read; empty for all.
+        accept_foreign: the reason for which changes of somebody else are adopted.
+        since: begin here, whatever the bookmarks say.
+        sandbox: read the plugins' sandboxes instead of their sources, with this seed.
+    """
+
+    selection: tuple[str, ...] = ()
+    tenants: tuple[str, ...] = ()
+    accept_foreign: str | None = None
+    since: datetime | None = None
+    sandbox: int | None = None
 
 
 class Observer(Protocol):
@@ -49,6 +69,7 @@ class Outcome:
         skipped: partitions that were in the target already.
         verdict, exit_code: the end of it.
         report: path of the evidence file.
+        sandbox: plugin -> what its sandbox served and was asked, where one was used.
     """
 
     run: Run
@@ -65,3 +86,4 @@ class Outcome:
     verdict: Word
     exit_code: int
     report: str = ""
+    sandbox: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

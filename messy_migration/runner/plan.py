@@ -6,11 +6,16 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from graphlib import CycleError, TopologicalSorter
+
+from sqlalchemy import Connection
 
 from messy_migration.errors import MigrationError, PluginError, SourceError
 from messy_migration.fingerprint import format_id
+from messy_migration.ledger import landings, receipts, runs
 from messy_migration.ledger.runs import Planned, short
+from messy_migration.ledger.tables import Ledger
 from messy_migration.model import Partition, Stream
 from messy_migration.runner.workspace import Workspace
 
@@ -26,11 +31,23 @@ class History:
         planned: every partition that any run planned.
         begun: partitions with a committed batch.
         complete: partitions whose last batch is committed.
+        bookmarks: (stream, tenant) -> how far it was read, ISO 8601 in UTC.
     """
 
     planned: tuple[Planned, ...] = ()
     begun: frozenset[Place] = frozenset()
     complete: frozenset[Place] = frozenset()
+    bookmarks: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, connection: Connection, ledger: Ledger) -> History:
+        """What the ledger says now."""
+        return cls(
+            tuple(runs.planned(connection, ledger)),
+            frozenset(receipts.begun(connection, ledger)),
+            frozenset(receipts.complete(connection, ledger)),
+            landings.bookmarks(connection, ledger),
+        )
 
 
 @dataclass(frozen=True)
@@ -53,19 +70,42 @@ class StreamPlan:
 
 
 def build(
-    workspace: Workspace, streams: Sequence[Stream], history: History, cutting: Mapping[str, int]
+    workspace: Workspace,
+    streams: Sequence[Stream],
+    history: History,
+    cutting: Mapping[str, int],
+    *,
+    run_id: str = "",
+    since: datetime | None = None,
 ) -> list[StreamPlan]:
     """Ask every stream for its partitions, parents before children.
 
-    A stream that cannot be asked is a problem of its own and stops no other.
+    A stream that cannot be asked is a problem of its own and stops no other. A stream that
+    lands and was planned by this very run before is not asked again: its windows stay.
+
+    Args:
+        workspace: with the plugins.
+        streams: the selected ones.
+        history: what the ledger says of earlier work.
+        cutting: bounds of a batch, part of the plan id.
+        run_id: of the run, if it may have planned before.
+        since: begin here, whatever the bookmarks say.
 
     Raises:
-        PluginError: streams depend on each other in a circle or on none of the plugins.
+        PluginError: streams depend on each other in a circle.
     """
-    return [
-        _stream(workspace, stream, history, plan_id(workspace, stream, cutting))
-        for stream in ordered(streams)
-    ]
+    plans = []
+    for stream in ordered(streams):
+        identity = plan_id(workspace, stream, cutting)
+        before = [
+            item.partition
+            for item in history.planned
+            if stream.lands
+            and (item.run_id, item.stream, item.tenant) == (run_id, stream.name, stream.tenant)
+        ]
+        start = since or _bookmark(stream, history)
+        plans.append(_stream(workspace, stream, history, identity, start, before))
+    return plans
 
 
 def plan_id(workspace: Workspace, stream: Stream, cutting: Mapping[str, int]) -> str:
@@ -110,9 +150,24 @@ def levels(streams: Iterable[Stream]) -> list[list[Stream]]:
     return found
 
 
-def _stream(workspace: Workspace, stream: Stream, history: History, identity: str) -> StreamPlan:
+def _bookmark(stream: Stream, history: History) -> datetime | None:
+    """Where a stream goes on: its bookmark minus its overlap."""
+    position = history.bookmarks.get((stream.name, stream.tenant))
+    if position is None:
+        return None
+    return datetime.fromisoformat(position) - timedelta(seconds=stream.overlap)
+
+
+def _stream(
+    workspace: Workspace,
+    stream: Stream,
+    history: History,
+    identity: str,
+    since: datetime | None,
+    before: Sequence[Partition],
+) -> StreamPlan:
     try:
-        offered = _partitions(workspace, stream)
+        offered = before or _partitions(workspace, stream, since)
     except MigrationError as error:
         return StreamPlan(stream, identity, problems=(error,))
     todo, skipped, problems = [], [], []
@@ -129,7 +184,7 @@ def _stream(workspace: Workspace, stream: Stream, history: History, identity: st
     return StreamPlan(stream, identity, tuple(todo), tuple(skipped), tuple(problems))
 
 
-def _partitions(workspace: Workspace, stream: Stream) -> list[Partition]:
+def _partitions(workspace: Workspace, stream: Stream, since: datetime | None) -> list[Partition]:
     registry = workspace.registry
     if not registry.implements(stream.plugin, "partitions"):
         return [Partition("all", hashlib.sha256(stream.label.encode()).hexdigest())]
@@ -137,7 +192,7 @@ def _partitions(workspace: Workspace, stream: Stream) -> list[Partition]:
         stream.plugin,
         "partitions",
         stream=stream,
-        since=None,
+        since=since,
         settings=workspace.sections[stream.plugin],
     )
     with registry.guard(stream.plugin, "partitions"):

@@ -7,11 +7,9 @@ and without their parent's end of the pipe they stop by themselves.
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
 import signal
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -22,12 +20,12 @@ from typing import Any, Self
 
 from messy_migration import errors
 from messy_migration.errors import MigrationError, PluginError
+from messy_migration.runner.process import is_orphan, tie_to_parent
 from messy_migration.runner.work import Job, Piece, Worker, failure
 
 ATTEMPTS = 3
 TICK_SECONDS = 0.2
 GRACE_SECONDS = 25.0
-_PARENT_DEATH = 1  # PR_SET_PDEATHSIG, see prctl(2)
 
 
 @dataclass(frozen=True)
@@ -197,18 +195,13 @@ def _death(slot: _Slot, piece: Piece) -> MigrationError:
 
 def _main(pipe: Connection, job: Job, parent: int) -> None:
     """What a worker process runs."""
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # a Ctrl-C goes to the whole group; the parent decides
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGKILL)
+    tie_to_parent(parent)
     worker: Worker | None = None
     stopped = False
 
     def should_stop() -> bool:
         nonlocal stopped
-        if os.getppid() != parent:
+        if is_orphan(parent):
             os._exit(1)
         if not stopped and pipe.poll():
             stopped = pipe.recv() is None
@@ -219,7 +212,7 @@ def _main(pipe: Connection, job: Job, parent: int) -> None:
             piece = pipe.recv()
         except (EOFError, OSError):
             return
-        if piece is None or os.getppid() != parent:
+        if piece is None or is_orphan(parent):
             return
         answer: dict[str, Any] = {"complete": False, "error": None}
         try:

@@ -116,7 +116,7 @@ def _meet_again(site: Site, stream: Stream, table: Table, state: TableState) -> 
             "give this stream another table, or a scope",
         )
     new = format_id(table)
-    if new == state.format_id and table.key == state.table.key:
+    if table == state.table:
         return
     if new != state.format_id:
         # Proven under the old format a moment ago; from here on the new one counts.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ from messy_migration.reconcile.locate import locate
 from messy_migration.reconcile.prove import prove
 from messy_migration.reconcile.verdict import Findings, TableVerdict
 from messy_migration.runner.plan import plan_id
+from messy_migration.runner.stubs import stub_rows
 from messy_migration.runner.work import Job, cuts
 from messy_migration.runner.workspace import Workspace
 
@@ -106,6 +108,7 @@ def _replayed(
             "the table held rows before its first run, and they have no input",
             f"table {state.table.name}",
         )
+    yield from _stubs(workspace, connection, state)
     refused = _refused(workspace, connection, stream)
     done = receipts.begun(connection, workspace.ledger)
     seen: set[str] = set()
@@ -117,6 +120,16 @@ def _replayed(
             continue
         seen.add(item.partition.digest)
         yield from _partition(workspace, connection, stream, state, item, refused)
+
+
+def _stubs(workspace: Workspace, connection: Connection, state: TableState) -> Iterator[pa.Table]:
+    """The rows that stood for missing parents; a real one that came later replaces its stub."""
+    children = {table.name: table for stream in workspace.streams() for table in stream.tables}
+    for reason in receipts.reasons(connection, workspace.ledger, "stub", *state.key):
+        written = json.loads(reason)
+        for key in children[written["child"]].foreign_keys:
+            if key.parent == state.table.name and list(key.columns) == written["columns"]:
+                yield stub_rows(state.table, key, written["rows"])
 
 
 def _partition(

@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from messy_migration.errors import Locked, MigrationError, PluginError
-from messy_migration.ledger import receipts
+from messy_migration.errors import Locked, MigrationError, PluginError, SourceError
+from messy_migration.ledger import landings, receipts
 from messy_migration.ledger.receipts import Scope, Signature
 from messy_migration.ledger.runs import now
 from messy_migration.model import Extracted, Partition, Stream
 from messy_migration.pipeline.commit import Writer, batch_id, commit
 from messy_migration.pipeline.cut import Cut, cut
 from messy_migration.pipeline.stages import Prepared, prepare
+from messy_migration.runner import landing
 from messy_migration.runner.workspace import Request, Workspace, open_workspace
 from messy_migration.target.failures import refusals
 
@@ -90,13 +92,51 @@ class Worker:
             done = receipts.of_partition(
                 connection, writer.ledger, stream.name, stream.tenant, piece.partition.digest
             )
+        if stream.lands:
+            self._land(stream, piece.partition, is_begun=bool(done))
+        extracted = 0
         for part in cuts(self.workspace, self.job, stream, piece.partition):
             if should_stop():
                 return False
+            extracted += part.records
+            if part.last and not stream.lands:
+                self._check_count(stream, piece.partition, extracted)
             if batch_id(stream, piece.partition, piece.plan_id, part.ordinal) in done:
                 continue
             commit(writer, piece.partition, piece.plan_id, self._prepare(stream, piece, part))
         return True
+
+    def _land(self, stream: Stream, partition: Partition, *, is_begun: bool) -> None:
+        """Ask the source, unless the partition has landed already."""
+        workspace = self.workspace
+        place = (stream.name, stream.tenant, partition.digest)
+        with workspace.target.dialect.reading(workspace.target.engine) as connection:
+            found = landings.find(connection, workspace.ledger, *place)
+        if found is not None and (is_begun or Path(found.path).is_file()):
+            return
+        folder = workspace.settings.directory / workspace.settings.core.landing
+        path = landing.path_of(folder.absolute(), stream, partition.digest)
+        landed, names = landing.write(path, stream, extracted_items(workspace, stream, partition))
+        self._check_count(stream, partition, names)
+        with workspace.target.engine.begin() as connection:
+            landings.add(connection, workspace.ledger, place, self.job.run_id, landed)
+
+    def _check_count(self, stream: Stream, partition: Partition, found: int) -> None:
+        """Hold what was read against what the source itself says it has."""
+        said = self.workspace.registry.call_one(
+            stream.plugin,
+            "count",
+            stream=stream,
+            partition=partition,
+            settings=self.workspace.sections[stream.plugin],
+        )
+        if said is not None and said != found:
+            raise SourceError(
+                "the source has another number of records than were read",
+                f"stream {stream.label}, {partition.name}",
+                f"it says {said:,}, read were {found:,}",
+                "type the same command again; if it stays so, the source hides records",
+            )
 
     def _prepare(self, stream: Stream, piece: Piece, part: Cut) -> Prepared:
         target = self.workspace.target
@@ -128,10 +168,26 @@ class Worker:
 def cuts(workspace: Workspace, job: Job, stream: Stream, partition: Partition) -> Iterator[Cut]:
     """The batches of a partition, cut the same way every time."""
     limit = min(job.batch_records, workspace.target.dialect.batch_records)
-    return cut(_extracted(workspace, stream, partition), limit, job.batch_bytes)
+    return cut(_items(workspace, stream, partition), limit, job.batch_bytes)
 
 
-def _extracted(workspace: Workspace, stream: Stream, partition: Partition) -> Iterator[Extracted]:
+def _items(workspace: Workspace, stream: Stream, partition: Partition) -> Iterator[Extracted]:
+    """The records of a partition: from the file in which it landed, or from its source."""
+    if not stream.lands:
+        return extracted_items(workspace, stream, partition)
+    with workspace.target.dialect.reading(workspace.target.engine) as connection:
+        landed = landings.find(
+            connection, workspace.ledger, stream.name, stream.tenant, partition.digest
+        )
+    if landed is None:
+        raise SourceError("a partition has not landed", f"stream {stream.label}, {partition.name}")
+    return landing.read(landed, stream)
+
+
+def extracted_items(
+    workspace: Workspace, stream: Stream, partition: Partition
+) -> Iterator[Extracted]:
+    """What the plugin's `extract` yields; whatever it raises names the plugin."""
     registry = workspace.registry
     items = registry.call_one(
         stream.plugin,

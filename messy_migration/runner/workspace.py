@@ -29,6 +29,7 @@ class Request:
         profile: name of the profile, or None for `default`.
         flags: core settings from the command line.
         digest: of the configuration when the command began, or empty.
+        sections: plugin -> its section, in place of the one that is configured (sandboxes).
         redactor: is told every secret of this process; never sent to another.
     """
 
@@ -36,6 +37,7 @@ class Request:
     profile: str | None = None
     flags: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
+    sections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     redactor: Redactor = field(default_factory=Redactor, compare=False, repr=False)
 
     def for_workers(self, digest: str) -> Request:
@@ -81,7 +83,7 @@ class Workspace:
 
 
 def open_workspace(
-    request: Request, *, application: str = "mm:cli", needs_plugins: bool = True
+    request: Request, *, application: str = "messy-migration", needs_plugins: bool = True
 ) -> Workspace:
     """Read the settings, load the plugins, and prepare the target without connecting to it.
 
@@ -90,6 +92,7 @@ def open_workspace(
         ConfigurationError, PluginError: something of it is wrong.
     """
     settings = configuration.load(request.config, request.profile, request.flags)
+    settings = configuration.pinned(settings, request.sections)
     if request.digest and request.digest != settings.digest:
         raise ConfigurationError(
             "the configuration changed while the run was under way",

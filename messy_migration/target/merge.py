@@ -6,7 +6,8 @@ inserted, and rows that are replaced are fingerprinted in the database before th
 
 Where a run meets a key twice in a table that it found empty, the source itself repeats it.
 Equal rows are dropped as duplicates. Of different rows one has to win, whatever the order in
-which workers arrive, so without a bookmark the row with the greatest hash does.
+which workers arrive: the newer by the stream's bookmark, and of two that are equally new the
+one with the greater hash.
 """
 
 from __future__ import annotations
@@ -87,8 +88,9 @@ def merge(
     same = _numbers(connection, f"SELECT s.{quote(POSITION)} FROM {match} WHERE NOT {changed}")
     beaten: list[int] = []
     displaced: list[bytes] = []
-    if is_first and bookmark is None:
-        beaten, displaced = _contest(connection, dialect, table, data, match, changed)
+    if is_first:
+        tied = f"{changed} AND {_same_age(bookmark)}"
+        beaten, displaced = _contest(connection, dialect, table, data, match, tied)
         _forget(connection, stage, beaten)
     replaced = dialect.fingerprint(
         connection,
@@ -122,6 +124,13 @@ def _same_key(table: Table) -> str:
     return " AND ".join(f"t.{quote(name)} = s.{quote(name)}" for name in table.key)
 
 
+def _same_age(bookmark: str | None) -> str:
+    if bookmark is None:
+        return "(1 = 1)"
+    ours, theirs = f"s.{quote(bookmark)}", f"t.{quote(bookmark)}"
+    return f"({ours} = {theirs} OR ({ours} IS NULL AND {theirs} IS NULL))"
+
+
 def _changed(dialect: Dialect, table: Table, bookmark: str | None) -> str:
     others = [name for name in table.names if name not in table.key]
     if not others:
@@ -129,8 +138,10 @@ def _changed(dialect: Dialect, table: Table, bookmark: str | None) -> str:
     differs = "(" + " OR ".join(dialect.differs(table, name) for name in others) + ")"
     if bookmark is None:
         return differs
-    older = f"s.{quote(bookmark)} < t.{quote(bookmark)}"
-    return f"({differs} AND NOT coalesce({older}, 1 = 0))"
+    ours, theirs = f"s.{quote(bookmark)}", f"t.{quote(bookmark)}"
+    # A row without a position is older than any row that has one.
+    older = f"(coalesce({ours} < {theirs}, 1 = 0) OR ({ours} IS NULL AND {theirs} IS NOT NULL))"
+    return f"({differs} AND NOT {older})"
 
 
 def _contest(
@@ -139,13 +150,13 @@ def _contest(
     table: Table,
     data: pa.Table,
     match: str,
-    changed: str,
+    tied: str,
 ) -> tuple[list[int], list[bytes]]:
     """Places of rows that lose against the table, and the rows of the table that lose."""
     values = ", ".join(f"t.{quote(name)}" for name in table.names)
     rows = connection.exec_driver_sql(
         f"SELECT s.{quote(POSITION)}, {dialect.row_bytes(table, 't')}, {values}"
-        f" FROM {match} WHERE {changed}"
+        f" FROM {match} WHERE {tied}"
     ).all()
     if not rows:
         return [], []

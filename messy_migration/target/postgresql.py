@@ -47,7 +47,7 @@ class PostgreSQL:
                 "SELECT current_setting('server_version_num')::int,"
                 " current_setting('server_version'), current_setting('server_encoding'),"
                 " pg_is_in_recovery(),"
-                " current_setting('transaction_read_only')"
+                " current_setting('default_transaction_read_only')"
             )
         ).one()
         number, words, encoding, standby, read_only = row
@@ -129,7 +129,9 @@ class PostgreSQL:
     def differs(self, table: Table, column: str) -> str:
         name = quote(column)
         # jsonb calls 1.0 and 1.00 equal; the fingerprint, which is of the text, does not.
-        cast = "::text" if table.column(column).type.kind == "json" else ""
+        # A user's text column may have a collation under which two texts are equal.
+        casts = {"json": "::text", "text": ' COLLATE "C"'}
+        cast = casts.get(table.column(column).type.kind, "")
         return f"t.{name}{cast} IS DISTINCT FROM s.{name}{cast}"
 
     def row_bytes(self, table: Table, alias: str) -> str:

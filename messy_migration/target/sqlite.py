@@ -103,7 +103,8 @@ class SQLite:
 
     def differs(self, table: Table, column: str) -> str:
         del table  # IS NOT is of the stored values, and those are what the fingerprint is of
-        return f"t.{quote(column)} IS NOT s.{quote(column)}"
+        # The user's column may have a collation under which two texts are equal.
+        return f"t.{quote(column)} IS NOT s.{quote(column)} COLLATE BINARY"
 
     def row_bytes(self, table: Table, alias: str) -> str:
         # As a blob, because text that is no UTF-8 would stop the driver.

@@ -1,4 +1,4 @@
-"""The ledger: runs, partitions, receipts, quarantine, table states, epoch and heartbeat.
+"""The ledger: what ran, what was read, committed, left out and landed, and who holds it.
 
 Revision: 0001, the first
 """
@@ -22,6 +22,9 @@ TABLES = (
     "receipt_table",
     "quarantine",
     "table_state",
+    "landing",
+    "bookmark",
+    "stamp",
     "epoch",
     "heartbeat",
 )
@@ -60,6 +63,7 @@ def upgrade() -> None:
         text("plan_id"),
         sa.Column("ordinal", sa.Integer, nullable=False),
         count("records", null=True),
+        text("until", null=True),
         sa.PrimaryKeyConstraint("run_id", "stream", "tenant", "digest"),
     )
     create(
@@ -116,6 +120,24 @@ def upgrade() -> None:
         text("first_run"),
         count("baseline_rows"),
         sa.PrimaryKeyConstraint("table_name", "scope"),
+    )
+    create(
+        "landing",
+        *(text(name) for name in ("stream", "tenant", "partition", "run_id", "path", "sha256")),
+        count("records"),
+        text("landed_at"),
+        sa.PrimaryKeyConstraint("stream", "tenant", "partition"),
+    )
+    create(
+        "bookmark",
+        *(text(name) for name in ("stream", "tenant", "position", "run_id")),
+        sa.PrimaryKeyConstraint("stream", "tenant"),
+    )
+    create(
+        "stamp",
+        sa.Column("id", sa.Integer, primary_key=True),
+        text("kind"),
+        sa.CheckConstraint("kind IN ('real', 'sandbox')", name="stamp_kind"),
     )
     create("epoch", sa.Column("id", sa.Integer, primary_key=True), count("epoch"))
     create(

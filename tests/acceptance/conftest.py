@@ -109,7 +109,9 @@ class Data:
     def write_file(self, folder, stream, name):
         """Write one file again, after a test has changed its rows."""
         lines = [",".join(COLUMNS[stream])]
-        lines += [",".join(_cell(stream, value) for value in row) for row in self.files[stream][name]]
+        lines += [
+            ",".join(_cell(stream, value) for value in row) for row in self.files[stream][name]
+        ]
         text = "\n".join(lines) + "\n"
         (folder / stream / name).write_bytes(text.encode("utf-8"))
 
@@ -147,7 +149,9 @@ def _cell(stream, value):
     if isinstance(value, datetime):
         local = stream == "sales"
         zone = _LONDON if local else UTC
-        return value.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S" if local else "%Y-%m-%dT%H:%M:%SZ")
+        return value.astimezone(zone).strftime(
+            "%Y-%m-%d %H:%M:%S" if local else "%Y-%m-%dT%H:%M:%SZ"
+        )
     text = str(value)
     needs_quotes = text in ("", _NULL[stream]) or any(char in text for char in ',"\n')
     return '"' + text.replace('"', '""') + '"' if needs_quotes else text
@@ -158,7 +162,9 @@ def _schema(stream):
     lines = [f'table = "{stream}"', f"key = {json.dumps(key)}", "[format]", 'kind = "csv"']
     lines += ['encoding = "utf-8"', 'delimiter = ","', f'null = ["{_NULL[stream]}"]', "[columns]"]
     for name, kind in COLUMNS[stream].items():
-        more = ', format = "%Y-%m-%d %H:%M:%S", timezone = "Europe/London"' if name == "sold" else ""
+        more = (
+            ', format = "%Y-%m-%d %H:%M:%S", timezone = "Europe/London"' if name == "sold" else ""
+        )
         lines.append(f'{name} = {{ type = "{kind}"{more} }}')
     return "\n".join(lines) + "\n"
 
@@ -234,7 +240,9 @@ class Run:
 def _parents():
     """Process id -> parent's id, of all processes that are not dead already."""
     if not Path("/proc/self/stat").exists():
-        listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True)
+        listed = subprocess.run(
+            ["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True
+        )
         cells = [line.split() for line in listed.stdout.splitlines()]
         return {int(pid): int(parent) for pid, parent, state in cells if not state.startswith("Z")}
     found = {}
@@ -255,6 +263,7 @@ class Site:
     url: str
     data: Data
     started: list = field(default_factory=list)
+    first: Result | None = None
 
     def migrate(self, *arguments, env=None):
         """Run a command to its end."""
@@ -264,6 +273,7 @@ class Site:
             env={**self.environment(), **(env or {})},
             capture_output=True,
             text=True,
+            check=False,
             timeout=PATIENCE,
         )
         return Result(done.returncode, done.stdout, done.stderr)
@@ -313,7 +323,9 @@ class Site:
         """A connection of the test's own; every statement commits at once."""
         if self.kind == "sqlite":
             path = Path(self.url.removeprefix("sqlite:///")).as_uri()
-            with closing(sqlite3.connect(f"{path}?mode=rw", uri=True, timeout=PATIENCE)) as connection:
+            with closing(
+                sqlite3.connect(f"{path}?mode=rw", uri=True, timeout=PATIENCE)
+            ) as connection:
                 connection.isolation_level = None
                 yield connection
             return
@@ -414,10 +426,26 @@ def site(request, new_site):
         yield made
 
 
+@pytest.fixture(scope="session")
+def busy_data():
+    """Eight files with a key and two without, in about a hundred batches.
+
+    Some keys come twice: once in two equal records, once in two that contradict each other.
+    """
+    data = Data(seed=2, files=8, records=600, batch_records=50)
+    files = list(data.files["flights"].values())
+    for number, rows in enumerate(files):
+        other = files[(number + 3) % len(files)]
+        other[100] = rows[200]
+        rows[300] = (*rows[300][:7], f"variant {number} A")
+        other[400] = (*rows[300][:7], f"variant {number} B")
+    return data
+
+
 @pytest.fixture(params=KINDS)
-def busy_site(request, new_site):
+def busy_site(request, new_site, busy_data):
     """A folder of many small batches, for tests that act while a run is under way."""
-    with new_site(request.param, busy_data()) as made:
+    with new_site(request.param, busy_data) as made:
         yield made
 
 
@@ -425,19 +453,14 @@ def busy_site(request, new_site):
 def loaded(request, new_site):
     """A target that one run has filled; tests that change it put it right again."""
     with new_site(request.param, Data()) as made:
-        made.run().matched()
+        made.first = made.run().matched()
         yield made
 
 
-def busy_data():
-    """Eight files with a key and two without, in about a hundred batches."""
-    return Data(seed=2, files=8, records=600, batch_records=50)
-
-
 @pytest.fixture(scope="session")
-def undisturbed(new_site):
+def undisturbed(new_site, busy_data):
     """The fingerprints of `busy_site` after a run that nothing disturbed."""
-    with new_site("sqlite", busy_data()) as made:
+    with new_site("sqlite", busy_data) as made:
         return made.run().matched().fingerprints
 
 
@@ -455,4 +478,3 @@ def pytest_assertrepr_compare(op, left, right):
     if op == "==" and isinstance(left, Counter) and isinstance(right, Counter):
         return ["rows differ", f"only left: {left - right}", f"only right: {right - left}"]
     return None
-

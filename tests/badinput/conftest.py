@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
 import sys
 import textwrap
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ def clean_log():
 class Project:
     """A folder with a migrate.toml, schema files and CSV files."""
 
-    def __init__(self, path: Path, capture) -> None:
+    def __init__(self, path: Path, capture=None) -> None:
         self.path = path
         self.capture = capture
         self.target = f"sqlite:///{path / 'm.db'}"
@@ -107,6 +108,15 @@ class Project:
         assert code != 1, err
         return Result(code, out, err)
 
+    def migrate_apart(self, *argv, **how) -> Result:
+        """The same in a process of its own."""
+        command = [sys.executable, "-m", "messy_migration", *argv]
+        done = subprocess.run(
+            command, cwd=self.path, capture_output=True, text=True, timeout=120, check=False, **how
+        )
+        assert "Traceback" not in done.stdout + done.stderr, done.stderr
+        return Result(done.returncode, done.stdout, done.stderr)
+
     def query(self, statement, url=None):
         """Rows of the target (or of another URL), as a user of it would see them."""
         engine = create_engine(url or self.target)
@@ -143,6 +153,12 @@ class Project:
             assert place
             assert rule
             assert payload
+
+
+@pytest.fixture(scope="module")
+def shared_project(tmp_path_factory):
+    """A project that the tests of a module look at together; run it with `migrate_apart`."""
+    return Project(tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture

@@ -1,0 +1,116 @@
+"""The end of a run: reconcile, write the evidence, close it in the ledger."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from messy_migration import errors
+from messy_migration.errors import Interrupted, MigrationError, QualityError
+from messy_migration.ledger import quarantine, receipts, runs
+from messy_migration.ledger.receipts import StreamTotals
+from messy_migration.ledger.runs import short
+from messy_migration.reconcile.verdict import overall
+from messy_migration.runner.evidence import write_evidence
+from messy_migration.runner.outcome import Outcome
+from messy_migration.runner.proof import reconcile
+from messy_migration.runner.state import RunState
+from messy_migration.runner.stop import StopSignals
+from messy_migration.runner.workspace import Request
+
+
+def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:
+    """Reconcile, write the evidence, and close the run in the ledger."""
+    workspace = state.workspace
+    target = workspace.target
+    if stop.number:
+        state.problems.append(
+            Interrupted(
+                "the run was stopped",
+                f"run {short(state.run.run_id)}",
+                "",
+                "the same command resumes it",
+            )
+        )
+    tables = [(table.name, table.scope) for stream in state.streams for table in stream.tables]
+    proof = reconcile(workspace, tables, state.unfinished)
+    with target.dialect.reading(target.engine) as connection:
+        streams = receipts.stream_totals(connection, workspace.ledger, state.run.run_id)
+        rows = receipts.table_totals(connection, workspace.ledger, state.run.run_id)
+        reasons = quarantine.reasons(connection, workspace.ledger, state.run.run_id)
+    state.problems += _over_limit(streams, workspace.settings.core.quarantine_limit)
+    verdict = overall(list(proof.verdicts))
+    codes = {problem.exit_code for problem in state.problems}
+    if stop.number:
+        codes = codes - {Interrupted.exit_code} | {128 + stop.number}
+    code = errors.exit_code(codes, mismatch=verdict == "MISMATCH", unknown=verdict == "UNKNOWN")
+    outcome = Outcome(
+        run=state.run,
+        target=target.label,
+        resumed=state.resumed,
+        workers=state.workers,
+        seconds=time.monotonic() - began,
+        streams=_all_streams(state, streams),
+        tables=tuple(rows),
+        proof=proof,
+        quarantine=tuple(reasons),
+        problems=tuple(_redacted(problem, workspace.request) for problem in state.problems),
+        skipped=sum(len(plan.skipped) for plan in state.plans),
+        verdict=verdict,
+        exit_code=code,
+    )
+    report = write_evidence(workspace, outcome, state.plans)
+    outcome = replace(outcome, report=str(report))
+    with target.engine.begin() as connection:
+        runs.finish(
+            connection,
+            workspace.ledger,
+            state.run.run_id,
+            state="open" if state.unfinished else "done",
+            verdict=verdict,
+            exit_code=code,
+            report=str(report),
+        )
+    workspace.registry.notify(
+        "run.finished", run_id=state.run.run_id, verdict=verdict, exit_code=code
+    )
+    return outcome
+
+
+def _redacted(problem: MigrationError, request: Request) -> MigrationError:
+    """What a plugin says may hold a secret of its own; from here on it is shown and written."""
+    clean = request.redactor.text
+    return type(problem)(
+        clean(problem.what), clean(problem.where), clean(problem.why), clean(problem.next)
+    )
+
+
+def _all_streams(state: RunState, found: Sequence[StreamTotals]) -> tuple[StreamTotals, ...]:
+    """The counts of every selected stream, zeros included."""
+    by_name: Mapping[tuple[str, str], StreamTotals] = {
+        (item.stream, item.tenant): item for item in found
+    }
+    return tuple(
+        by_name.get(
+            (plan.stream.name, plan.stream.tenant),
+            StreamTotals(plan.stream.name, plan.stream.tenant),
+        )
+        for plan in state.plans
+    )
+
+
+def _over_limit(streams: Sequence[StreamTotals], limit: float) -> list[MigrationError]:
+    found: list[MigrationError] = []
+    for item in streams:
+        share = 100 * item.quarantined / item.extracted if item.extracted else 0.0
+        if share > limit:
+            found.append(
+                QualityError(
+                    f"{share:.2f} % of the records are in quarantine",
+                    f"stream {item.stream}",
+                    f"{item.quarantined:,} of {item.extracted:,}, the limit is {limit:g} %",
+                    "repair them at the source, or raise quarantine_limit in the profile",
+                )
+            )
+    return found

@@ -1,0 +1,87 @@
+"""After the last batch: rows for parents that the source no longer has, and the bookmarks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from messy_migration.fingerprint import fingerprint, format_id
+from messy_migration.ledger import fence, landings, receipts
+from messy_migration.model import ForeignKey, Receipt, Stream, Table, TableReceipt
+from messy_migration.reconcile.parents import missing_parents
+from messy_migration.runner.state import RunState
+from messy_migration.runner.stubs import stub_rows
+from messy_migration.target.failures import refusals
+
+
+def finish(state: RunState) -> None:
+    """Add stubs and move bookmarks; each may be done again without harm."""
+    _stubs(state)
+    _bookmarks(state)
+
+
+def _stubs(state: RunState) -> None:
+    for child in state.streams:
+        for table in child.tables:
+            for foreign_key in table.foreign_keys:
+                parent = _owner(state, foreign_key.parent, table)
+                if foreign_key.stub and parent and parent[0].label not in state.unfinished:
+                    _stub(state, table, foreign_key, *parent)
+
+
+def _owner(state: RunState, name: str, child: Table) -> tuple[Stream, Table] | None:
+    """The selected stream that writes the parent, in the scope of the child."""
+    for stream in state.streams:
+        for table in stream.tables:
+            if table.name == name and table.scope == child.scope:
+                return stream, table
+    return None
+
+
+def _stub(
+    state: RunState, child: Table, foreign_key: ForeignKey, stream: Stream, parent: Table
+) -> None:
+    workspace = state.workspace
+    target = workspace.target
+    where = f"stubs of table {parent.name}"
+    with refusals(where), target.engine.begin() as connection:
+        found = missing_parents(connection, child, foreign_key)
+        if not found:
+            return
+        rows = stub_rows(parent, foreign_key, found)
+        target.dialect.insert(connection, parent, rows)
+        written = json.dumps(
+            {"child": child.name, "columns": list(foreign_key.columns), "rows": found},
+            sort_keys=True,
+        )
+        text = f"stub\n{state.run.run_id}\n{parent.name}\n{written}"
+        net = fingerprint(rows, parent.columns)
+        part = TableReceipt(parent.name, parent.scope, format_id(parent), rows.num_rows, 0, 0, net)
+        receipt: Receipt = receipts.receipt_of_table(
+            hashlib.sha256(text.encode()).hexdigest()[:32], stream.name, stream.tenant, part
+        )
+        receipts.write(
+            connection, workspace.ledger, state.signature(), receipt, kind="stub", reason=written
+        )
+        fence.check(connection, workspace.ledger, state.job.epoch, target.dialect.fence_suffix())
+
+
+def _bookmarks(state: RunState) -> None:
+    workspace = state.workspace
+    with workspace.target.engine.begin() as connection:
+        known = landings.bookmarks(connection, workspace.ledger)
+        for plan in state.plans:
+            stream = plan.stream
+            bounds = [part.until for part in (*plan.partitions, *plan.skipped) if part.until]
+            position = max(bounds, default="")
+            if stream.label in state.unfinished or not position:
+                continue
+            if position > known.get((stream.name, stream.tenant), ""):
+                landings.move(
+                    connection,
+                    workspace.ledger,
+                    stream.name,
+                    stream.tenant,
+                    position,
+                    state.run.run_id,
+                )

@@ -1,0 +1,123 @@
+"""Take a target over: server, ledger, epoch, and the run that is begun or resumed."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import socket
+import time
+import uuid
+from importlib.metadata import version
+
+from messy_migration.errors import ConfigurationError, Locked, MigrationError
+from messy_migration.ledger import fence, landings, runs, schema
+from messy_migration.ledger.fence import Holder
+from messy_migration.ledger.runs import Run, short
+from messy_migration.model import Stream
+from messy_migration.runner.outcome import Options
+from messy_migration.runner.state import RunState
+from messy_migration.runner.work import Job
+from messy_migration.runner.workspace import Workspace
+
+
+def new_run_id() -> str:
+    """A UUID of version 7 (RFC 9562): sorts by the time of its making."""
+    milliseconds = time.time_ns() // 1_000_000
+    random = int.from_bytes(os.urandom(10), "big")
+    value = (milliseconds & (1 << 48) - 1) << 80 | random
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return str(uuid.UUID(int=value))
+
+
+def locked(workspace: Workspace) -> Locked:
+    """The error that names who holds the target."""
+    holder: Holder | None = None
+    try:
+        with workspace.target.dialect.reading(workspace.target.engine) as connection:
+            if schema.version(connection) == schema.HEAD:
+                holder = fence.holder(connection, workspace.ledger)
+    except MigrationError:
+        holder = None
+    who = (
+        f"run {short(holder.run_id)} on {holder.host}, process {holder.pid},"
+        f" since {holder.started_at}"
+        if holder
+        else "it has not told its name yet"
+    )
+    return Locked(
+        "another run holds the target",
+        workspace.target.label,
+        who,
+        "wait for it (migrate status), or end it and type the same command again",
+    )
+
+
+def open_run(
+    workspace: Workspace, run_id: str, streams: list[Stream], options: Options
+) -> RunState:
+    """Take the target over, and find the run that is to be resumed or begin a new one.
+
+    Raises:
+        TargetError: the target cannot be used.
+        ConfigurationError: it is a sandbox's and the run is not, or the reverse.
+    """
+    selection = (*options.selection, *(f"@{tenant}" for tenant in options.tenants))
+    target, settings = workspace.target, workspace.settings
+    with target.engine.begin() as connection:
+        server = target.dialect.check(connection)
+        target.dialect.end_others(connection, f"mm:{run_id}")
+        schema.upgrade(connection)
+    with target.engine.begin() as connection:
+        _check_stamp(
+            landings.stamp(connection, workspace.ledger, _kind(options)), workspace, options
+        )
+        epoch = fence.raise_epoch(connection, workspace.ledger)
+        found = runs.find_open(
+            connection, workspace.ledger, settings.profile, workspace.registry.names, selection
+        )
+        run = found or Run(
+            run_id=run_id,
+            profile=settings.profile,
+            plugins=workspace.registry.names,
+            selection=selection,
+            state="open",
+            options={
+                "batch_records": settings.core.batch_records,
+                "batch_bytes": settings.core.batch_bytes,
+            },
+            versions={
+                "messy-migration": version("messy-migration"),
+                "python": platform.python_version(),
+                "target": server,
+                **workspace.registry.versions,
+            },
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            actor=getpass.getuser(),
+            started_at=runs.now(),
+        )
+        if found is None:
+            runs.add(connection, workspace.ledger, run)
+        holder = Holder(run.run_id, socket.gethostname(), os.getpid(), runs.now(), "")
+        fence.beat(connection, workspace.ledger, holder)
+    cutting = {name: int(run.options[name]) for name in ("batch_records", "batch_bytes")}
+    request = workspace.request.for_workers(settings.digest)
+    job = Job(request, run.run_id, epoch, frozenset(), **cutting)
+    return RunState(workspace, options, run, job, holder, found is not None, streams)
+
+
+def _kind(options: Options) -> str:
+    return "real" if options.sandbox is None else "sandbox"
+
+
+def _check_stamp(found: str, workspace: Workspace, options: Options) -> None:
+    if found == _kind(options):
+        return
+    raise ConfigurationError(
+        f"the target belongs to {'a sandbox' if found == 'sandbox' else 'real data'}",
+        workspace.target.label,
+        "sandbox data and real data never share a target",
+        "name another --target",
+    )

@@ -1,0 +1,56 @@
+"""What the steps of one run hand on to each other."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from messy_migration.errors import MigrationError
+from messy_migration.ledger.fence import Holder
+from messy_migration.ledger.receipts import Signature
+from messy_migration.ledger.runs import Run, now
+from messy_migration.model import Stream
+from messy_migration.runner.outcome import Options
+from messy_migration.runner.plan import StreamPlan
+from messy_migration.runner.work import Job
+from messy_migration.runner.workspace import Workspace
+
+
+@dataclass
+class RunState:
+    """A run that holds its target.
+
+    Attributes:
+        workspace: settings, plugins, target and ledger.
+        options: what it was asked to do.
+        run: as the ledger has it.
+        job: what its workers have to know.
+        holder: who this process is, for the heartbeat.
+        resumed: it took up an unfinished run.
+        streams: the selected ones.
+        plans: what is to be read of each.
+        problems: what went wrong, in the order in which it was met.
+        unfinished: label of a stream -> why not all of it was read.
+        workers: processes that worked.
+    """
+
+    workspace: Workspace
+    options: Options
+    run: Run
+    job: Job
+    holder: Holder
+    resumed: bool
+    streams: list[Stream]
+    plans: list[StreamPlan] = field(default_factory=list)
+    problems: list[MigrationError] = field(default_factory=list)
+    unfinished: dict[str, str] = field(default_factory=dict)
+    workers: int = 0
+
+    def note(self, label: str, problem: MigrationError) -> None:
+        """A stream met a problem, and is not complete."""
+        self.problems.append(problem)
+        self.unfinished.setdefault(label, f"not all of {label} was read: {problem.what}")
+
+    def signature(self) -> Signature:
+        """How this process signs receipts."""
+        return Signature(self.run.run_id, self.job.epoch, os.getpid(), now())
