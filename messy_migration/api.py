@@ -148,7 +148,9 @@ def plan(request: Request, options: Options | None = None) -> Plan:
     ):
         server = target.dialect.check(connection)
         history = History()
-        if schema.version(connection) == schema.HEAD:
+        revision = schema.version(connection)
+        schema.refuse_newer(revision)
+        if revision == schema.HEAD:
             history = History.read(connection, workspace.ledger)
         tables = []
         for stream in streams:
@@ -255,6 +257,7 @@ def _refuse_missing(workspace: Workspace) -> None:
 
 
 def _refuse_empty(workspace: Workspace, version: str | None) -> None:
+    schema.refuse_newer(version)
     if version is None:
         raise UsageProblem(
             "nothing was ever loaded into this target",

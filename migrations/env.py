@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from alembic import context
+from sqlalchemy import inspect
 from sqlalchemy.schema import CreateSchema
 
 from messy_migration.ledger.schema import version_table
@@ -11,8 +12,9 @@ from messy_migration.ledger.tables import ledger, naming
 connection = context.config.attributes["connection"]
 dialect = connection.dialect.name
 schema, _ = naming(dialect)
-if schema:
-    connection.execute(CreateSchema(schema, if_not_exists=True))
+# IF NOT EXISTS asks for the right to create schemas even where an administrator made this one.
+if schema and not inspect(connection).has_schema(schema):
+    connection.execute(CreateSchema(schema))
 context.configure(
     connection=connection,
     target_metadata=ledger(dialect).metadata,

@@ -6,7 +6,8 @@ from messy_migration.http.auth import Auth, Bearer, PasswordGrant
 from messy_migration.http.client import Client
 from messy_migration.http.exact import dump
 from messy_migration.http.failures import SourceRefused, SourceUnavailable
-from messy_migration.http.paging import Answer, Page, walk
+from messy_migration.http.pager import Answer
+from messy_migration.http.paging import Page, walk
 from messy_migration.http.settings import HttpSettings
 
 __all__ = [

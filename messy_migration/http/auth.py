@@ -20,14 +20,11 @@ _LONGEST_LIFE = 86_400.0
 
 
 class Auth(Protocol):
-    """Gives the headers of a request.
-
-    Attributes:
-        token_path: where a token comes from, relative to the base URL; empty without one.
-    """
+    """Gives the headers of a request."""
 
     @property
-    def token_path(self) -> str: ...
+    def token_path(self) -> str:
+        """Where a token comes from, relative to the base URL; empty without such a call."""
 
     def headers(self, exchange: Exchange) -> Mapping[str, str]:
         """The headers that a request needs."""

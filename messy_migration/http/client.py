@@ -11,6 +11,8 @@ import ipaddress
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -80,6 +82,8 @@ class Client:
             transport=Guard(inner, token_url),
             headers=_HEADERS,
             timeout=httpx2.Timeout(self._settings.read, connect=self._settings.connect),
+            # Nothing here needs cookies; a jar would send back whatever was put into it.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             follow_redirects=False,
             trust_env=False,
         )
@@ -148,7 +152,7 @@ class Client:
             return persist(attempt, self._settings, tries)
         except Passing as error:
             raise SourceUnavailable(
-                f"the source gave no usable answer in {error.tried} tries",
+                f"the source gave no usable answer (tries: {error.tried})",
                 place,
                 error.why,
                 "run the same command again; it resumes",
@@ -165,8 +169,9 @@ class Client:
         ):
             status, value = self._call(method, url, form)
         if status != 200:
-            why = "with a new token too" if status == 401 else ""
-            raise SourceRefused.of(status, _place(url), why, _NEXT.get(status, ""))
+            why = "" if form is None else "user name and password got no token"
+            hint = _NEXT.get(status, "") if form is None else _NEXT[401]
+            raise SourceRefused.of(status, _place(url), why, hint)
         return value
 
     def _call(
@@ -180,10 +185,10 @@ class Client:
             request = self._http.build_request(method, url, headers=dict(headers), data=form)
             try:
                 response = self._http.send(request, stream=True)
-                with response:
+                with closing(response):
                     if response.status_code not in _REDIRECTS:
                         return response.status_code, self._value(response)
-                    url = self._redirected(response, form is not None)
+                    url = self._redirected(response, is_token_call=form is not None)
             except httpx2.HTTPError as error:
                 raise Passing(_reason(error)) from None
             if url in seen or len(seen) > _MOST_REDIRECTS:
@@ -209,14 +214,12 @@ class Client:
         except Malformed as error:
             if error.passing:
                 raise Passing(f"the answer is broken: {error}") from None
-            raise SourceError(
-                "the answer cannot be trusted", _place(response.url), str(error)
-            ) from None
+            raise refused(response, "the answer cannot be trusted", str(error)) from None
         if not isinstance(value, dict | list):
             raise refused(response, "the answer is neither an object nor a list")
         return value
 
-    def _redirected(self, response: httpx2.Response, is_token_call: bool) -> httpx2.URL:  # noqa: FBT001
+    def _redirected(self, response: httpx2.Response, *, is_token_call: bool) -> httpx2.URL:
         try:
             url = response.url.join(response.headers.get("location", ""))
         except httpx2.InvalidURL:
@@ -251,6 +254,7 @@ def _checked(base_url: str) -> tuple[httpx2.URL, bool]:
     try:
         parts = urlsplit(base_url)
         host = parts.hostname or ""
+        _ = parts.port  # raises where it is none
         url = httpx2.URL(base_url)
     except (ValueError, httpx2.InvalidURL):
         raise ConfigurationError("a base URL is not valid") from None
@@ -280,9 +284,9 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _pairs(params: Params) -> list[tuple[str, str]]:
+def _pairs(params: Params) -> httpx2.QueryParams:
     pairs = params.items() if isinstance(params, Mapping) else params
-    return [(name, str(value)) for name, value in pairs if value is not None]
+    return httpx2.QueryParams([(name, str(value)) for name, value in pairs if value is not None])
 
 
 def _place(url: httpx2.URL) -> str:

@@ -64,9 +64,9 @@ def parse(data: bytes, deny: Collection[str] = ()) -> Any:
             parse_constant=_constant,
         )
     except json.JSONDecodeError as error:
-        # The error itself holds the document.
+        # The error itself holds the document. What does not even begin like JSON was not cut.
         why = f"it is not JSON at line {error.lineno} column {error.colno}"
-        raise Malformed(why, passing=True) from None
+        raise Malformed(why, passing=not text[: error.pos].isspace() and error.pos > 0) from None
 
 
 def dump(value: Any) -> str:

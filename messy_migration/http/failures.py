@@ -10,10 +10,11 @@ class SourceUnavailable(SourceError):
 
 
 class SourceRefused(SourceError):
-    """The source answered with a status that does not pass by asking again.
+    """The source answered, and asking again would bring the same.
 
     Attributes:
-        status: of the answer, such as 404 for a record that is listed and not there.
+        status: of the answer: 404 for a record that is listed and not there, 200 for a page
+            of HTML; 0 for a request that was not sent.
     """
 
     status: int = 0

@@ -40,13 +40,7 @@ def upgrade(connection: Connection) -> None:
     found = version(connection)
     if found == HEAD:
         return
-    if found is not None and found > HEAD:
-        raise TargetError(
-            "the ledger in this target is of a newer version",
-            where=f"schema {SCHEMA}",
-            why=f"it is at revision {found}, this program knows {HEAD}",
-            next="install the newer messy-migration",
-        )
+    refuse_newer(found)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     from alembic import command  # costs half a second, and almost every run is at head already
     from alembic.config import Config
@@ -55,6 +49,21 @@ def upgrade(connection: Connection) -> None:
     config.set_main_option("script_location", str(revisions()))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def refuse_newer(found: str | None) -> None:
+    """Nobody can read what a later program wrote.
+
+    Raises:
+        TargetError: the ledger was written by a newer program.
+    """
+    if found is not None and found > HEAD:
+        raise TargetError(
+            "the ledger in this target is of a newer version",
+            where=f"schema {SCHEMA}",
+            why=f"it is at revision {found}, this program knows {HEAD}",
+            next="install the newer messy-migration",
+        )
 
 
 def revisions() -> Path:

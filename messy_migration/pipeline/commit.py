@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from messy_migration.errors import TargetError, TargetUnavailable
+from messy_migration.errors import PluginError, TargetError, TargetUnavailable
 from messy_migration.fingerprint import fingerprint, format_id
 from messy_migration.ledger import fence, quarantine, receipts
 from messy_migration.ledger.quarantine import Entry
@@ -20,6 +20,7 @@ from messy_migration.ledger.receipts import Signature
 from messy_migration.ledger.tables import Ledger
 from messy_migration.model import (
     Batch,
+    LoadCounts,
     Partition,
     Receipt,
     Stream,
@@ -153,6 +154,12 @@ def _write(
             "load", stream=stream, table=table.name, batch=batch, connection=connection
         )
         if counts is not None:
+            if not isinstance(counts, LoadCounts):
+                raise PluginError(
+                    "load returned something that is no LoadCounts",
+                    f"stream {stream.label}, table {table.name}",
+                    f"it is a {type(counts).__name__}",
+                )
             net = counts.net or fingerprint(data, table.columns)
             result = Written(counts.inserted, counts.updated, counts.unchanged, net)
         elif not table.key or (writer.is_first(table) and not merging):

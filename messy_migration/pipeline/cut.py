@@ -102,7 +102,7 @@ def _pieces(
 ) -> Iterator[tuple[Frame | None, int, int, Extracted | None]]:
     """Frames in slices that fit a batch, and all else as it is."""
     for item in items:
-        if isinstance(item, Frame):
+        if isinstance(item, Frame) and isinstance(item.table, pa.Table):
             total = item.table.num_rows
             step = min(records, _rows_of(item.table, size))
             for start in range(0, total, step):

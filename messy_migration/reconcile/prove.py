@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from sqlalchemy import Connection
 
 from messy_migration.errors import TargetError
 from messy_migration.ledger.receipts import Scope
 from messy_migration.ledger.states import TableState
-from messy_migration.model import Fingerprint, ForeignKey
+from messy_migration.model import Fingerprint, ForeignKey, Table
 from messy_migration.reconcile import parents
 from messy_migration.reconcile.verdict import TableVerdict, Word
 from messy_migration.target.dialect import Dialect, scoped
+from messy_migration.target.failures import refusals
 from messy_migration.target.tables import misfits
 
 
@@ -31,6 +33,9 @@ def prove(
         states: the tables and scopes to prove.
         sums: the receipts, by table, scope and format id.
         incomplete: label of a stream -> why not all of it was read; its tables are UNKNOWN.
+
+    Raises:
+        TargetUnavailable: the connection is lost; what was found so far is no verdict.
     """
     verdicts = []
     for state in states:
@@ -51,8 +56,11 @@ def _parents(
     connection: Connection, dialect: Dialect, state: TableState
 ) -> list[tuple[ForeignKey, int | None]]:
     try:
-        return parents.orphans(connection, dialect, state.table)
+        with _attempt(connection, state.table):
+            return parents.orphans(connection, dialect, state.table)
     except TargetError:
+        if connection.invalidated:
+            raise
         return [(key, None) for key in state.table.foreign_keys]
 
 
@@ -72,17 +80,27 @@ def _compare(
 ) -> tuple[Fingerprint | None, Word, str]:
     table = state.table
     try:
-        found = dialect.columns(connection, table.name)
-        if found is None:
-            return None, "MISMATCH", "the table is gone"
-        problems = misfits(dialect, table, found)
-        if problems:
-            return None, "MISMATCH", "; ".join(problems)
-        actual = dialect.fingerprint(connection, table, scoped(table))
+        with _attempt(connection, table):
+            found = dialect.columns(connection, table.name)
+            if found is None:
+                return None, "MISMATCH", "the table is gone"
+            problems = misfits(dialect, table, found)
+            if problems:
+                return None, "MISMATCH", "; ".join(problems)
+            actual = dialect.fingerprint(connection, table, scoped(table))
     except TargetError as error:
+        if connection.invalidated:
+            raise
         return None, "UNKNOWN", f"the table could not be read: {error.why or error.what}"
     if actual == expected:
         return actual, "MATCH", ""
     if actual.rows != expected.rows:
         return actual, "MISMATCH", f"{actual.rows:,} rows, expected {expected.rows:,}"
     return actual, "MISMATCH", "the number of rows is right, their content is not"
+
+
+@contextmanager
+def _attempt(connection: Connection, table: Table) -> Iterator[None]:
+    """A savepoint: on Postgres an error would end the transaction for all other tables too."""
+    with refusals(f"table {table.name}"), connection.begin_nested():
+        yield

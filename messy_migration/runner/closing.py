@@ -17,7 +17,6 @@ from messy_migration.runner.outcome import Outcome
 from messy_migration.runner.proof import reconcile
 from messy_migration.runner.state import RunState
 from messy_migration.runner.stop import StopSignals
-from messy_migration.runner.workspace import Request
 
 
 def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:
@@ -55,7 +54,7 @@ def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:
         tables=tuple(rows),
         proof=proof,
         quarantine=tuple(reasons),
-        problems=tuple(_redacted(problem, workspace.request) for problem in state.problems),
+        problems=tuple(state.problems),
         skipped=sum(len(plan.skipped) for plan in state.plans),
         verdict=verdict,
         exit_code=code,
@@ -76,14 +75,6 @@ def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:
         "run.finished", run_id=state.run.run_id, verdict=verdict, exit_code=code
     )
     return outcome
-
-
-def _redacted(problem: MigrationError, request: Request) -> MigrationError:
-    """What a plugin says may hold a secret of its own; from here on it is shown and written."""
-    clean = request.redactor.text
-    return type(problem)(
-        clean(problem.what), clean(problem.where), clean(problem.why), clean(problem.next)
-    )
 
 
 def _all_streams(state: RunState, found: Sequence[StreamTotals]) -> tuple[StreamTotals, ...]:

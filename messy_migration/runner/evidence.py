@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from messy_migration.ledger import receipts
 from messy_migration.ledger.runs import now, short
 from messy_migration.reconcile import evidence
 from messy_migration.reconcile.verdict import Findings, TableVerdict
@@ -153,6 +154,7 @@ def write_evidence(workspace: Workspace, outcome: Outcome, plans: Sequence[Strea
             "written_at": now(),
             "configuration_digest": workspace.settings.digest,
         },
+        "adopted": _adopted(workspace, outcome.proof.verdicts),
         "assumed": sorted({line for plan in plans for line in plan.stream.assumed}),
         "inputs": [
             {
@@ -171,3 +173,14 @@ def write_evidence(workspace: Workspace, outcome: Outcome, plans: Sequence[Strea
     body.pop("report")
     folder = workspace.settings.directory / workspace.settings.core.report
     return evidence.write(folder, f"migration-{short(run.run_id)}.json", body)
+
+
+def _adopted(workspace: Workspace, verdicts: Sequence[TableVerdict]) -> list[dict[str, Any]]:
+    """Changes of somebody else that the expected figures include, and why they were adopted."""
+    target, ledger = workspace.target, workspace.ledger
+    with target.dialect.reading(target.engine) as connection:
+        return [
+            {"table": item.table, "scope": dict(item.scope), "reason": reason}
+            for item in verdicts
+            for reason in receipts.reasons(connection, ledger, "foreign", item.table, item.scope)
+        ]

@@ -204,13 +204,16 @@ def _partitions(workspace: Workspace, stream: Stream, since: datetime | None) ->
             f"plugin {stream.plugin}, stream {stream.label}",
             f"it is a {wrong[0]}",
         )
-    digests = [item.digest for item in found]
-    if len(set(digests)) < len(digests):
-        raise PluginError(
-            "two partitions of a stream have the same digest",
-            f"plugin {stream.plugin}, stream {stream.label}",
-            "one of them would be taken for loaded",
-        )
+    for what, why in (
+        ("digest", "one of them would be taken for loaded"),
+        ("name", "one of them would be taken for a newer version of the other"),
+    ):
+        if len({getattr(item, what) for item in found}) < len(found):
+            raise PluginError(
+                f"two partitions of a stream have the same {what}",
+                f"plugin {stream.plugin}, stream {stream.label}",
+                why,
+            )
     return found
 
 

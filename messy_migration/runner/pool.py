@@ -193,9 +193,17 @@ def _death(slot: _Slot, piece: Piece) -> MigrationError:
     return PluginError(what, piece.label, how, advice)
 
 
+def _blamed(error: BaseException) -> BaseException:
+    if isinstance(error, KeyboardInterrupt):
+        return PluginError("a plugin raised KeyboardInterrupt")
+    return error
+
+
 def _main(pipe: Connection, job: Job, parent: int) -> None:
     """What a worker process runs."""
     tie_to_parent(parent)
+    # What plugins print is no data; stdout belongs to the result of the command.
+    os.dup2(2, 1)
     worker: Worker | None = None
     stopped = False
 
@@ -220,6 +228,7 @@ def _main(pipe: Connection, job: Job, parent: int) -> None:
             answer["complete"] = worker.work(piece, should_stop)
         except (EOFError, BrokenPipeError):
             return
-        except Exception as error:  # noqa: BLE001 - it is told to the parent, whatever it is
-            answer["error"] = failure(error)
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever it is, it is told
+            # A Ctrl-C never gets here, so this one was raised by a plugin.
+            answer["error"] = failure(_blamed(error), piece.label)
         pipe.send(answer)

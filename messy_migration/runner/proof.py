@@ -111,15 +111,17 @@ def _replayed(
     yield from _stubs(workspace, connection, state)
     refused = _refused(workspace, connection, stream)
     done = receipts.begun(connection, workspace.ledger)
-    seen: set[str] = set()
+    loaded: dict[str, Planned] = {}
     for item in runs.planned(connection, workspace.ledger):
         place = (item.stream, item.tenant, item.partition.digest)
-        if (item.stream, item.tenant) != (stream.name, stream.tenant) or place not in done:
-            continue
-        if item.partition.digest in seen:
-            continue
-        seen.add(item.partition.digest)
-        yield from _partition(workspace, connection, stream, state, item, refused)
+        if (item.stream, item.tenant) == (stream.name, stream.tenant) and place in done:
+            loaded.setdefault(item.partition.digest, item)
+    newest = {item.partition.name: digest for digest, item in loaded.items()}
+    for digest, item in loaded.items():
+        # With a key a file that changed replaces its rows, and its first content is gone.
+        is_there = stream.lands or newest[item.partition.name] == digest
+        if is_there or not state.table.key:
+            yield from _partition(workspace, connection, stream, state, item, refused)
 
 
 def _stubs(workspace: Workspace, connection: Connection, state: TableState) -> Iterator[pa.Table]:

@@ -48,6 +48,10 @@ class RunState:
 
     def note(self, label: str, problem: MigrationError) -> None:
         """A stream met a problem, and is not complete."""
+        clean = self.workspace.request.redactor.text
+        # What a plugin says may hold a secret of its own; from here on it is shown and written.
+        texts = [clean(text) for text in (problem.what, problem.where, problem.why, problem.next)]
+        problem = type(problem)(*texts)
         self.problems.append(problem)
         self.unfinished.setdefault(label, f"not all of {label} was read: {problem.what}")
 

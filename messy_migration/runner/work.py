@@ -10,7 +10,9 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from messy_migration import errors
 from messy_migration.errors import Locked, MigrationError, PluginError, SourceError
 from messy_migration.ledger import landings, receipts
 from messy_migration.ledger.receipts import Scope, Signature
@@ -22,6 +24,8 @@ from messy_migration.pipeline.stages import Prepared, prepare
 from messy_migration.runner import landing
 from messy_migration.runner.workspace import Request, Workspace, open_workspace
 from messy_migration.target.failures import refusals
+
+_END = object()
 
 
 @dataclass(frozen=True)
@@ -202,24 +206,46 @@ def extracted_items(
             f"plugin {stream.plugin}, stream {stream.label}",
         )
     with registry.guard(stream.plugin, "extract"):
-        yield from items
+        iterator = iter(items)
+    while True:
+        try:
+            with registry.guard(stream.plugin, "extract"):
+                item: Any = next(iterator, _END)
+        except GeneratorExit as error:
+            raise PluginError(
+                "a plugin ended its own generator",
+                f"plugin {stream.plugin}, stream {stream.label}",
+                "extract raised GeneratorExit",
+            ) from error
+        if item is _END:
+            return
+        yield item
 
 
-def failure(error: BaseException) -> dict[str, str]:
-    """An error as plain data, so that no exception class has to cross the process border."""
+def failure(error: BaseException, label: str = "") -> dict[str, str]:
+    """An error as plain data, so that no exception class has to cross the process border.
+
+    Args:
+        error: of any class.
+        label: the piece that was worked on, added where a plugin or we ourselves failed.
+    """
     if isinstance(error, MigrationError):
+        # A plugin may derive from our errors; only ours are known everywhere.
+        kind = next(item for item in type(error).__mro__ if item in vars(errors).values())
+        is_told = error.exit_code not in (1, 4) or label.partition(",")[0] in error.where
+        where = error.where if is_told else ", ".join(filter(None, (error.where, label)))
         return {
-            "kind": type(error).__name__,
+            "kind": kind.__name__,
             "what": error.what,
-            "where": error.where,
+            "where": where,
             "why": error.why,
             "next": error.next,
         }
     return {
         "kind": "MigrationError",
         "what": "a defect in a worker",
-        "where": type(error).__name__,
-        "why": "",
+        "where": label,
+        "why": type(error).__name__,
         "next": "type the command again with --debug and report what it prints",
     }
 

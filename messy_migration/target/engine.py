@@ -66,7 +66,11 @@ def _postgresql(url: URL, application: str) -> Engine:
     }
     own = {name: value for name, value in arguments.items() if name not in url.query}
     return create_engine(
-        url.set(drivername="postgresql+psycopg"), poolclass=NullPool, connect_args=own
+        url.set(drivername="postgresql+psycopg"),
+        poolclass=NullPool,
+        connect_args=own,
+        # Else the driver takes a percent sign in a statement of ours (a scope) for a placeholder.
+        execution_options={"no_parameters": True},
     )
 
 

@@ -131,8 +131,12 @@ class SQLite:
     def reading(self, engine: Engine) -> Iterator[Connection]:
         with refusals("target"), engine.connect() as plain:
             connection = plain.execution_options(messy_migration_snapshot=True)
-            with connection.begin():
+            transaction = connection.begin()
+            try:
                 yield connection
+            finally:
+                # COMMIT would fail after a damaged page; there is nothing to commit.
+                transaction.rollback()
 
     @contextmanager
     def lock(self, engine: Engine) -> Iterator[bool]:

@@ -134,12 +134,6 @@ def test_the_output_on_a_pipe_is_plain_lines_tables_and_one_verdict(loaded):
     assert any(line.split()[:2] == ["table", "inserted"] for line in lines)
 
 
-def test_no_colour_reaches_a_pipe_by_itself(loaded):
-    result = loaded.migrate("run")
-    assert result.code == 0
-    assert "\x1b" not in result.out + result.err
-
-
 def test_json_is_one_object_with_the_promised_fields(loaded):
     found = loaded.first.json
     assert found["schema"] == 1

@@ -84,6 +84,7 @@ def test_reconcile_tells_people_the_key_and_the_column(loaded):
     loaded.execute("UPDATE flights SET tail = 'x ' WHERE flight = 0")
     result = loaded.migrate("reconcile")
     assert result.code == 8
+    assert "\x1b" not in result.out + result.err, "colours on a pipe"
     key = ", ".join(f"{name}={value}" for name, value in keys(loaded)[0].items())
     named = next(line for line in result.out.splitlines() if line.startswith("changed"))
     assert " ".join(named.split()) == f"changed flights {key} tail 1"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 ROWS = 12
@@ -18,54 +20,63 @@ _TRIGGER = """
 CREATE FUNCTION picky() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
 IF NEW.name = 'refuse me' THEN RAISE check_violation USING MESSAGE = NEW.name; END IF;
 RETURN NEW; END $$;
-CREATE TRIGGER picky BEFORE INSERT ON shop FOR EACH ROW EXECUTE FUNCTION picky()
+CREATE TRIGGER picky BEFORE INSERT ON with_trigger FOR EACH ROW EXECUTE FUNCTION picky()
 """
-_PARENTS = "CREATE TABLE parents (name text PRIMARY KEY)"
+_PARTITION = "CREATE TABLE low PARTITION OF with_partition FOR VALUES FROM (0) TO (12)"
+_ALL_BUT_ONE = dict.fromkeys(range(1, ROWS), "")
 
-# id -> (columns of the user's table, changed rows, refused ids, more of the user's SQL)
+# id -> (columns of the user's table, changed rows, refused ids, SQL of Postgres only)
 CONSTRAINTS = {
-    "check": ("name text CHECK (length(name) < 20)", {5: "n" * 25}, [5], ""),
-    "unique": ("name text UNIQUE", {9: "name3"}, [9], ""),
-    "unique-twice": ("name text UNIQUE", {2: "name1", 11: "name1"}, [2, 11], ""),
-    "not-null": ("name text NOT NULL", {7: ""}, [7], ""),
-    "foreign-key": ("name text REFERENCES parents", dict.fromkeys(range(1, ROWS), ""), [12], ""),
-    "trigger": ("name text", {4: "refuse me"}, [4], _TRIGGER),
-    "D20-partition": (
-        "name text) PARTITION BY RANGE (id",
-        {},
-        [12],
-        "CREATE TABLE low PARTITION OF shop FOR VALUES FROM (0) TO (12)",
-    ),
+    "with_check": ("name text CHECK (length(name) < 20)", {5: "n" * 25}, [5], ""),
+    "with_unique": ("name text UNIQUE", {9: "name3"}, [9], ""),
+    "with_uniques": ("name text UNIQUE", {2: "name1", 11: "name1"}, [2, 11], ""),
+    "with_not_null": ("name text NOT NULL", {7: ""}, [7], ""),
+    "with_parent": ("name text REFERENCES parents", _ALL_BUT_ONE, [12], ""),
+    "with_trigger": ("name text", {4: "refuse me"}, [4], _TRIGGER),
+    "with_partition": ("name text) PARTITION BY RANGE (id", {}, [12], _PARTITION),
 }
-CASES = [
-    pytest.param(dialect, *case, id=f"{name}-{dialect}")
-    for name, case in CONSTRAINTS.items()
-    for dialect in ("sqlite", "postgresql")
-    if dialect == "postgresql" or not case[-1]
-]
+BY_DIALECT = {
+    "sqlite": {name: case for name, case in CONSTRAINTS.items() if not case[-1]},
+    "postgresql": CONSTRAINTS,
+}
 
 
-@pytest.mark.parametrize("dialect, column, changes, refused, more", CASES)
-def test_a_row_that_the_table_refuses_is_quarantined_alone(
-    project, request, dialect, column, changes, refused, more
-):
-    if dialect == "postgresql":
-        project.target = request.getfixturevalue("postgres_url")
-    project.stream("shop", csv(changes))
-    project.configure("quarantine_limit = 100")
-    integer = "integer" if dialect == "sqlite" else "bigint"
-    project.query(_PARENTS)
-    project.query(f"CREATE TABLE shop (id {integer} PRIMARY KEY, {column})")
-    if more:
-        project.query(more)
-    result = project.migrate("run", "--json")
+@pytest.fixture(scope="module")
+def refusing(request, shared_project):
+    """A project whose tables each refuse some row, and its run: once on each kind of target."""
+    project, dialect = shared_project, request.param
+    with contextlib.ExitStack() as stack:
+        if dialect == "postgresql":
+            server = request.getfixturevalue("postgres_server")
+            project.target = stack.enter_context(server.database())
+        integer = "integer" if dialect == "sqlite" else "bigint"
+        project.query("CREATE TABLE parents (name text PRIMARY KEY)")
+        for name, (columns, changes, _, more) in BY_DIALECT[dialect].items():
+            project.stream(name, csv(changes))
+            project.query(f"CREATE TABLE {name} (id {integer} PRIMARY KEY, {columns})")
+            if more:
+                project.query(more)
+        project.configure("quarantine_limit = 100")
+        yield project, project.migrate_apart("run", "--json")
+        project.streams.clear()
+
+
+@pytest.mark.parametrize(
+    "refusing, name",
+    [(dialect, name) for dialect, cases in BY_DIALECT.items() for name in cases],
+    indirect=["refusing"],
+    scope="module",
+)
+def test_a_row_that_the_table_refuses_is_quarantined_alone(refusing, name):
+    project, result = refusing
+    _, _, refused, _ = CONSTRAINTS[name]
     assert result.code == 0, result.err
-    assert result.json["verdict"] == "MATCH"
-    found = project.quarantine()
-    assert [place for place, *_ in found] == [f"shop_1.csv:{number + 1}" for number in refused]
+    assert result.table(name)["verdict"] == "MATCH"
+    found = project.quarantine(f"files.{name}")
+    assert [place for place, *_ in found] == [f"{name}_1.csv:{number + 1}" for number in refused]
     assert {rule for _, rule, *_ in found} == {"core.target"}
     assert [payload.partition(",")[0] for *_, payload in found] == [str(n) for n in refused]
-    ids = [row[0] for row in project.query("SELECT id FROM shop ORDER BY id")]
+    ids = [row[0] for row in project.query(f"SELECT id FROM {name} ORDER BY id")]
     assert ids == [number for number in range(1, ROWS + 1) if number not in refused]
     project.assert_balanced()
 

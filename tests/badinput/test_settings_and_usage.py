@@ -22,7 +22,7 @@ def assert_refused(project, result, code, *words):
 
 
 PLUGINS = {
-    "C06-unknown": ("nosuch", None, ["'nosuch'", "installed are: files"]),
+    "C06-unknown": ("nosuch", None, ["'nosuch'", "installed are: "]),
     "C05-case": ("Files", None, ["did you mean 'files'"]),
     "misspelt": ("fiels", None, ["did you mean 'files'"]),
     "L01-import": ("broken", "import not_there_at_all", ["'not_there_at_all' is missing"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -11,7 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import structlog
 from sqlalchemy import create_engine, make_url, text
+
+from messy_migration.cli.main import run
 
 HEAD = """
 from __future__ import annotations
@@ -69,8 +73,9 @@ class Result:
 class Project:
     """A folder with plugins, a migrate.toml and a target."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, capture=None) -> None:
         self.path = path
+        self.capture = capture
         self.site = path / "site"
         self.site.mkdir()
         self.target = f"sqlite:///{path / 'm.db'}"
@@ -94,7 +99,23 @@ class Project:
         (self.path / "migrate.toml").write_text("\n".join(lines))
 
     def migrate(self, *argv, **environment) -> Result:
-        """Run a command in a process of its own, which finds the plugins by PYTHONPATH."""
+        """Run a command; its workers are processes of their own all the same."""
+        if self.capture is None:
+            return self._migrate_apart(*argv, **environment)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            patch.chdir(self.path)
+            patch.syspath_prepend(str(self.site))
+            self.capture.readouterr()
+            code = run(argv)
+        for name in [name for name in sys.modules if name.startswith("mm_test_")]:
+            del sys.modules[name]
+        out, err = self.capture.readouterr()
+        assert "Traceback" not in out + err, err
+        return Result(code, out, err)
+
+    def _migrate_apart(self, *argv, **environment) -> Result:
         done = subprocess.run(
             [sys.executable, "-m", "messy_migration", *argv],
             cwd=self.path,
@@ -137,13 +158,29 @@ class Project:
         assert self.query(f"SELECT count(*) FROM {quarantine}") == [(quarantined,)]
 
 
+@pytest.fixture(autouse=True)
+def clean_log():
+    """Take back the logging that a command set up in this process."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    logging.captureWarnings(capture=False)
+    root.setLevel(level)
+    for handler in list(root.handlers):
+        if handler.get_name() == "messy_migration.handler":
+            root.removeHandler(handler)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+
+
 @pytest.fixture
-def project(tmp_path):
-    return Project(tmp_path)
+def project(tmp_path, capfd):
+    return Project(tmp_path, capfd)
 
 
 @pytest.fixture(scope="module")
 def shared_project(tmp_path_factory):
+    """A project that the tests of a module look at together."""
     return Project(tmp_path_factory.mktemp("project"))
 
 

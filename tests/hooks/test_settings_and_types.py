@@ -159,7 +159,7 @@ def test_json_is_stored_in_canonical_form_and_proven(anywhere):
     ]
 
 
-NASTY_ROWS = 1200
+NASTY_ROWS = 800
 NASTY = f"""
 from messy_migration.testing.nasty import nasty
 
@@ -184,7 +184,7 @@ def extract(partition):
 
 def test_every_type_ends_in_match_and_only_what_the_target_cannot_hold_is_left_out(anywhere):
     anywhere.install("src", NASTY)
-    anywhere.configure("quarantine_limit = 100\nbatch_records = 500")
+    anywhere.configure("quarantine_limit = 100\nbatch_records = 300")
     result = anywhere.migrate("run", "--json", "--workers", "2")
     assert result.code == 0, result.err
     assert result.json["verdict"] == "MATCH"

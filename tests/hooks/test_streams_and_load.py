@@ -20,7 +20,7 @@ def streams():
 
 @hookimpl
 def partitions(stream):
-    return [Partition("all", f"{stream.label} {n}", {"n": n}) for n in (0, 1)]
+    return [Partition(f"p{n}", f"{stream.label} {n}", {"n": n}) for n in (0, 1)]
 
 @hookimpl
 def extract(stream, partition):

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -17,7 +18,7 @@ from messy_migration.ledger import fence, receipts, schema
 from messy_migration.ledger.receipts import Signature
 from messy_migration.ledger.states import TableState
 from messy_migration.ledger.tables import Ledger, ledger
-from messy_migration.model import RECORD, Column, ColumnType, Table
+from messy_migration.model import RECORD, Column, ColumnType, Fingerprint, Table
 from messy_migration.pipeline.commit import Writer
 from messy_migration.pipeline.cut import cut
 from messy_migration.pipeline.stages import prepare
@@ -109,7 +110,7 @@ class Site:
         """The sum of the receipts."""
         with self.reading() as connection:
             sums = receipts.expected(connection, self.ledger)
-        return sums[table.name, table.scope, format_id(table)]
+        return sums.get((table.name, table.scope, format_id(table)), Fingerprint())
 
     def writer(self, registry, *fresh, epoch=1):
         signature = Signature("run", epoch, os.getpid(), "2026-01-01T00:00:00+00:00")
@@ -209,8 +210,8 @@ def is_alive():
             return False
         if sys.platform != "linux":
             return True
-        with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
+        with contextlib.suppress(FileNotFoundError):
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
         return False
 
     return alive

@@ -47,7 +47,8 @@ REFUSED = [
     *(("bool", arrow) for arrow in (pa.int8(), pa.string())),
     *(("int64", arrow) for arrow in (pa.string(), pa.bool_(), pa.decimal128(5, 0))),
     *(("float64", arrow) for arrow in (pa.string(), pa.decimal128(5, 2))),
-    *(("decimal(12,2)", arrow) for arrow in (pa.float16(), pa.float32(), pa.float64(), pa.string())),
+    *(("decimal(12,2)", arrow) for arrow in (pa.float16(), pa.float32(), pa.float64())),
+    ("decimal(12,2)", pa.string()),
     *(("date", arrow) for arrow in (pa.string(), UTC_MICRO, pa.timestamp("us"), pa.int32())),
     *(("timestamp", arrow) for arrow in (pa.timestamp("us"), pa.date32(), pa.int64(), pa.string())),
 ]  # fmt: skip

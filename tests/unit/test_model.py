@@ -62,11 +62,24 @@ def test_blanks_in_a_type_mean_nothing(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "int", "INT32", "text(5,1)", "int32(1,1)", "decimal", "decimal(5)", "decimal(0,0)"]
-    + ["decimal(39,2)", "decimal(2,3)", "decimal(-1,0)", "varchar", "timestamp\nint32"],
+    [
+        "",
+        "int",
+        "INT32",
+        "text(5,1)",
+        "int32(1,1)",
+        "decimal",
+        "decimal(5)",
+        "decimal(0,0)",
+        "decimal(39,2)",
+        "decimal(2,3)",
+        "decimal(-1,0)",
+        "varchar",
+        "timestamp\nint32",
+    ],
 )
 def test_what_is_no_type_is_refused_with_the_types_there_are(text):
-    with pytest.raises(ConfigurationError, match="text, int16|decimal"):
+    with pytest.raises(ConfigurationError, match=r"text, int16|decimal"):
         ColumnType.parse(text)
 
 

@@ -69,8 +69,16 @@ def test_a_nul_is_refused_wherever_it_is(kind):
 
 @pytest.mark.parametrize(
     "text",
-    [UUID.upper(), UUID.replace("-", ""), f"{{{UUID}}}", UUID[:-1], UUID + "\n", " " + UUID, ""]
-    + ["g" + UUID[1:]],
+    [
+        UUID.upper(),
+        UUID.replace("-", ""),
+        f"{{{UUID}}}",
+        UUID[:-1],
+        UUID + "\n",
+        " " + UUID,
+        "",
+        "g" + UUID[1:],
+    ],
 )
 def test_a_uuid_is_36_lower_case_characters_and_nothing_else(text):
     table = Table("t", columns(a="uuid"))

@@ -82,6 +82,10 @@ def records(data):
     return data.column(RECORD).to_pylist()
 
 
+def numbered(data, *values):
+    return data.set_column(2, RECORD, pa.array(values, pa.int32()))
+
+
 def acting(table, batch):
     """Do to each record what it asks for."""
     data = batch.table
@@ -302,10 +306,9 @@ def test_a_batch_without_records_is_a_batch_without_rows(registry_of):
         (lambda data: Transformed(data[:1], (), {"shop.x": ()}), "lost records"),
         (lambda data: Transformed(data[:1], (Violation(1, "main", None, "a.b", "c", "warning"),)),
          "lost records"),
-        (lambda data: data.set_column(2, RECORD, pa.array([0, 7], pa.int32())), "lost records"),
-        (lambda data: pa.concat_tables([data, data.set_column(2, RECORD, pa.array([8, 9], pa.int32()))]),
-         "made records up"),
-        (lambda data: data.set_column(2, RECORD, pa.array([0, None], pa.int32())), "lost records"),
+        (lambda data: numbered(data, 0, 7), "lost records"),
+        (lambda data: pa.concat_tables([data, numbered(data, 8, 9)]), "made records up"),
+        (lambda data: numbered(data, 0, None), "lost records"),
         (lambda data: {"elsewhere": data}, "knows nothing"),
         (lambda data: {None: data}, "declared columns"),
         (lambda data: data.drop_columns(["act"]), "declared columns"),

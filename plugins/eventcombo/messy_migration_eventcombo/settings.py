@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import date
 from string import Formatter
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
@@ -25,6 +26,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from messy_migration.http import HttpSettings
 from messy_migration_eventcombo.deny import DENIED, bare
 
 DEFAULT_TENANT = "default"
@@ -160,6 +162,9 @@ class EventComboSettings(BaseSettings):
         tenants: name -> account.
         slices: partitions of a stream that is read per event; each reads its share of events.
         calls_per_second: of one process; None is as fast as the service answers.
+        http: patience and limits of the client.
+        local_orders_before: orders from before that day hold local times, all others UTC.
+        test_prefixes: a name that begins so, in any case, marks a record as test data.
         aliases: entity -> field -> more names under which the service may send it.
     """
 
@@ -180,8 +185,10 @@ class EventComboSettings(BaseSettings):
     default_timezone: Zone = "America/New_York"
     default_currency: Currency = "USD"
     slices: int = Field(4, ge=1, le=64)
-    timeout: PositiveFloat = 60.0
     calls_per_second: PositiveFloat | None = None
+    http: HttpSettings = HttpSettings(read=60)
+    local_orders_before: date | None = None
+    test_prefixes: tuple[str, ...] = ("ZZTEST",)
     aliases: Mapping[Entity, Mapping[str, tuple[str, ...]]] = Field(default_factory=dict)
 
     # The initialiser of BaseSettings reads the environment by itself; the core has merged all

@@ -118,9 +118,7 @@ def _clock(written: str | None, column: str) -> time:
 
 def _resolved(local: datetime, place: ZoneInfo, column: str) -> datetime:
     try:
-        early, late = (
-            local.replace(tzinfo=place, fold=fold).astimezone(UTC) for fold in (0, 1)
-        )
+        early, late = (local.replace(tzinfo=place, fold=fold).astimezone(UTC) for fold in (0, 1))
     except OverflowError:
         raise Bad("instant", column, "the value is no moment of the calendar") from None
     if early != late:

@@ -102,9 +102,12 @@ class Rows:
 def parse(payload: str) -> Any:
     """A parsed payload, numbers exact (int and Decimal); Bad `json` if it is none."""
     try:
-        return json.loads(payload, parse_float=Decimal, parse_constant=_refuse)
+        document = json.loads(payload, parse_float=Decimal, parse_constant=_refuse)
     except (ValueError, RecursionError, ArithmeticError):
         raise Bad("json", None, "the payload is no JSON") from None
+    if "\\ud" in payload.lower():
+        _check_unicode(document)
+    return document
 
 
 def transform(
@@ -118,8 +121,8 @@ def transform(
         read: adds the rows of one parsed payload to its record; raises `Bad`.
     """
     rows = Rows(stream)
-    numbers = batch.table.column(RECORD).to_pylist()
-    for number, payload in zip(numbers, batch.table.column("payload").to_pylist(), strict=True):
+    columns: dict[str, list[Any]] = batch.table.select([RECORD, "payload"]).to_pydict()
+    for number, payload in zip(columns[RECORD], columns["payload"], strict=True):
         with rows.record(number) as record:
             document = parse(payload)
             if not isinstance(document, dict):
@@ -132,6 +135,13 @@ def leftovers(record: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]
     """The fields that nothing was made of and that say something, for the column `extra`."""
     left = {name: value for name, value in record.items() if name not in set(known)}
     return {name: value for name, value in left.items() if value not in (None, "", [], {})}
+
+
+def _check_unicode(document: object) -> None:
+    try:
+        json.dumps(document, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        raise Bad("unicode", None, "a text holds half of a surrogate pair") from None
 
 
 def _refuse(_: str) -> None:

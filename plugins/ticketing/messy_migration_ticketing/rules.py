@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +27,7 @@ _PERIODS = {
     "coupons": (("valid_from", "valid_until"),),
 }
 _PRICES = {"ticket_types": ("price",), "order_items": ("unit_price",), "tickets": ("price",)}
+_PLACEHOLDER = "it looks like a placeholder"
 _CAPACITIES = {"events": ("capacity",), "ticket_types": ("capacity",)}
 
 
@@ -39,15 +40,16 @@ def check(table: str, batch: Batch) -> list[Violation]:
 
 
 def _required(table: str, data: pa.Table) -> Iterator[Violation]:
-    real = pc.invert(data.column("is_stub")) if "is_stub" in data.column_names else True
     for column in needed(table):
-        missing = pc.and_(pc.is_null(data.column(column)), real)
+        missing: Any = pc.is_null(data.column(column))
+        if "is_stub" in data.column_names:
+            missing = pc.and_not(missing, data.column("is_stub"))
         yield from _found(data, table, column, missing, "required", "the value is missing")
 
 
 def _quantity(table: str, data: pa.Table) -> Iterator[Violation]:
     if table == "order_items":
-        wrong = pc.less(data.column("quantity"), 1)
+        wrong = pc.less(data.column("quantity"), pa.scalar(1))
         yield from _found(data, table, "quantity", wrong, "quantity", "it is less than 1")
 
 
@@ -55,15 +57,12 @@ def _odd(table: str, data: pa.Table) -> Iterator[Violation]:
     for start, end in _PERIODS.get(table, ()):
         wrong = pc.less(data.column(end), data.column(start))
         yield from _found(data, table, end, wrong, "period", f"it is before {start}", "warning")
-    limits: list[tuple[dict[str, tuple[str, ...]], Any]] = [
-        (_PRICES, ABSURD_PRICE),
-        (_CAPACITIES, ABSURD_CAPACITY),
-    ]
-    for columns, limit in limits:
-        for column in columns.get(table, ()):
-            wrong = pc.greater_equal(data.column(column), pa.scalar(limit))
-            why = "it looks like a placeholder"
-            yield from _found(data, table, column, wrong, "range", why, "warning")
+    for column in _PRICES.get(table, ()):
+        wrong = pc.greater_equal(data.column(column), pa.scalar(ABSURD_PRICE))
+        yield from _found(data, table, column, wrong, "range", _PLACEHOLDER, "warning")
+    for column in _CAPACITIES.get(table, ()):
+        wrong = pc.greater_equal(data.column(column), pa.scalar(ABSURD_CAPACITY))
+        yield from _found(data, table, column, wrong, "range", _PLACEHOLDER, "warning")
 
 
 def _found(
@@ -73,7 +72,7 @@ def _found(
     mask: Any,
     rule: str,
     message: str,
-    severity: Any = "error",
+    severity: Literal["error", "warning"] = "error",
 ) -> Iterator[Violation]:
     flags = pc.fill_null(mask, False).to_numpy()  # noqa: FBT003 - pyarrow takes it by position
     for place in np.flatnonzero(flags):

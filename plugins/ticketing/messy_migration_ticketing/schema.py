@@ -206,9 +206,7 @@ _OWN: dict[str, tuple[Field, ...]] = {
         Field("order_id", "uuid", parent="orders"),
         Field("customer_id", "uuid", parent="customers"),
         Field("barcode", "text", "not unique"),
-        Field(
-            "status", "text", "valid, pending_details, reserved, cancelled, blank", needed=True
-        ),
+        Field("status", "text", "valid, pending_details, reserved, cancelled, blank", needed=True),
         Field("replaces_ticket_id", "uuid", "the ticket before it", parent="tickets"),
         Field("replace_reason", "text", "transfer, rebooking, upgrade"),
         Field("holder_name", "text"),

@@ -26,7 +26,7 @@ _DOUBLE_DIGITS = 17
 _NOISE = Decimal(2) ** -48
 
 
-class Bad(ValueError):  # noqa: N818 - it is a finding, not a failure of the program
+class Bad(ValueError):
     """A value that breaks a rule; the record goes to quarantine.
 
     Attributes:
@@ -148,9 +148,7 @@ def money(value: object, column: str) -> Decimal | None:
     return rounded
 
 
-def percent(
-    value: object, column: str, *, whole: int = 1, places: int = 6
-) -> Decimal | None:
+def percent(value: object, column: str, *, whole: int = 1, places: int = 6) -> Decimal | None:
     """A share as a fraction of 1, whatever the source means by its number.
 
     Args:

@@ -84,7 +84,7 @@ class SandboxApp:
             record
             for records in self.world.lists(entity).values()
             for record in records
-            if isinstance(record, dict) and record.get(names.get(entity, "T_Id")) == record_id
+            if record.get(names.get(entity, "T_Id")) == record_id
         ]
         if not found:
             raise KeyError(record_id)
@@ -162,7 +162,9 @@ class SandboxApp:
             return False
         issued, used = self._tokens[token]
         limit = self.knobs.token_calls
-        if time.monotonic() - issued > self.knobs.token_life or limit is not None and used >= limit:
+        if time.monotonic() - issued > self.knobs.token_life or (
+            limit is not None and used >= limit
+        ):
             del self._tokens[token]
             return False
         self._tokens[token] = (issued, used + 1)
@@ -206,9 +208,7 @@ class SandboxApp:
             return _problem(404, "No such event.")
         return self._slice(entity, self.world.lists(entity).get(event, []), parameters)
 
-    def _slice(
-        self, entity: str, records: Sequence[Any], parameters: Mapping[str, str]
-    ) -> _Reply:
+    def _slice(self, entity: str, records: Sequence[Any], parameters: Mapping[str, str]) -> _Reply:
         page, size = parameters.get("page", "0"), parameters.get("perPage", str(_DEFAULT_SIZE))
         if not page.isdecimal() or not size.isdecimal() or not 1 <= int(size) <= 1_000:
             return _problem(400, "page and perPage are whole numbers, perPage from 1 to 1000.")

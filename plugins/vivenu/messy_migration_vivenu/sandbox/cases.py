@@ -19,7 +19,7 @@ RATES: Mapping[str, float] = MappingProxyType(
         "M10": 0.02,  # a single ticket of an order cancelled; whole orders are, too
         "M11": 0.02,  # a ticket transferred, rebooked or upgraded
         "M12": 0.06,  # bundles and packages
-        "M13": 0.012,  # orders of an event that is gone; ticket types and customers go, too
+        "M13": 0.012,  # a customer that is gone; some events and ticket types are, too
         "M14": 0.015,  # tests and staff shops
         "M15": 0.03,  # an order number that another order has, or none
         "M16": 0.01,  # totals that do not add up
@@ -33,6 +33,7 @@ MISSING = "missing"
 NULL = "null"
 IMPOSSIBLE_TIME = "impossible_time"
 PERCENT = "percent"
+GONE_SERIES = "gone_series"
 CONTRADICTION = "contradiction"
 REPEAT = "repeat"
 OLDER = "older"
@@ -46,6 +47,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         NULL: "vivenu.required",
         IMPOSSIBLE_TIME: "vivenu.instant",
         PERCENT: "vivenu.percent",
+        GONE_SERIES: "vivenu.series",
         CONTRADICTION: "core.duplicate_key",
     }
 )
@@ -59,7 +61,7 @@ COUNTS: Mapping[str, Mapping[str, Mapping[str, int]]] = MappingProxyType(
         "auckland": {
             "events": {IMPOSSIBLE_TIME: 1, REPEAT: 2},
             "customers": {IMPOSSIBLE_TIME: 3, CONTRADICTION: 3, REPEAT: 6, OLDER: 4},
-            "coupons": {UNKNOWN_VALUE: 1, PERCENT: 1, REPEAT: 3},
+            "coupons": {UNKNOWN_VALUE: 1, PERCENT: 1, GONE_SERIES: 1, REPEAT: 3},
             "orders": {
                 UNKNOWN_VALUE: 5,
                 MISSING: 4,
@@ -102,8 +104,7 @@ COUNTS: Mapping[str, Mapping[str, Mapping[str, int]]] = MappingProxyType(
         },
     }
 )
-"""Tenant -> collection -> case -> records. Bad ones stay under 1 % of each collection, and the
-surplus records of a collection fit one page of 25."""
+"""Tenant -> collection -> case -> records. Bad ones stay under 1 % of each collection."""
 
 NULLED = ("categoryRef", "slotId", "underShopId", "customerId", "rootEventId")
 """Fields of a ticket that are declared as text and yet arrive as null (M8)."""

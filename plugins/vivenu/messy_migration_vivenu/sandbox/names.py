@@ -18,7 +18,7 @@ LAST = {
         "Henare", "Brown-Taylor", "Singh", "Te Kanawa", "Walker", "Chen", "Leota", "Marsh",
     ),
     "frankfurt": (
-        "Groß", "Müller", "von der Heide", "Yılmaz", "Schäfer", "Özdemir", "Becker", "Nowak",
+        "Groß", "Müller", "von der Heide", "Şahin", "Schäfer", "Özdemir", "Becker", "Nowak",
         "Weiß", "Krüger", "D'Angelo", "Lehmann", "Jäger", "Hoffmann-Lück", "Vogel", "Sørensen",
     ),
 }  # fmt: skip

@@ -1,0 +1,266 @@
+"""What a run is going to read: in which order, what it skips, and what it refuses to double."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from itertools import pairwise
+
+import pytest
+from sqlalchemy import make_url
+
+from messy_migration import settings as configuration
+from messy_migration.errors import PluginError, SourceError
+from messy_migration.hookspecs import hookimpl
+from messy_migration.ledger.runs import Planned, short
+from messy_migration.ledger.tables import ledger
+from messy_migration.model import Column, ColumnType, Partition, Stream, Table
+from messy_migration.runner.plan import History, build, levels, ordered, plan_id
+from messy_migration.runner.run import new_run_id
+from messy_migration.runner.workspace import Request, Workspace
+from messy_migration.target.engine import open_target
+
+COLUMNS = (Column("id", ColumnType("int32")), Column("v", ColumnType("text")))
+KEYED, KEYLESS = Table("t", COLUMNS, ("id",)), Table("t", COLUMNS)
+CUTTING = {"batch_records": 10, "batch_bytes": 100}
+ONE, TWO, THREE = (
+    Partition(f"{name}.csv", f"digest of {name}") for name in ("one", "two", "three")
+)
+
+
+class Plugin:
+    """A source that offers what it is given; an error is raised."""
+
+    def __init__(self, *offered):
+        self.offered = offered
+
+    @hookimpl
+    def partitions(self, stream, since, settings):
+        found = self.offered[0] if callable(self.offered[0]) else lambda stream: self.offered
+        return found(stream)
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch, registry_of):
+    """A function that makes a workspace of plugins: `workspace(shop=Plugin(...))`."""
+
+    def make(**plugins):
+        monkeypatch.chdir(tmp_path)
+        target = open_target(make_url(f"sqlite:///{tmp_path / 'unused.db'}"), "mm:test")
+        return Workspace(
+            Request(),
+            configuration.load(None, None, {}),
+            registry_of(**plugins),
+            target,
+            ledger("sqlite"),
+            dict.fromkeys(plugins),
+        )
+
+    return make
+
+
+def stream(name="shop.s", table=KEYED, **more):
+    return Stream(name, (table,), **more)
+
+
+def names(streams):
+    return [item.label for item in streams]
+
+
+def planned(one, partition, identity, run_id="0197-earlier"):
+    return Planned(run_id, one.name, one.tenant, identity, 0, partition)
+
+
+def place(one, partition):
+    return (one.name, one.tenant, partition.digest)
+
+
+def test_parents_come_before_children_and_others_keep_their_order():
+    streams = [
+        stream("shop.lines", depends_on=("shop.orders", "shop.items")),
+        stream("shop.notes"),
+        stream("shop.orders", depends_on=("shop.people",)),
+        stream("shop.items"),
+        stream("shop.people"),
+    ]
+    assert [names(level) for level in levels(streams)] == [
+        ["shop.notes", "shop.items", "shop.people"],
+        ["shop.orders"],
+        ["shop.lines"],
+    ]
+    assert names(ordered(streams)) == [
+        "shop.notes",
+        "shop.items",
+        "shop.people",
+        "shop.orders",
+        "shop.lines",
+    ]
+
+
+def test_all_tenants_of_a_parent_come_before_all_of_a_child():
+    streams = [
+        stream("shop.lines", tenant=tenant, depends_on=("shop.orders",)) for tenant in "ab"
+    ] + [stream("shop.orders", tenant=tenant) for tenant in "ab"]
+    assert [names(level) for level in levels(streams)] == [
+        ["shop.orders@a", "shop.orders@b"],
+        ["shop.lines@a", "shop.lines@b"],
+    ]
+
+
+def test_a_parent_that_was_not_selected_is_not_waited_for():
+    assert names(ordered([stream("shop.lines", depends_on=("shop.orders",))])) == ["shop.lines"]
+    assert levels([]) == []
+
+
+@pytest.mark.parametrize("circle", [("a", "b", "a"), ("a", "a")])
+def test_a_circle_is_refused_with_its_streams(circle):
+    streams = [
+        stream(f"shop.{one}", depends_on=(f"shop.{other}",)) for one, other in pairwise(circle)
+    ]
+    with pytest.raises(PluginError, match="circle") as caught:
+        levels(streams)
+    assert "shop.a -> " in caught.value.why
+
+
+def test_what_is_complete_is_skipped_and_the_rest_is_read(workspace):
+    one = stream()
+    history = History(complete=frozenset({place(one, TWO), ("shop.other", "", ONE.digest)}))
+    (plan,) = build(workspace(shop=Plugin(ONE, TWO, THREE)), [one], history, CUTTING)
+    assert (plan.partitions, plan.skipped, plan.problems) == ((ONE, THREE), (TWO,), ())
+
+
+def test_what_one_tenant_has_is_not_there_for_another(workspace):
+    one, other = stream(tenant="a"), stream(tenant="b")
+    history = History(complete=frozenset({place(one, ONE)}))
+    plans = build(workspace(shop=Plugin(ONE)), [one, other], history, CUTTING)
+    assert [plan.partitions for plan in plans] == [(), (ONE,)]
+
+
+def test_what_is_half_loaded_is_gone_on_with_under_the_same_plan(workspace):
+    one, space = stream(), workspace(shop=Plugin(ONE))
+    identity = plan_id(space, one, CUTTING)
+    history = History((planned(one, ONE, identity),), frozenset({place(one, ONE)}))
+    (plan,) = build(space, [one], history, CUTTING)
+    assert (plan.plan_id, plan.partitions, plan.problems) == (identity, (ONE,), ())
+
+
+@pytest.mark.parametrize("table", [KEYED, KEYLESS], ids=["keyed", "keyless"])
+def test_what_is_half_loaded_under_another_plan_would_be_counted_twice(workspace, table):
+    one = stream(table=table)
+    history = History((planned(one, ONE, "older"),), frozenset({place(one, ONE)}))
+    (plan,) = build(workspace(shop=Plugin(ONE, TWO)), [one], history, CUTTING)
+    assert plan.partitions == (TWO,)
+    (problem,) = plan.problems
+    assert (type(problem), "half loaded" in problem.what) == (PluginError, True)
+    assert short("0197-earlier") in problem.where
+
+
+def test_what_was_planned_under_another_plan_and_never_begun_is_read(workspace):
+    one = stream()
+    history = History((planned(one, ONE, "older"),))
+    (plan,) = build(workspace(shop=Plugin(ONE)), [one], history, CUTTING)
+    assert (plan.partitions, plan.problems) == ((ONE,), ())
+
+
+@pytest.mark.parametrize("is_complete", [True, False])
+def test_a_changed_file_of_a_stream_without_a_key_would_double_rows(workspace, is_complete):
+    one = stream(table=KEYLESS)
+    changed = Partition(ONE.name, "another digest")
+    there = frozenset({place(one, ONE)})
+    history = History((planned(one, ONE, "older"),), there, there if is_complete else frozenset())
+    (plan,) = build(workspace(shop=Plugin(changed, TWO)), [one], history, CUTTING)
+    assert plan.partitions == (TWO,)
+    (problem,) = plan.problems
+    assert isinstance(problem, SourceError)
+    assert "other content" in problem.what
+
+
+def test_a_changed_file_of_a_stream_with_keys_is_merged(workspace):
+    one = stream()
+    there = frozenset({place(one, ONE)})
+    history = History((planned(one, ONE, "older"),), there, there)
+    changed = Partition(ONE.name, "another digest")
+    (plan,) = build(workspace(shop=Plugin(changed)), [one], history, CUTTING)
+    assert (plan.partitions, plan.problems) == ((changed,), ())
+
+
+def test_one_table_without_a_key_is_enough_to_refuse(workspace):
+    one = Stream("shop.s", (KEYED, Table("u", COLUMNS)))
+    there = frozenset({place(one, ONE)})
+    history = History((planned(one, ONE, "older"),), there, there)
+    changed = Partition(ONE.name, "another digest")
+    (plan,) = build(workspace(shop=Plugin(changed)), [one], history, CUTTING)
+    assert plan.partitions == ()
+
+
+def test_a_source_that_fails_stops_its_own_stream_only(workspace):
+    def offer(one):
+        if one.name == "shop.bad":
+            raise SourceError("the folder is gone")
+        if one.name == "shop.broken":
+            raise KeyError(one.name)
+        return (item for item in (ONE, TWO))
+
+    streams = [stream(f"shop.{name}") for name in ("bad", "good", "broken")]
+    bad, good, broken = build(workspace(shop=Plugin(offer)), streams, History(), CUTTING)
+    assert (good.partitions, good.problems) == ((ONE, TWO), ())
+    assert [type(problem) for problem in bad.problems] == [SourceError]
+    assert [type(problem) for problem in broken.problems] == [PluginError]
+
+
+@pytest.mark.parametrize("offered", [[ONE, "two"], [ONE, ONE], [ONE, Partition("x", ONE.digest)]])
+def test_partitions_that_cannot_be_told_apart_are_a_problem(workspace, offered):
+    (plan,) = build(workspace(shop=Plugin(*offered)), [stream()], History(), CUTTING)
+    assert plan.partitions == ()
+    assert [type(problem) for problem in plan.problems] == [PluginError]
+
+
+def test_a_source_that_says_nothing_is_one_partition_always_the_same(workspace):
+    class Source:
+        @hookimpl
+        def streams(self, settings):
+            return []
+
+    plans = [
+        build(workspace(shop=Source()), [stream(tenant=tenant)], History(), CUTTING)
+        for tenant in ("a", "a", "b")
+    ]
+    first, again, other = (plan.partitions for (plan,) in plans)
+    assert len(first) == 1
+    assert first == again
+    assert first[0].digest != other[0].digest
+
+
+def test_a_plan_is_another_when_rows_would_be_made_or_cut_otherwise(workspace, registry_of):
+    shop, rules = Plugin(ONE), Plugin(ONE)
+    space = workspace(shop=shop, rules=rules)
+    first = plan_id(space, stream(), CUTTING)
+    assert plan_id(space, stream(), dict(reversed(CUTTING.items()))) == first
+    assert plan_id(space, stream(bookmark="v", tenant="a"), CUTTING) == first
+    wider = Table("t", (*COLUMNS, Column("w", ColumnType("text"))), ("id",))
+    others = {
+        plan_id(space, stream(), {**CUTTING, "batch_records": 11}),
+        plan_id(space, stream(table=wider), CUTTING),
+        plan_id(workspace(rules=rules, shop=shop), stream(), CUTTING),
+        plan_id(workspace(shop=shop), stream(), CUTTING),
+    }
+    assert len(others | {first}) == 5
+
+
+def test_run_ids_are_uuids_of_version_7_and_sort_by_time():
+    made = []
+    for _ in range(20):
+        before = time.time_ns() // 1_000_000
+        found = uuid.UUID(new_run_id())
+        after = time.time_ns() // 1_000_000
+        assert (found.version, found.variant) == (7, uuid.RFC_4122)
+        assert before <= found.int >> 80 <= after
+        made.append(str(found))
+        while time.time_ns() // 1_000_000 == after:
+            pass
+    assert made == sorted(made)
+    assert len({short(one) for one in made}) == 20
+
+
+def test_run_ids_of_one_moment_differ():
+    assert len({new_run_id() for _ in range(1_000)}) == 1_000
