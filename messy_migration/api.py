@@ -156,7 +156,10 @@ def plan(request: Request, options: Options | None = None) -> Plan:
         for stream in streams:
             for table in stream.tables:
                 found = target.dialect.columns(connection, table.name)
-                problems = misfits(target.dialect, table, found) if found is not None else []
+                demanded = target.dialect.demanded(connection, table.name)
+                problems = (
+                    misfits(target.dialect, table, found, demanded) if found is not None else []
+                )
                 statement = ddl(target.dialect, table)
                 tables.append(
                     TablePlan(table, stream.label, found is not None, statement, tuple(problems))

@@ -139,16 +139,12 @@ class Interrupted(MigrationError):
 def exit_code(codes: set[int], *, mismatch: bool, unknown: bool) -> int:
     """The one exit code of a run in which several things went wrong.
 
-    The order is 1, then 8 for a MISMATCH, 6, 5, 4, 7, and last 8 for UNKNOWN. Codes that end
-    a run before it starts (2, 3) and signals (130, 143) win over everything but 1.
+    The order is 1, then 8 for a MISMATCH, 6, 5, 4, 7, and last 8 for UNKNOWN. Signals (130,
+    143), a newer run that took the target over (75), and codes that end a run before it starts
+    (2, 3) win over everything but 1: no verdict of such a run stands.
     """
     found = codes - {0}
-    for code in sorted(found):
-        if code > 100:
-            return code
-    if 1 in found:
-        return 1
-    for code in (3, 2):
+    for code in (1, 130, 143, 75, 3, 2):
         if code in found:
             return code
     if mismatch:

@@ -68,7 +68,8 @@ def partitions(stream: Stream, since: datetime | None, settings: Any) -> Sequenc
     """The independent slices of a stream, in a stable order.
 
     Asked of the stream's owner, once per run, in the parent process. `since` is the bookmark
-    minus the overlap, or None. Without an implementation a stream is one partition.
+    minus the overlap, or None. Without an implementation a stream is one partition,
+    read whole by every run and merged by its key; without a key it is read once.
     """
 
 
@@ -86,9 +87,9 @@ def count(stream: Stream, partition: Partition, settings: Any) -> int | None:
     """How many records the source itself says the partition has; None if it does not say.
 
     Asked of the stream's owner in a worker, when all of the partition was read and before its
-    last batch is committed. Independent of `extract`: a header, a total, a COUNT. It is held
-    against the records that were extracted; for a stream that lands, where paging may give a
-    record twice, against the different values of the first column of its record.
+    last batch is committed. Independent of `extract`: a header, a total, a COUNT. It has to be
+    the number of records that were extracted; for a stream that lands, where paging may give a
+    record twice, at least the different values of the first column of its record.
     """
 
 

@@ -8,7 +8,7 @@ whose own model checks it. Errors name keys and never values, since any value ma
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -221,24 +221,6 @@ def target_url(settings: Settings, resolve: Callable[[str], str]) -> URL:
     if url.get_backend_name() == "sqlite" and url.database:
         url = url.set(database=str(settings.directory / url.database))
     return url
-
-
-def plain_secrets(settings: Settings) -> Iterator[str]:
-    """Every secret that the settings hold in plain text, so that it can be masked."""
-    core = settings.core
-    if core.target_password and not is_reference(core.target_password):
-        yield core.target_password
-    if not is_reference(core.target):
-        password = parse_target(core.target).password
-        if password:
-            yield str(password)
-    prefixes = tuple(
-        f"{name}__".upper().replace("-", "_") for name in {*settings.sections, *core.plugins}
-    )
-    for variable, value in settings.environment.items():
-        ours = variable in settings.dotenv or variable.upper().startswith(prefixes)
-        if ours and sounds_secret(variable) and not is_reference(value):
-            yield value
 
 
 def unknown_sections(settings: Settings, installed_names: Iterable[str]) -> None:

@@ -17,6 +17,7 @@ from messy_migration import logs, settings
 from messy_migration.api import Request
 from messy_migration.redaction import Redactor
 from messy_migration.registry import parse_names
+from messy_migration.runner.workspace import plain_secrets
 
 _LEVELS = ("debug", "info", "warning", "error")
 _FORMATS = ("console", "json")
@@ -43,7 +44,7 @@ class Common:
         """
         given = {"log_level": self.log_level, "log_format": self.log_format, **flags}
         loaded = settings.load(self.config, self.profile, given)
-        for value in settings.plain_secrets(loaded):
+        for value in plain_secrets(loaded):
             self.redactor.register(value)
         self.start_log(loaded.core.log_level, loaded.core.log_format)
         for warning in loaded.warnings:

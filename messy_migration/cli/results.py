@@ -36,7 +36,8 @@ def outcome_text(outcome: Outcome) -> str:
         *_differences(outcome.proof.findings),
     ]
     if outcome.skipped:
-        parts.append(f"{_count(outcome.skipped, 'partition')} were in the target already")
+        verb = "was" if outcome.skipped == 1 else "were"
+        parts.append(f"{_count(outcome.skipped, 'partition')} {verb} in the target already")
     parts.append(_last_line(outcome.verdict, outcome.proof.verdicts, outcome.proof.findings))
     held = sum(count for *_, count in outcome.quarantine)
     if held:
@@ -45,7 +46,7 @@ def outcome_text(outcome: Outcome) -> str:
             for _, _, rule, column, count in outcome.quarantine[:4]
         )
         more = " ..." if len(outcome.quarantine) > 4 else ""
-        parts.append(f"{held:,} records in quarantine: {rules}{more}")
+        parts.append(f"{_count(held, 'record')} in quarantine: {rules}{more}")
     parts.append(f"report: {_short(outcome.report)}")
     return "\n".join(parts)
 

@@ -20,7 +20,7 @@ DEEPEST = 64
 _LONGEST_INT = 4300
 
 # Never fails and never steps back, so a broken document costs no more than a whole one.
-_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\Z)', re.DOTALL)
+_STRING = re.compile(r'"(?:[^"\\]++|\\.?)*+(?:"|\Z)', re.DOTALL)
 _NO_BRACKET = re.compile(r"[^\[\]{}]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 

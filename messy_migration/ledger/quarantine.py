@@ -15,7 +15,15 @@ from messy_migration.ledger.tables import Ledger
 
 @dataclass(frozen=True)
 class Entry:
-    """One quarantined record; `raw` is what the source gave."""
+    """One quarantined record.
+
+    Attributes:
+        place: where the source has it.
+        rule, reason: what it broke, and how.
+        raw: what the source gave.
+        table, column: where it broke.
+        identity: what makes it the same record if met again; empty for its raw payload.
+    """
 
     place: str
     rule: str
@@ -23,6 +31,29 @@ class Entry:
     raw: bytes
     table: str | None = None
     column: str | None = None
+    identity: str = ""
+
+
+def known(
+    connection: Connection,
+    ledger: Ledger,
+    run_id: str,
+    stream: str,
+    tenant: str,
+    identities: Sequence[str],
+) -> set[str]:
+    """Those of the identities that this run has in quarantine already."""
+    table = ledger.quarantine
+    found: set[str] = set()
+    for start in range(0, len(identities), 500):
+        query = select(table.c.identity).where(
+            table.c.run_id == run_id,
+            table.c.stream == stream,
+            table.c.tenant == tenant,
+            table.c.identity.in_(identities[start : start + 500]),
+        )
+        found.update(connection.execute(query).scalars())
+    return found
 
 
 def write(
@@ -45,7 +76,7 @@ def write(
                 "run_id": run_id,
                 "stream": stream,
                 "tenant": tenant,
-                "identity": hashlib.sha256(entry.raw).hexdigest(),
+                "identity": entry.identity or hashlib.sha256(entry.raw).hexdigest(),
                 "place": entry.place,
                 "table_name": entry.table,
                 "column_name": entry.column,

@@ -45,6 +45,12 @@ class ColumnType:
     precision: int = 0
     scale: int = 0
 
+    def __post_init__(self) -> None:
+        if self.kind not in _ARROW and not (self.kind == "decimal" and self.precision):
+            raise ConfigurationError(
+                f"{self.kind!r} is no kind of column", next="use ColumnType.parse for a whole type"
+            )
+
     @classmethod
     def parse(cls, text: str) -> ColumnType:
         """Read a type as a schema file writes it.

@@ -29,7 +29,8 @@ from messy_migration.model import (
     Violation,
 )
 from messy_migration.pipeline.records import numbers, only, present
-from messy_migration.pipeline.stages import DUPLICATE, Prepared
+from messy_migration.pipeline.rules import DUPLICATE, DUPLICATE_KEY, TARGET, contradiction
+from messy_migration.pipeline.stages import Prepared
 from messy_migration.registry import Registry
 from messy_migration.target.engine import Target
 from messy_migration.target.failures import KeyTaken, RowsRefused, refusals
@@ -123,7 +124,10 @@ def _transaction(
             # The connection died while COMMIT was under way: the ledger knows the outcome.
             return _receipt(prepared, partition, identity, {}, {})
         written = _write(writer, connection, partition, prepared, merging=merging)
-        receipt = _receipt(prepared, partition, identity, written, _repeats(prepared, written))
+        repeats = _repeats(prepared, written)
+        prepared, echoes = _without_echoes(writer, connection, prepared)
+        repeats[DUPLICATE] += echoes
+        receipt = _receipt(prepared, partition, identity, written, +repeats)
         _record(writer, connection, prepared, receipt, written)
         fence.check(
             connection,
@@ -174,19 +178,9 @@ def _write(
                 is_first=writer.is_first(table),
             )
         if result.beaten:
-            raise _Beaten([_contradiction(table, record) for record in result.beaten])
+            raise _Beaten([contradiction(table, record) for record in result.beaten])
         written[table.name] = result
     return written
-
-
-def _contradiction(table: Table, record: int) -> Violation:
-    return Violation(
-        record,
-        table.name,
-        ", ".join(table.key),
-        "core.duplicate_key",
-        "another record has the same key and other values",
-    )
 
 
 def _repeats(prepared: Prepared, written: Mapping[str, Written]) -> Counter[str]:
@@ -201,6 +195,24 @@ def _repeats(prepared: Prepared, written: Mapping[str, Written]) -> Counter[str]
         rows.update(numbers(data))
     found = sum(1 for record, count in repeated.items() if rows[record] == count)
     return Counter({DUPLICATE: found}) if found else Counter()
+
+
+def _without_echoes(
+    writer: Writer, connection: Connection, prepared: Prepared
+) -> tuple[Prepared, int]:
+    """Leave out what another batch of the run has put into quarantine for the same row."""
+    refused = [entry.identity for entry in prepared.entries if entry.rule == DUPLICATE_KEY]
+    if not refused:
+        return prepared, 0
+    writer.target.dialect.take_turns(connection)
+    stream, run = prepared.stream, writer.signature.run_id
+    known = quarantine.known(connection, writer.ledger, run, stream.name, stream.tenant, refused)
+    entries = tuple(
+        entry
+        for entry in prepared.entries
+        if entry.rule != DUPLICATE_KEY or entry.identity not in known
+    )
+    return replace(prepared, entries=entries), len(prepared.entries) - len(entries)
 
 
 def _receipt(
@@ -266,14 +278,15 @@ def _record(
         displaced = [
             Entry(
                 f"table {name}, loaded before by this run",
-                "core.duplicate_key",
+                DUPLICATE_KEY,
                 "another record has the same key and other values",
                 text,
                 name,
                 ", ".join(stream.table(name).key),
+                lanes,
             )
             for name, result in written.items()
-            for text in result.displaced
+            for lanes, text in result.displaced
         ]
         if displaced:
             correction = replace(
@@ -343,7 +356,7 @@ def _halve(
 ) -> list[Violation]:
     if len(records) == 1:
         why = f"the target refused the row: {error.why}"
-        return [Violation(records[0], error.where, None, "core.target", why)]
+        return [Violation(records[0], error.where, None, TARGET, why)]
     found: list[Violation] = []
     middle = len(records) // 2
     for half in (records[:middle], records[middle:]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ from messy_migration.canonical import canonical_json
 from messy_migration.fingerprint import row_hashes, row_texts
 from messy_migration.model import RECORD, Table, Violation
 
+DUPLICATE = "core.duplicate"
+DUPLICATE_KEY = "core.duplicate_key"
+TARGET = "core.target"
 _UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
 Unstorable = Callable[[Table, pa.Table], dict[str, list[int]]]
@@ -93,17 +97,30 @@ def _canonical(cells: pa.ChunkedArray[Any]) -> tuple[pa.ChunkedArray[Any], list[
     return pa.chunked_array([pa.array(texts, pa.string())]), wrong
 
 
-def repeated_keys(
-    table: Table, data: pa.Table, bookmark: str | None
-) -> tuple[list[int], list[Violation]]:
-    """What repeats a key inside a batch: places of rows to drop, and rows that contradict.
+@dataclass(frozen=True)
+class Repeats:
+    """What repeats a key inside a batch.
+
+    Attributes:
+        drop: places of rows that are equal to one that stays, or older.
+        contradictions: rows that are equally new and lose, one for each content.
+        echoes: records whose row is equal to one of those.
+    """
+
+    drop: tuple[int, ...] = ()
+    contradictions: tuple[Violation, ...] = ()
+    echoes: frozenset[int] = frozenset()
+
+
+def repeated_keys(table: Table, data: pa.Table, bookmark: str | None) -> Repeats:
+    """Find the rows of a batch that share a key.
 
     Equal rows keep their first, and of rows of different age the newest wins. Of rows that are
     equally new, whatever the order of arrival, the one with the greatest hash wins (as in
-    `target.merge`), and the others break `core.duplicate_key`.
+    `target.merge`), and each other content breaks `core.duplicate_key` once.
     """
     if not table.key or data.num_rows < 2 or _is_unique(table, data):
-        return [], []
+        return Repeats()
     keys = row_hashes(row_texts(data, [table.column(name) for name in table.key]))
     rows = row_hashes(row_texts(data, table.columns))
     newness = data.column(bookmark).to_pylist() if bookmark in table.names and bookmark else None
@@ -112,28 +129,36 @@ def repeated_keys(
         groups[key].append(place)
     records = data.column(RECORD).to_numpy()
     drop: list[int] = []
-    violations: list[Violation] = []
+    losers: list[Violation] = []
+    echoes: set[int] = set()
     for places in groups.values():
         if len(places) < 2:
             continue
         best = max(places, key=lambda place: (_rank(newness, place), *rows[place], -place))
+        met = {tuple(rows[best])}
         for place in places:
-            if place == best:
-                continue
+            content = tuple(rows[place])
             is_older = _rank(newness, place) < _rank(newness, best)
-            if is_older or (rows[place] == rows[best]).all():
+            if place != best and (is_older or content == tuple(rows[best])):
                 drop.append(place)
+            elif content in met:
+                echoes.update({int(records[place])} if place != best else ())
             else:
-                violations.append(
-                    Violation(
-                        int(records[place]),
-                        table.name,
-                        ", ".join(table.key),
-                        "core.duplicate_key",
-                        "another record has the same key and other values",
-                    )
-                )
-    return drop, violations
+                met.add(content)
+                losers.append(contradiction(table, int(records[place])))
+    beaten = {item.record for item in losers}
+    return Repeats(tuple(drop), tuple(losers), frozenset(echoes - beaten))
+
+
+def contradiction(table: Table, record: int) -> Violation:
+    """The record has the key of another one, and other values."""
+    return Violation(
+        record,
+        table.name,
+        ", ".join(table.key),
+        DUPLICATE_KEY,
+        "another record has the same key and other values",
+    )
 
 
 def _is_unique(table: Table, data: pa.Table) -> bool:

@@ -15,15 +15,20 @@ import numpy as np
 import pyarrow as pa
 
 from messy_migration.errors import PluginError
+from messy_migration.fingerprint import fingerprint
 from messy_migration.ledger.quarantine import Entry
 from messy_migration.model import RECORD, Batch, Partition, Stream, Transformed, Violation
 from messy_migration.pipeline.conform import as_table, conform
 from messy_migration.pipeline.cut import Cut
 from messy_migration.pipeline.records import numbers, only, present, without
-from messy_migration.pipeline.rules import Unstorable, check, repeated_keys
+from messy_migration.pipeline.rules import (
+    DUPLICATE,
+    DUPLICATE_KEY,
+    Unstorable,
+    check,
+    repeated_keys,
+)
 from messy_migration.registry import Registry
-
-DUPLICATE = "core.duplicate"
 
 
 @dataclass(frozen=True)
@@ -269,19 +274,19 @@ def _settle(
     errors = [item for item in violations if item.severity == "error"]
     gone = {item.record for item in errors} | set(filtered)
     clean = {name: without(data, gone) for name, data in tables.items()}
-    contradictions = [
-        violation
-        for name, data in clean.items()
-        for violation in repeated_keys(stream.table(name), data, stream.bookmark)[1]
+    found = [
+        repeated_keys(stream.table(name), data, stream.bookmark) for name, data in clean.items()
     ]
+    contradictions = [violation for item in found for violation in item.contradictions]
     beaten = {item.record for item in contradictions}
+    had_rows = present(clean.values()) - beaten
+    beaten.update(record for item in found for record in item.echoes)
     clean = {name: without(data, beaten) for name, data in clean.items()}
-    had_rows = present(clean.values())
     for name, data in clean.items():
-        drop, _ = repeated_keys(stream.table(name), data, stream.bookmark)
+        drop = repeated_keys(stream.table(name), data, stream.bookmark).drop
         if drop:
             keep = np.ones(data.num_rows, dtype=bool)
-            keep[drop] = False
+            keep[list(drop)] = False
             clean[name] = data.filter(pa.array(keep))
     repeats = had_rows - present(clean.values())
     counts: Counter[str] = Counter(cut.filtered)
@@ -322,7 +327,12 @@ def _entries(
                 f"{item.column}: {item.message}" if item.column else item.message for item in found
             )
         )
-        entries.append(Entry(place, first.rule, reasons, raw, first.table, first.column))
+        identity = ""
+        if first.rule == DUPLICATE_KEY:
+            # What was refused is the row: the same one met elsewhere is a mere repetition.
+            rows = only(tables[first.table], [record])
+            identity = fingerprint(rows, stream.table(first.table).columns).lanes
+        entries.append(Entry(place, first.rule, reasons, raw, first.table, first.column, identity))
     return entries
 
 

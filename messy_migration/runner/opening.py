@@ -68,6 +68,8 @@ def open_run(
     with target.engine.begin() as connection:
         server = target.dialect.check(connection)
         target.dialect.end_others(connection, f"mm:{run_id}")
+    target.dialect.ready(target.engine)
+    with target.engine.begin() as connection:
         schema.upgrade(connection)
     with target.engine.begin() as connection:
         _check_stamp(

@@ -103,6 +103,8 @@ def build(
             if stream.lands
             and (item.run_id, item.stream, item.tenant) == (run_id, stream.name, stream.tenant)
         ]
+        if not before and not workspace.registry.implements(stream.plugin, "partitions"):
+            before = [_whole(stream, run_id)]
         start = since or _bookmark(stream, history)
         plans.append(_stream(workspace, stream, history, identity, start, before))
     return plans
@@ -150,6 +152,13 @@ def levels(streams: Iterable[Stream]) -> list[list[Stream]]:
     return found
 
 
+def _whole(stream: Stream, run_id: str) -> Partition:
+    """A stream that is not cut: read whole and merged by each run, or, without a key, once."""
+    has_key = all(table.key for table in stream.tables)
+    text = f"{stream.label}\n{run_id if has_key else ''}"
+    return Partition("all", hashlib.sha256(text.encode()).hexdigest())
+
+
 def _bookmark(stream: Stream, history: History) -> datetime | None:
     """Where a stream goes on: its bookmark minus its overlap."""
     position = history.bookmarks.get((stream.name, stream.tenant))
@@ -186,8 +195,6 @@ def _stream(
 
 def _partitions(workspace: Workspace, stream: Stream, since: datetime | None) -> list[Partition]:
     registry = workspace.registry
-    if not registry.implements(stream.plugin, "partitions"):
-        return [Partition("all", hashlib.sha256(stream.label.encode()).hexdigest())]
     offered = registry.call_one(
         stream.plugin,
         "partitions",

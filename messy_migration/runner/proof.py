@@ -11,13 +11,15 @@ import pyarrow as pa
 from sqlalchemy import Connection, select
 
 from messy_migration.errors import MigrationError, PluginError
+from messy_migration.fingerprint import row_hashes, row_texts, total
 from messy_migration.ledger import receipts, runs, states
 from messy_migration.ledger.runs import Planned, short
 from messy_migration.ledger.states import TableState
-from messy_migration.model import RECORD, Stream
+from messy_migration.model import RECORD, Stream, Table
 from messy_migration.pipeline.commit import batch_id
 from messy_migration.pipeline.cut import Cut
-from messy_migration.pipeline.records import present, without
+from messy_migration.pipeline.records import numbers, present, without
+from messy_migration.pipeline.rules import DUPLICATE_KEY, TARGET
 from messy_migration.pipeline.stages import prepare
 from messy_migration.reconcile.locate import locate
 from messy_migration.reconcile.prove import prove
@@ -140,7 +142,7 @@ def _partition(
     stream: Stream,
     state: TableState,
     item: Planned,
-    refused: frozenset[str],
+    refused: Mapping[str, frozenset[str]],
 ) -> Iterator[pa.Table]:
     run = runs.find(connection, workspace.ledger, item.run_id)[0]
     cutting = {name: int(run.options[name]) for name in ("batch_records", "batch_bytes")}
@@ -167,26 +169,41 @@ def _partition(
         data = prepared.tables.get(state.table.name)
         if data is None or not data.num_rows:
             continue
-        yield _as_loaded(data, part, refused).drop_columns([RECORD])
+        yield _as_loaded(state.table, data, part, refused).drop_columns([RECORD])
 
 
-def _as_loaded(data: pa.Table, part: Cut, refused: frozenset[str]) -> pa.Table:
+def _as_loaded(
+    table: Table, data: pa.Table, part: Cut, refused: Mapping[str, frozenset[str]]
+) -> pa.Table:
     """Without the records that the target refused, which only the ledger knows of."""
-    if not refused:
-        return data
     gone = set()
-    for record in present([data]):
-        origin = part.origin(record)
-        if origin and hashlib.sha256(origin.raw).hexdigest() in refused:
-            gone.add(record)
+    if refused[DUPLICATE_KEY]:
+        hashes = row_hashes(row_texts(data, table.columns))
+        for place, record in enumerate(numbers(data)):
+            if total(hashes[place : place + 1]).lanes in refused[DUPLICATE_KEY]:
+                gone.add(record)
+    if refused[TARGET]:
+        for record in present([data]):
+            origin = part.origin(record)
+            if origin and hashlib.sha256(origin.raw).hexdigest() in refused[TARGET]:
+                gone.add(record)
     return without(data, gone)
 
 
-def _refused(workspace: Workspace, connection: Connection, stream: Stream) -> frozenset[str]:
+def _refused(
+    workspace: Workspace, connection: Connection, stream: Stream
+) -> Mapping[str, frozenset[str]]:
+    """Rule -> identities of records that passed all hooks, and that the target refused."""
     table = workspace.ledger.quarantine
-    query = select(table.c.identity).where(
-        table.c.stream == stream.name,
-        table.c.tenant == stream.tenant,
-        table.c.rule.in_(("core.target", "core.duplicate_key")),
-    )
-    return frozenset(connection.execute(query).scalars())
+    return {
+        rule: frozenset(
+            connection.execute(
+                select(table.c.identity).where(
+                    table.c.stream == stream.name,
+                    table.c.tenant == stream.tenant,
+                    table.c.rule == rule,
+                )
+            ).scalars()
+        )
+        for rule in (DUPLICATE_KEY, TARGET)
+    }

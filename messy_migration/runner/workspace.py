@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -14,8 +14,9 @@ from messy_migration import settings as configuration
 from messy_migration.errors import ConfigurationError, PluginError, UsageProblem
 from messy_migration.ledger.tables import Ledger, ledger
 from messy_migration.model import Stream
-from messy_migration.redaction import Redactor
+from messy_migration.redaction import Redactor, sounds_secret
 from messy_migration.registry import Registry
+from messy_migration.secrets import is_reference, parse_target
 from messy_migration.settings import Settings
 from messy_migration.target.engine import Target, open_target
 
@@ -107,7 +108,7 @@ def open_workspace(
             "migrate plugins list shows what is installed",
         )
     redactor = request.redactor
-    for value in configuration.plain_secrets(settings):
+    for value in plain_secrets(settings):
         redactor.register(value)
     registry = registries.build(
         settings.core.plugins, environment=settings.environment, on_secret=redactor.register
@@ -163,3 +164,21 @@ def _refuse_doubles(streams: Sequence[Stream]) -> None:
                     "each table, or each scope of it, has one owner",
                     "give one of them another table",
                 )
+
+
+def plain_secrets(settings: Settings) -> Iterator[str]:
+    """Every secret that the settings hold in plain text, so that it can be masked."""
+    core = settings.core
+    if core.target_password and not is_reference(core.target_password):
+        yield core.target_password
+    if not is_reference(core.target):
+        password = parse_target(core.target).password
+        if password:
+            yield str(password)
+    prefixes = tuple(
+        f"{name}__".upper().replace("-", "_") for name in {*settings.sections, *core.plugins}
+    )
+    for variable, value in settings.environment.items():
+        ours = variable in settings.dotenv or variable.upper().startswith(prefixes)
+        if ours and sounds_secret(variable) and not is_reference(value):
+            yield value

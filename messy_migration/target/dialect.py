@@ -40,8 +40,14 @@ class Dialect(Protocol):
             TargetError: the server is too old, read-only, or of a wrong encoding.
         """
 
+    def ready(self, engine: Engine) -> None:
+        """Set the database up for a run, once it is known to be usable."""
+
     def columns(self, connection: Connection, table: str) -> dict[str, str] | None:
         """Column name -> type as the database spells it; None where there is no such table."""
+
+    def demanded(self, connection: Connection, table: str) -> set[str]:
+        """Columns that every new row has to give: NOT NULL and without a default."""
 
     def type_name(self, table: Table, column: str) -> str:
         """How this database spells the type of a column of ours."""
@@ -82,6 +88,9 @@ class Dialect(Protocol):
 
     def end_others(self, connection: Connection, application: str) -> None:
         """End the connections that dead runs left behind, all but those of `application`."""
+
+    def take_turns(self, connection: Connection) -> None:
+        """Until the transaction ends, let no other one of ours go past this call."""
 
     def fence_suffix(self) -> str:
         """What the query of the fence adds to hold its row until COMMIT."""

@@ -21,7 +21,7 @@ import pyarrow as pa
 from sqlalchemy import Connection
 
 from messy_migration.errors import TargetError
-from messy_migration.fingerprint import fingerprint, row_hashes, row_texts
+from messy_migration.fingerprint import fingerprint, row_hashes, row_texts, total
 from messy_migration.model import RECORD, Fingerprint, Table
 from messy_migration.target.dialect import POSITION, Dialect, quote
 
@@ -35,7 +35,7 @@ class Written:
         net: rows and lanes added minus removed.
         repeated: records whose row was there already, written by this very run.
         beaten: records whose row lost against another row of this run with the same key.
-        displaced: rows of this run, as JSON, that lost against a row of this batch.
+        displaced: rows of this run that lost against a row of this batch: (lanes, as JSON).
     """
 
     inserted: int
@@ -44,7 +44,7 @@ class Written:
     net: Fingerprint
     repeated: tuple[int, ...] = ()
     beaten: tuple[int, ...] = ()
-    displaced: tuple[bytes, ...] = ()
+    displaced: tuple[tuple[str, bytes], ...] = ()
 
 
 def add(connection: Connection, dialect: Dialect, table: Table, data: pa.Table) -> Written:
@@ -87,7 +87,7 @@ def merge(
     changed = _changed(dialect, table, bookmark)
     same = _numbers(connection, f"SELECT s.{quote(POSITION)} FROM {match} WHERE NOT {changed}")
     beaten: list[int] = []
-    displaced: list[bytes] = []
+    displaced: list[tuple[str, bytes]] = []
     if is_first:
         tied = f"{changed} AND {_same_age(bookmark)}"
         beaten, displaced = _contest(connection, dialect, table, data, match, tied)
@@ -151,7 +151,7 @@ def _contest(
     data: pa.Table,
     match: str,
     tied: str,
-) -> tuple[list[int], list[bytes]]:
+) -> tuple[list[int], list[tuple[str, bytes]]]:
     """Places of rows that lose against the table, and the rows of the table that lose."""
     values = ", ".join(f"t.{quote(name)}" for name in table.names)
     rows = connection.exec_driver_sql(
@@ -167,7 +167,11 @@ def _contest(
     wins = [tuple(mine) > tuple(other) for mine, other in zip(ours, theirs, strict=True)]
     return (
         [place for place, won in zip(places, wins, strict=True) if not won],
-        [_as_json(table, row[2:]) for row, won in zip(rows, wins, strict=True) if won],
+        [
+            (total(theirs[number : number + 1]).lanes, _as_json(table, rows[number][2:]))
+            for number, won in enumerate(wins)
+            if won
+        ],
     )
 
 

@@ -18,6 +18,7 @@ from messy_migration.target.postgresql_copy import encode
 
 MINIMUM_VERSION = 150000
 LOCK = int.from_bytes(hashlib.sha256(b"messy_migration run lock").digest()[:8], "big", signed=True)
+TURNS = LOCK ^ 1
 ROWS_PER_FETCH = 20_000
 
 _TYPES = {
@@ -75,11 +76,25 @@ class PostgreSQL:
         ).all()
         return {row[0]: row[1] for row in rows} if rows else None
 
+    def demanded(self, connection: Connection, table: str) -> set[str]:
+        found = connection.execute(
+            text(
+                "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(:name)"
+                " AND attnum > 0 AND NOT attisdropped AND attnotnull AND NOT atthasdef"
+                " AND attidentity = '' AND attgenerated = ''"
+            ),
+            {"name": quote(table)},
+        )
+        return set(found.scalars())
+
     def type_name(self, table: Table, column: str) -> str:
         kind = table.column(column).type
         if kind.kind == "decimal":
             return f"numeric({kind.precision},{kind.scale})"
         return _TYPES[kind.kind]
+
+    def ready(self, engine: Engine) -> None:
+        """Nothing to do."""
 
     def unstorable(self, table: Table, data: pa.Table) -> dict[str, list[int]]:
         del table, data  # it holds whatever a batch can hold
@@ -203,6 +218,9 @@ class PostgreSQL:
             ),
             {"own": application},
         )
+
+    def take_turns(self, connection: Connection) -> None:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": TURNS})
 
     def fence_suffix(self) -> str:
         return " FOR SHARE"

@@ -35,7 +35,6 @@ class SQLite:
         """Set up a new connection of the driver."""
         connection.isolation_level = None  # transactions are begun by us, never by the driver
         c1.register(connection)
-        connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
 
@@ -56,8 +55,23 @@ class SQLite:
         ).all()
         return {name: spelled.upper() for name, spelled in rows} if rows else None
 
+    def demanded(self, connection: Connection, table: str) -> set[str]:
+        found = connection.execute(
+            text(
+                'SELECT name FROM pragma_table_info(:name) WHERE "notnull" AND dflt_value IS NULL'
+            ),
+            {"name": table},
+        )
+        return set(found.scalars())
+
     def type_name(self, table: Table, column: str) -> str:
         return c1.column_type(table.column(column))
+
+    def ready(self, engine: Engine) -> None:
+        with refusals("target"), engine.connect() as connection:
+            raw = connection.connection.driver_connection
+            if raw is not None:
+                raw.execute("PRAGMA journal_mode = WAL")  # lasts; readers no longer stop the writer
 
     def unstorable(self, table: Table, data: pa.Table) -> dict[str, list[int]]:
         return c1.unstorable(data, table.columns)
@@ -166,6 +180,9 @@ class SQLite:
 
     def end_others(self, connection: Connection, application: str) -> None:
         """Nothing to end: a dead process holds no connection to a file."""
+
+    def take_turns(self, connection: Connection) -> None:
+        """There is one writer anyway."""
 
     def fence_suffix(self) -> str:
         return ""

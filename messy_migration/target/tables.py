@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import Connection
 
 from messy_migration.errors import TargetError
@@ -21,7 +23,7 @@ def prepare(connection: Connection, dialect: Dialect, table: Table) -> bool:
         with refusals(f"table {table.name}"):
             connection.exec_driver_sql(ddl(dialect, table))
         return True
-    problems = misfits(dialect, table, found)
+    problems = misfits(dialect, table, found, dialect.demanded(connection, table.name))
     if problems:
         raise TargetError(
             "the table in the target differs from the stream's schema",
@@ -44,9 +46,21 @@ def ddl(dialect: Dialect, table: Table) -> str:
     return f"CREATE TABLE {quote(table.name)} ({', '.join(lines)})"
 
 
-def misfits(dialect: Dialect, table: Table, found: dict[str, str]) -> list[str]:
-    """Why an existing table cannot take the stream's rows exactly; empty if it can."""
-    problems = []
+def misfits(
+    dialect: Dialect, table: Table, found: dict[str, str], demanded: Collection[str] = ()
+) -> list[str]:
+    """Why an existing table cannot take the stream's rows exactly; empty if it can.
+
+    Args:
+        dialect: of the target.
+        table: as the stream declares it.
+        found: column -> type, as the database has them.
+        demanded: columns that every new row has to give.
+    """
+    problems = [
+        f"column {name} is NOT NULL without a default, and the schema does not have it"
+        for name in sorted(set(demanded) - set(table.names))
+    ]
     for column in table.columns:
         wanted = dialect.type_name(table, column.name)
         there = found.get(column.name)

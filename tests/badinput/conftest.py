@@ -157,8 +157,8 @@ class Project:
 
 @pytest.fixture(scope="module")
 def shared_project(tmp_path_factory):
-    """A project that the tests of a module look at together; run it with `migrate_apart`."""
-    return Project(tmp_path_factory.mktemp("project"))
+    """A function that makes a project for several tests; run it with `migrate_apart`."""
+    return lambda: Project(tmp_path_factory.mktemp("project"))
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ BROKEN = {
 @pytest.fixture(scope="module")
 def every_file(shared_project):
     """The project, and its first and its second run."""
-    project = shared_project
+    project = shared_project()
     for name, (content, *_) in {**RECORDS, **BROKEN}.items():
         project.stream(name.lower(), content)
     project.stream("p16_other", "id,name\n1,a\n2,b\n2,other\n")

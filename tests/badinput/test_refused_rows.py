@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 
 import pytest
 
@@ -43,32 +44,34 @@ BY_DIALECT = {
 
 @pytest.fixture(scope="module")
 def refusing(request, shared_project):
-    """A project whose tables each refuse some row, and its run: once on each kind of target."""
-    project, dialect = shared_project, request.param
+    """A function: dialect -> a project whose tables each refuse some row, and its one run."""
     with contextlib.ExitStack() as stack:
-        if dialect == "postgresql":
-            server = request.getfixturevalue("postgres_server")
-            project.target = stack.enter_context(server.database())
-        integer = "integer" if dialect == "sqlite" else "bigint"
-        project.query("CREATE TABLE parents (name text PRIMARY KEY)")
-        for name, (columns, changes, _, more) in BY_DIALECT[dialect].items():
-            project.stream(name, csv(changes))
-            project.query(f"CREATE TABLE {name} (id {integer} PRIMARY KEY, {columns})")
-            if more:
-                project.query(more)
-        project.configure("quarantine_limit = 100")
-        yield project, project.migrate_apart("run", "--json")
-        project.streams.clear()
+
+        @functools.cache
+        def run(dialect):
+            project = shared_project()
+            if dialect == "postgresql":
+                server = request.getfixturevalue("postgres_server")
+                project.target = stack.enter_context(server.database())
+            integer = "integer" if dialect == "sqlite" else "bigint"
+            project.query("CREATE TABLE parents (name text PRIMARY KEY)")
+            for name, (columns, changes, _, more) in BY_DIALECT[dialect].items():
+                project.stream(name, csv(changes))
+                project.query(f"CREATE TABLE {name} (id {integer} PRIMARY KEY, {columns})")
+                if more:
+                    project.query(more)
+            project.configure("quarantine_limit = 100")
+            return project, project.migrate_apart("run", "--json")
+
+        yield run
 
 
 @pytest.mark.parametrize(
-    "refusing, name",
+    "dialect, name",
     [(dialect, name) for dialect, cases in BY_DIALECT.items() for name in cases],
-    indirect=["refusing"],
-    scope="module",
 )
-def test_a_row_that_the_table_refuses_is_quarantined_alone(refusing, name):
-    project, result = refusing
+def test_a_row_that_the_table_refuses_is_quarantined_alone(refusing, dialect, name):
+    project, result = refusing(dialect)
     _, _, refused, _ = CONSTRAINTS[name]
     assert result.code == 0, result.err
     assert result.table(name)["verdict"] == "MATCH"

@@ -56,6 +56,12 @@ def test_an_error_of_one_part_is_just_that_part():
         ({130, 5}, False, False, 130),
         ({143}, False, True, 143),
         ({8}, False, False, 8),
+        ({1, 130}, True, False, 1),
+        ({75}, False, False, 75),
+        ({75, 5}, True, True, 75),
+        ({75, 143}, False, True, 143),
+        ({4, 6, 7, 5}, False, True, 6),
+        ({7, 5}, False, False, 5),
     ],
 )
 def test_of_several_failures_the_gravest_decides(codes, mismatch, unknown, expected):

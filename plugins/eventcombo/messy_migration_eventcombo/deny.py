@@ -7,6 +7,7 @@ not bring it as far as a landed file. Names are compared without case and withou
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 
 DENY = (
     # CardDetails and Payment_Info as a whole, and the columns that they are made of.
@@ -60,6 +61,7 @@ DENY = (
 """Names of fields as the service is known, or likely, to write them; what a stream declares."""
 
 
+@lru_cache(maxsize=8192)
 def bare(name: str) -> str:
     """A name without case, underscores, dashes, dots and spaces."""
     return "".join(letter for letter in name.casefold() if letter.isalnum())

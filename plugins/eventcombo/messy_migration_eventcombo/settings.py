@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PositiveFloat,
@@ -124,11 +125,11 @@ class EventList(BaseModel):
 
 
 class PerEvent(BaseModel):
-    """A list that is asked once per event; without a path the stream is not offered."""
+    """A list that is asked once per event; with an empty path the stream is not offered."""
 
     model_config = _STRICT
 
-    path: EventPath | None
+    path: Annotated[EventPath | None, BeforeValidator(lambda text: text or None)]
     paging: Paging = "page"
 
 

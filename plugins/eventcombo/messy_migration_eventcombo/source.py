@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from messy_migration.http import Client, dump
+from messy_migration.http import Client, Page, dump
 from messy_migration.model import (
     Column,
     ColumnType,
@@ -98,17 +98,17 @@ def records(
             for page in listed(
                 client, settings, endpoint, lambda item: key_of(entity, item, aliases), event
             ):
-                yield from _items(stream, page.records, aliases)
+                yield from _items(stream, page, aliases)
                 if page.duplicates:
                     yield Filtered("core.duplicate", page.duplicates)
 
 
-def _items(
-    stream: Stream, found: Sequence[Mapping[str, Any]], aliases: Mapping[str, Sequence[str]]
-) -> Iterator[Extracted]:
+def _items(stream: Stream, page: Page, aliases: Mapping[str, Sequence[str]]) -> Iterator[Extracted]:
     keys, payloads = [], []
-    for record in found:
-        payload = dump(without_denied(record))
+    for record, written in zip(page.records, page.texts, strict=True):
+        # The client drops the denied names as they are written here, this one every spelling.
+        kept = without_denied(record)
+        payload = written if kept == record else dump(kept)
         key = key_of(_entity(stream), record, aliases)
         if key is None:
             yield Rejected(

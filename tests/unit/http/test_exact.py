@@ -98,10 +98,9 @@ def test_a_broken_document_costs_no_more_than_a_whole_one(piece):
 def test_any_bytes_give_a_value_or_one_error(data):
     try:
         value = parse(data)
-    except Malformed as error:
-        assert error.__cause__ is None
-    else:
-        assert dump(value).encode()
+    except Malformed:
+        return
+    assert dump(value).encode()
 
 
 @given(st.dictionaries(TEXTS, TREES, max_size=4), TEXTS)

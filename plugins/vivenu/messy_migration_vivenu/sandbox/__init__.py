@@ -13,8 +13,10 @@ from messy_migration.model import Sandbox
 from messy_migration_vivenu.sandbox.app import VivenuSandbox
 from messy_migration_vivenu.sandbox.data import Account, make_accounts, manifest_of
 from messy_migration_vivenu.sandbox.faults import Fault
+from messy_migration_vivenu.sandbox.seller import OPENS
 from messy_migration_vivenu.sandbox.state import Call, Knobs
 from messy_migration_vivenu.sandbox.store import Drift
+from messy_migration_vivenu.sandbox.values import iso
 
 __all__ = ["Call", "Drift", "Fault", "Knobs", "VivenuSandbox", "build", "section_of"]
 
@@ -41,6 +43,7 @@ def section_of(accounts: tuple[Account, ...], base_url: str) -> Mapping[str, Any
                 "base_url": f"{base_url.rstrip('/')}/api",
                 "currency": account.profile.currency,
                 "timezone": account.profile.zone,
+                "begin": iso(OPENS)[:10],
                 "test_shops": ["staff-only"],
             }
             for account in accounts

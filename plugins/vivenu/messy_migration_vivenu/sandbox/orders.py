@@ -11,7 +11,7 @@ from messy_migration_vivenu.sandbox.drafts import Draft, Line
 from messy_migration_vivenu.sandbox.names import FIRST, LAST, PLACES, PRODUCTS
 from messy_migration_vivenu.sandbox.seller import CLOSES, DAY, MINUTE, OPENS, Seller
 from messy_migration_vivenu.sandbox.tickets import make_tickets
-from messy_migration_vivenu.sandbox.values import Record, iso, money, number
+from messy_migration_vivenu.sandbox.values import Record, digits, iso, money, number
 
 _STATES = (
     (880, "COMPLETE", "RECEIVED"),
@@ -209,7 +209,7 @@ def _amounts(seller: Seller, draft: Draft, order: Record, codes: list[Record]) -
 
 
 def _cents(item: Record) -> int:
-    whole, _, fraction = str(item["price"]).lstrip("\x01").partition(".")
+    whole, _, fraction = digits(item["price"]).partition(".")
     return (int(whole) * 100 + int(fraction)) * int(item.get("amount", 1))
 
 
@@ -221,7 +221,7 @@ def _discount(seller: Seller, draft: Draft, lines: int, codes: list[Record]) -> 
     total = 0
     discounts = []
     for coupon in chosen:
-        value = str(coupon["discountValue"]).lstrip("\x01")
+        value = digits(coupon["discountValue"])
         taken = _taken(str(coupon["discountType"]), value, lines, draft)
         taken = min(taken, lines - total)
         total += taken

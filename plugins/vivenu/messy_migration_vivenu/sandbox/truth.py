@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from messy_migration_vivenu.sandbox.cases import CONTRADICTION, FILTERED, RULES
+from messy_migration_vivenu.sandbox.cases import FILTERED, RULES
 from messy_migration_vivenu.sandbox.spoil import Spoilt
 from messy_migration_vivenu.sandbox.values import Record, digits
 
@@ -70,11 +70,6 @@ def money_of(spoilt: Mapping[str, Spoilt]) -> dict[str, str]:
         "tickets.price": sum((_exact(ticket["realPrice"]) for ticket in tickets), Decimal()),
     }
     return {name: f"{total:.2f}" for name, total in sums.items()}
-
-
-def contradictions(spoilt: Spoilt) -> int:
-    """Pairs of records with one id, one age and two contents."""
-    return spoilt.counts.get(CONTRADICTION, 0)
 
 
 def _lines(order: Record) -> list[Record]:

@@ -10,6 +10,7 @@ from typing import Any
 Record = dict[str, Any]
 
 _NUMBER = "\x01"
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 _WRITTEN = re.compile(r'"\\u0001(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)"')
 
 
@@ -31,8 +32,7 @@ def digits(value: str | int) -> str:
 
 def encode(record: Record) -> bytes:
     """The record as compact JSON."""
-    text = json.dumps(record, separators=(",", ":"))
-    return _WRITTEN.sub(r"\1", text).encode()
+    return _WRITTEN.sub(r"\1", _ENCODER.encode(record)).encode()
 
 
 def decode(body: bytes) -> Record:

@@ -152,7 +152,7 @@ def served(sandbox: Sandbox) -> Iterator[Served]:
     """Behind a server of its own on a free loopback port, until the block ends."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as door:
         door.bind(("127.0.0.1", 0))
-        server = uvicorn.Server(uvicorn.Config(sandbox.app, log_config=None, lifespan="on"))
+        server = uvicorn.Server(uvicorn.Config(sandbox.app, log_config=None, lifespan="off"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, daemon=True)
         thread.start()
         waiting = threading.Event()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import http.client
 import time
 from collections import Counter
@@ -273,3 +274,17 @@ def test_one_ticket_can_be_changed(serve):
     assert admin(one, "POST", "change", json=exact).json()["updatedAt"] == exact["at"]
     gone = {**body, "id": "nobody", "set": {}}
     assert admin(one, "POST", "change", json=gone).status_code == 400
+
+
+def test_a_server_may_announce_start_and_stop(make):
+    waiting = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+    sent = []
+
+    async def receive():
+        return waiting.pop(0)
+
+    async def send(message):
+        sent.append(message["type"])
+
+    asyncio.run(make().app({"type": "lifespan"}, receive, send))
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
