@@ -20,6 +20,7 @@ _IMPATIENT = 2
 _FIRST_CALM = 5
 _LONGEST_CALM = 160
 _STALLED = 2
+_ROUND = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +149,16 @@ class Pager:
             # A total that is smaller than what came counts something else.
             is_counted &= total is not None and current.received <= total
             current.total = total
-            if number:
+            if number and (page or shared or not is_counted):
                 current.is_linked &= bool(shared and page and page[0].key == before[-1].key)
             new = page[1:] if shared and page and page[0].digest == before[-1].digest else page
             current.take(new)
             yield new
-            if len(page) <= shared or (is_counted and current.received == total):
+            # Some sources give the length of the page for the total; a first page that was cut
+            # has a round length.
+            may_be_cut = number == 0 and bool(page) and len(page) % _ROUND == 0
+            is_end = is_counted and current.received == total and not may_be_cut
+            if len(page) <= shared or is_end:
                 break
         if not is_counted:
             current.total = None

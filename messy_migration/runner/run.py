@@ -7,7 +7,7 @@ lock -> ledger -> epoch -> open or resume -> plan -> prove what is there -> tabl
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from messy_migration.errors import UsageProblem
@@ -118,17 +118,57 @@ def _work(state: RunState, observer: Observer, stop: StopSignals) -> None:
     state.workers = min(state.workspace.settings.core.worker_count, max(map(len, levels)))
     pulse = _pulse(state, observer)
     with LocalPool(state.job, state.workers) as pool:
-        for pieces in levels:
-            for finished in pool.run(pieces, pulse, lambda: stop.requested):
-                _finished(state, finished, stop)
+        scouts = _scouts(state, levels)
+        for pieces in [
+            scouts,
+            *([item for item in level if item not in scouts] for level in levels),
+        ]:
+            ready = [piece for piece in pieces if not _is_hopeless(state, piece)]
+            for finished in pool.run(ready, pulse, lambda: stop.requested):
+                _finished(state, finished, scouts, stop)
     observer.progressed(_totals(state))
 
 
-def _finished(state: RunState, finished: Finished, stop: StopSignals) -> None:
+def _scouts(state: RunState, levels: Sequence[Sequence[Piece]]) -> list[Piece]:
+    """The first piece of every account of an API: a wrong key is tried once, not by each piece."""
+    lands = {(stream.name, stream.tenant) for stream in state.streams if stream.lands}
+    scouts: dict[tuple[str, str], Piece] = {}
+    for pieces in levels:
+        for piece in pieces:
+            if (piece.stream, piece.tenant) in lands:
+                scouts.setdefault((piece.plugin, piece.tenant), piece)
+    return list(scouts.values())
+
+
+def _is_hopeless(state: RunState, piece: Piece) -> bool:
+    """The account does not answer, or a stream that this one depends on was not all read."""
+    stream = next(
+        item for item in state.streams if (item.name, item.tenant) == (piece.stream, piece.tenant)
+    )
+    if (piece.plugin, piece.tenant) in state.closed:
+        state.unfinished.setdefault(stream.label, f"the account behind {stream.label} failed")
+        return True
+    for parent in state.streams:
+        if (
+            parent.name in stream.depends_on
+            and parent.tenant == stream.tenant
+            and parent.label in state.unfinished
+        ):
+            why = f"{parent.label}, which it depends on, was not all read"
+            state.unfinished.setdefault(stream.label, why)
+            return True
+    return False
+
+
+def _finished(
+    state: RunState, finished: Finished, scouts: Sequence[Piece], stop: StopSignals
+) -> None:
     piece = finished.piece
     label = f"{piece.stream}@{piece.tenant}" if piece.tenant else piece.stream
     if finished.error is not None:
         state.note(label, finished.error)
+        if piece in scouts:
+            state.closed.add((piece.plugin, piece.tenant))
         if is_fatal(finished.error):
             stop.request()
 

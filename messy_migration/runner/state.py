@@ -31,6 +31,7 @@ class RunState:
         plans: what is to be read of each.
         problems: what went wrong, in the order in which it was met.
         unfinished: label of a stream -> why not all of it was read.
+        closed: (plugin, tenant) of accounts whose first piece failed.
         workers: processes that worked.
     """
 
@@ -44,6 +45,7 @@ class RunState:
     plans: list[StreamPlan] = field(default_factory=list)
     problems: list[MigrationError] = field(default_factory=list)
     unfinished: dict[str, str] = field(default_factory=dict)
+    closed: set[tuple[str, str]] = field(default_factory=set)
     workers: int = 0
 
     def note(self, label: str, problem: MigrationError) -> None:

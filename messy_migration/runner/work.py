@@ -62,6 +62,11 @@ class Piece:
     partition: Partition
 
     @property
+    def plugin(self) -> str:
+        """The plugin that reads it."""
+        return self.stream.partition(".")[0]
+
+    @property
     def place(self) -> tuple[str, str, str]:
         """What identifies the piece: stream, tenant and digest of the partition."""
         return self.stream, self.tenant, self.partition.digest

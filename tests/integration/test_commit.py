@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import threading
 from decimal import Decimal
+from itertools import permutations
 
 import pyarrow as pa
 import pytest
-from sqlalchemy import event, insert
+from sqlalchemy import delete, event, insert
 
 from messy_migration.errors import Locked, TargetError, TargetUnavailable
 from messy_migration.hookspecs import hookimpl
@@ -310,6 +311,37 @@ def test_equal_records_of_two_batches_are_duplicates_and_others_contradictions(
     assert rule == "core.duplicate_key"
     assert ("'c'" in payload or '"c"' in payload) == (left[1] == (2, "b"))
     assert site.expected(items.tables[0]) == site.fingerprint(items.tables[0])
+
+
+@pytest.mark.parametrize("values", ["aab", "abc", "abb"])
+def test_counts_do_not_depend_on_the_order_in_which_batches_arrive(
+    site, items, batch, registry_of, values
+):
+    ends = set()
+    writer = site.writer(registry_of(shop=Plugin()), *items.tables)
+    for order in sorted(set(permutations(values))):
+        for ordinal, value in enumerate(order):
+            rows = [(1, value), (10 + ordinal, "own")]
+            commit(writer, PARTITION, PLAN, batch(items, rows, ordinal=ordinal))
+        counts = (row[2:] for row in receipts_of(site))
+        ends.add(
+            (
+                tuple(site.rows("t")),
+                tuple(sum(column) for column in zip(*counts, strict=True)),
+                len(site.entries("quarantine", "rule")),
+            )
+        )
+        assert site.expected(items.tables[0]) == site.fingerprint(items.tables[0])
+        site.run("DELETE FROM t")
+        with site.begin() as connection:
+            for name in LEDGER:
+                connection.execute(delete(getattr(site.ledger, name)))
+    ((rows, totals, held),) = ends
+    extracted, loaded, quarantined, filtered = totals
+    assert extracted == 6
+    assert loaded == len(rows)
+    assert held == quarantined == len(set(values)) - 1
+    assert filtered == len(values) - len(set(values))
 
 
 def test_a_multiset_keeps_equal_rows_within_and_between_batches(site, table_of, batch, registry_of):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from decimal import Decimal
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from messy_migration.model import RECORD, Column, ColumnType, Table
-from messy_migration.pipeline.rules import check, repeated_keys
+from messy_migration.pipeline.rules import Repeats, check, repeated_keys
 
 UUID = "01234567-89ab-cdef-0123-456789abcdef"
 
@@ -126,14 +127,13 @@ keyed = st.tuples(
 
 
 def kept(table, values, bookmark):
-    """The rows that stay, and those that contradict them."""
-    data = rows(table, *values)
-    drop, violations = repeated_keys(table, data, bookmark)
-    gone = set(drop) | {item.record for item in violations}
+    """The rows that stay, and how often each content is dropped, contradicts, or echoes that."""
+    found = repeated_keys(table, rows(table, *values), bookmark)
+    losers = [item.record for item in found.contradictions]
+    gone = {*found.drop, *losers, *found.echoes}
     return (
         {row for place, row in enumerate(values) if place not in gone},
-        sorted(str(values[item.record]) for item in violations),
-        sorted(str(values[place]) for place in drop),
+        *(Counter(values[place] for place in some) for some in (found.drop, losers, found.echoes)),
     )
 
 
@@ -147,24 +147,28 @@ def test_the_row_that_is_kept_does_not_depend_on_the_order(values, random, bookm
 
 @settings(deadline=None)
 @given(st.lists(keyed, max_size=12), st.sampled_from([None, "at"]))
-def test_exactly_one_row_of_each_key_is_kept(values, bookmark):
-    data = rows(KEYED, *values)
-    drop, violations = repeated_keys(KEYED, data, bookmark)
-    gone = [*drop, *(item.record for item in violations)]
+def test_exactly_one_row_of_each_key_is_kept_and_each_other_content_is_named_once(values, bookmark):
+    found = repeated_keys(KEYED, rows(KEYED, *values), bookmark)
+    losers = [item.record for item in found.contradictions]
+    gone = [*found.drop, *losers, *found.echoes]
     assert len(gone) == len(set(gone))
     left = [row[:2] for place, row in enumerate(values) if place not in gone]
     assert sorted(left) == sorted({row[:2] for row in values})
+    assert len({values[place] for place in losers}) == len(losers)
+    assert {values[place] for place in found.echoes} <= {values[place] for place in losers}
 
 
 def test_the_first_of_equal_rows_is_kept_and_the_others_are_no_error():
     row = (1, "x", "p", 1)
-    assert repeated_keys(KEYED, rows(KEYED, row, (2, "x", "p", 1), row, row), None) == ([2, 3], [])
+    found = repeated_keys(KEYED, rows(KEYED, row, (2, "x", "p", 1), row, row), None)
+    assert found == Repeats(drop=(2, 3))
 
 
 def test_without_a_bookmark_rows_that_contradict_are_errors():
     data = rows(KEYED, (1, "x", "p", 1), (1, "x", "q", 2), records=[5, 6])
-    drop, (violation,) = repeated_keys(KEYED, data, None)
-    assert drop == []
+    found = repeated_keys(KEYED, data, None)
+    (violation,) = found.contradictions
+    assert (found.drop, found.echoes) == ((), frozenset())
     assert violation.record in (5, 6)
     assert (violation.rule, violation.column) == ("core.duplicate_key", "a, b")
     assert "q" not in violation.message.split()
@@ -172,7 +176,15 @@ def test_without_a_bookmark_rows_that_contradict_are_errors():
 
 def test_with_a_bookmark_the_newest_wins_without_an_error():
     values = [(1, "x", "p", 1), (1, "x", "q", 3), (1, "x", "r", 2), (1, "x", "p", None)]
-    assert kept(KEYED, values, "at")[:2] == ({values[1]}, [])
+    stays, dropped, losers, _ = kept(KEYED, values, "at")
+    assert (stays, dropped.total(), losers.total()) == ({values[1]}, 3, 0)
+
+
+def test_rows_that_are_equally_new_contradict_each_other():
+    values = [(1, "x", "p", 3), (1, "x", "q", 3), (1, "x", "r", 2)]
+    stays, dropped, losers, _ = kept(KEYED, values, "at")
+    assert len(stays & set(values[:2])) == 1
+    assert (dropped, losers.total()) == (Counter([values[2]]), 1)
 
 
 def test_null_is_older_than_everything():
@@ -182,12 +194,12 @@ def test_null_is_older_than_everything():
 
 def test_a_bookmark_that_this_table_does_not_have_is_none():
     table = Table("t", columns(a="int32", b="text"), ("a",))
-    assert len(repeated_keys(table, rows(table, (1, "p"), (1, "q")), "at")[1]) == 1
+    assert len(repeated_keys(table, rows(table, (1, "p"), (1, "q")), "at").contradictions) == 1
 
 
 def test_a_table_without_a_key_keeps_every_row():
     table = Table("t", columns(a="int32"))
-    assert repeated_keys(table, rows(table, (1,), (1,)), None) == ([], [])
+    assert repeated_keys(table, rows(table, (1,), (1,)), None) == Repeats()
 
 
 @pytest.mark.parametrize(
@@ -200,11 +212,11 @@ def test_a_table_without_a_key_keeps_every_row():
 )
 def test_keys_that_a_target_calls_equal_are_equal(kind, one, other):
     table = Table("t", columns(a=kind, b="text"), ("a",))
-    drop, violations = repeated_keys(table, rows(table, (one, "p"), (other, "p")), None)
-    assert (len(drop), violations) == (1, [])
+    found = repeated_keys(table, rows(table, (one, "p"), (other, "p")), None)
+    assert (len(found.drop), found.contradictions) == (1, ())
 
 
 @pytest.mark.parametrize("one, other", [("a", "A"), ("a", "a "), ("\u00e9", "e\u0301")])
 def test_keys_that_differ_in_a_byte_are_two_keys(one, other):
     table = Table("t", columns(a="text"), ("a",))
-    assert repeated_keys(table, rows(table, (one,), (other,)), None) == ([], [])
+    assert repeated_keys(table, rows(table, (one,), (other,)), None) == Repeats()

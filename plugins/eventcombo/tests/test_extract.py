@@ -78,6 +78,13 @@ def test_nothing_that_is_denied_comes_as_far_as_a_payload(site, drain):
         assert not any("DENIED" in payload for payload in found.payloads)
 
 
+@pytest.mark.parametrize("name", ["card-number", "CVV", "o_paypal_tokenid", "private password"])
+def test_a_denied_field_in_a_new_spelling_comes_no_further_either(serve, drain, name):
+    site = serve()
+    site.app.change("events", 31_003, **{name: "DENIED", "Address": {"a": [{name: "DENIED"}]}})
+    assert not any("DENIED" in payload for payload in drain(site.settings(), "events").payloads)
+
+
 def test_numbers_stay_exact_in_the_payload(site, drain):
     payload = drain(site.settings(), "ticket_types").payloads[1]
     assert '"Price":59.90' in payload

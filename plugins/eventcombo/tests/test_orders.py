@@ -248,6 +248,12 @@ def test_m9_a_list_of_ids_has_one_item_with_their_sum(make):
     assert len(made.rows["custom_field_values"]) == 2
 
 
+def test_m9_options_that_cost_nothing_are_custom_fields_all_the_same(make):
+    made = make("orders", order(O_VariableId="41,42"))
+    slugs = [row["slug"] for row in made.rows["custom_field_values"]]
+    assert slugs == ["variable_41", "variable_42"]
+
+
 def test_m12_a_line_without_tickets_takes_its_order_to_quarantine(make):
     made = make("orders", line(TPD_Purchased_Qty=0))
     assert made.errors == ["ticketing.quantity"]

@@ -94,8 +94,8 @@ def validate(stream: Stream, table: str, batch: Batch) -> Sequence[Violation]:
     return check(table, batch) if stream.plugin == PLUGIN else []
 
 
-@hookimpl
-def sandbox(seed: int) -> Sandbox:
+@hookimpl(specname="sandbox")
+def sandbox_source(seed: int) -> Sandbox:
     """A small vivenu with two accounts and all the mess of the real one."""
     # Nobody but --sandbox needs the server, so nobody else has to be able to import it.
     made: Sandbox = importlib.import_module(f"{__name__}.sandbox").build(seed)

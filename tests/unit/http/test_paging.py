@@ -34,9 +34,32 @@ def _ids(pages):
 
 
 def test_a_list_that_fits_one_page_costs_one_call():
-    fetch, calls = _serve(_records(*range(500)))
-    assert len(_ids(_walk(fetch))) == 500
+    fetch, calls = _serve(_records(*range(499)))
+    assert len(_ids(_walk(fetch))) == 499
     assert calls == [(0, 500, 2)]
+
+
+@pytest.mark.parametrize("step", ["records", "pages"])
+@pytest.mark.parametrize("cap", [10, 25, 100, 500])
+def test_a_total_that_is_the_length_of_the_page_is_found_out(cap, step):
+    def fetch(at, top, tries):
+        skip = at * cap if step == "pages" else at
+        page = _records(*range(skip, min(skip + min(top, cap), 1234)))
+        return Answer(page, len(page))
+
+    assert _ids(_walk(fetch, step=step)) == list(range(1234))
+
+
+@pytest.mark.parametrize("step", ["records", "pages"])
+def test_a_single_page_of_round_length_costs_one_call_more(step):
+    calls = []
+
+    def fetch(at, top, tries):
+        calls.append(at)
+        return Answer(_records(*range(25))[at * (top if step == "pages" else 1) :][:top], 25)
+
+    assert _ids(_walk(fetch, step=step)) == list(range(25))
+    assert calls == [0, 1 if step == "pages" else 24]
 
 
 def test_an_empty_list_costs_one_call_and_has_no_page():
@@ -65,7 +88,7 @@ def test_a_page_comes_with_the_text_of_its_records():
     assert page.records == tuple(records)
 
 
-@pytest.mark.parametrize("total", [None, -1, "7", True, 7.0, 3, {}])
+@pytest.mark.parametrize("total", [None, -1, "7", True, 7.0, 2, {}])
 def test_H24_a_total_that_is_none_is_not_believed(total):  # noqa: N802
     fetch, _ = _serve(_records(*range(7)), total, cap=3)
     assert _ids(_walk(fetch)) == list(range(7))
