@@ -143,3 +143,11 @@ def test_a_list_that_stands_still_is_read_once_in_its_order(size, top, cap, bear
     ids, gone = read(served, top=top)
     assert ids == served.ids
     assert gone == set()
+
+
+def test_without_a_total_only_two_equal_passes_are_believed():
+    moves = {2: [("delete", 0)], 5: [("insert", 0)], 6: [("delete", 0)]}  # r2 is hidden twice
+    served = List(6, moves, total=False, pages=True)
+    ids, gone = read(served, top=2, step="pages")
+    assert set(ids) - gone == set(served.ids)
+    assert "r2" in ids
