@@ -11,10 +11,12 @@ import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute
 from sqlalchemy import Connection
 
 from messy_migration.errors import MigrationError
@@ -22,6 +24,9 @@ from messy_migration.fingerprint import fields, row_hashes, row_texts
 from messy_migration.model import Fingerprint, Table
 from messy_migration.reconcile.verdict import Difference, Findings, Kind
 from messy_migration.target.dialect import Dialect, scoped
+
+# The stubs of pyarrow know its kernels for arrays of one known type only.
+pc: Any = pyarrow.compute
 
 Replay = Callable[[], Iterator[pa.Table]]
 """Gives the rows that were loaded into a table, oldest first; can be called again."""
@@ -37,6 +42,7 @@ def locate(
     expected: Fingerprint,
     replay: Replay,
     limit: int,
+    bookmark: str | None = None,
 ) -> Findings:
     """The rows in which the target differs from what was loaded.
 
@@ -47,9 +53,10 @@ def locate(
         expected: the sum of the receipts, against which the replay itself is checked.
         replay: gives the loaded rows again.
         limit: how many differences to list; all are counted.
+        bookmark: the column that says which of two rows with one key is newer, or None.
     """
     try:
-        ours = _expected_hashes(table, replay)
+        ours = _expected_hashes(table, replay, bookmark if bookmark in table.names else None)
     except MigrationError as error:
         return Findings(table.name, (), 0, (), f"the input cannot be read again: {error}")
     note = (
@@ -78,22 +85,32 @@ def _structured(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.void]:
     return np.ascontiguousarray(hashes, dtype="<u8").view(_HASHES).reshape(-1)
 
 
-def _expected_hashes(table: Table, replay: Replay) -> npt.NDArray[np.void]:
-    """Hashes of the rows that should be there; of rows with one key the last counts."""
+def _expected_hashes(table: Table, replay: Replay, bookmark: str | None) -> npt.NDArray[np.void]:
+    """Hashes of the rows that should be there; of rows with one key the newest, then the last."""
     rows: list[npt.NDArray[np.void]] = []
     keys: list[npt.NDArray[np.void]] = []
+    ages: list[pa.Array[Any]] = []
     for data in replay():
         rows.append(_structured(row_hashes(row_texts(data, table.columns))))
         if table.key:
             key = [table.column(name) for name in table.key]
             keys.append(_structured(row_hashes(row_texts(data, key))))
+        if bookmark is not None:
+            ages += data.column(bookmark).chunks
     if not rows:
         return np.empty(0, dtype=_HASHES)
     joined = np.concatenate(rows)
     if not table.key:
         return joined
-    _, last = np.unique(np.concatenate(keys)[::-1], return_index=True)
-    return joined[::-1][last]
+    order = _by_age(ages) if bookmark is not None else np.arange(len(joined))
+    _, last = np.unique(np.concatenate(keys)[order][::-1], return_index=True)
+    return joined[order][::-1][last]
+
+
+def _by_age(ages: list[pa.Array[Any]]) -> npt.NDArray[np.intp]:
+    """Places of rows from the oldest to the newest, NULL first; of equals the first first."""
+    ranks = pc.rank(pa.chunked_array(ages), null_placement="at_start", tiebreaker="dense")
+    return np.argsort(ranks.to_numpy(), kind="stable")
 
 
 def _actual_hashes(connection: Connection, dialect: Dialect, table: Table) -> npt.NDArray[np.void]:

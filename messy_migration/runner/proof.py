@@ -80,31 +80,36 @@ def _locate(
         return _replayed(workspace, connection, state)
 
     try:
+        stream = _stream_of(workspace, state)
         return locate(
-            connection, workspace.target.dialect, state.table, verdict.expected, replay, limit
+            connection,
+            workspace.target.dialect,
+            state.table,
+            verdict.expected,
+            replay,
+            limit,
+            stream.bookmark,
         )
     except MigrationError as error:
         return Findings(state.table.name, (), 0, (), str(error))
+
+
+def _stream_of(workspace: Workspace, state: TableState) -> Stream:
+    for stream in workspace.streams():
+        if (stream.name, stream.tenant) == (state.stream, state.tenant):
+            return stream
+    raise PluginError(
+        "no selected plugin offers the stream of this table",
+        f"stream {state.stream}",
+        next=f"migrate reconcile --plugins {state.stream.partition('.')[0]}",
+    )
 
 
 def _replayed(
     workspace: Workspace, connection: Connection, state: TableState
 ) -> Iterator[pa.Table]:
     """The rows that all runs loaded into one table, oldest run first."""
-    stream = next(
-        (
-            item
-            for item in workspace.streams()
-            if (item.name, item.tenant) == (state.stream, state.tenant)
-        ),
-        None,
-    )
-    if stream is None:
-        raise PluginError(
-            "no selected plugin offers the stream of this table",
-            f"stream {state.stream}",
-            next=f"migrate reconcile --plugins {state.stream.partition('.')[0]}",
-        )
+    stream = _stream_of(workspace, state)
     if state.baseline_rows:
         raise PluginError(
             "the table held rows before its first run, and they have no input",

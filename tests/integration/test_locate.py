@@ -27,13 +27,15 @@ def table(site, table_of):
     return found
 
 
-def located(site, table, *batches, expected=None, limit=50):
+def located(site, table, *batches, expected=None, limit=50, bookmark=None):
     """What differs from the batches, which were loaded one after the other."""
     data = [site.data(table, *rows) for rows in batches]
     if expected is None:
         expected = sum((fingerprint(one, table.columns) for one in data), Fingerprint())
     with site.reading() as connection:
-        return locate(connection, site.dialect, table, expected, lambda: iter(data), limit)
+        return locate(
+            connection, site.dialect, table, expected, lambda: iter(data), limit, bookmark
+        )
 
 
 def differences(found):
@@ -86,6 +88,22 @@ def test_of_a_key_that_was_loaded_twice_the_last_row_is_expected(site, table):
     net += fingerprint(site.data(table, newer), table.columns) - fingerprint(older, table.columns)
     found = located(site, table, ROWS, [newer], expected=net)
     assert differences(found) == {("changed", key("oslo", 1), ("v", "m"), 1)}
+    assert found.note == ""
+
+
+def test_of_a_key_that_was_loaded_twice_the_newest_row_is_expected(site, table_of):
+    table = table_of("t", {"id": "int32", "v": "text", "at": "timestamp"}, ("id",))
+    site.create(table)
+    days = [datetime(2020, 1, day, tzinfo=UTC) for day in (1, 2)]
+    rows = [(1, "newest", days[1]), (2, "only", None), (3, "dated", days[0])]
+    site.fill(table, *rows)
+    net = fingerprint(site.data(table, *rows), table.columns)
+    older = [(1, "older", days[0]), (3, "undated", None)]
+    found = located(site, table, rows, older, expected=net, bookmark="at")
+    assert (found.total, found.note) == (0, "")
+    site.run("UPDATE t SET v = 'x' WHERE id = 2")
+    found = located(site, table, rows[:1], older, rows[1:], expected=net, bookmark="at")
+    assert differences(found) == {("changed", (("id", "2"),), ("v",), 1)}
     assert found.note == ""
 
 
