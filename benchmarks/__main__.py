@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-BENCHMARKS = ("startup", "fingerprint")
+BENCHMARKS = ("startup", "fingerprint", "load")
 """Modules of this package that run as programs."""
 
 

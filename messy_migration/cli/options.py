@@ -7,14 +7,14 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 import click
 
 from messy_migration import logs, settings
-from messy_migration.api import Request
+from messy_migration.api import Options, Request
 from messy_migration.redaction import Redactor
 from messy_migration.registry import parse_names
 from messy_migration.runner.workspace import plain_secrets
@@ -120,42 +120,34 @@ def _parts(_ctx: click.Context, _param: click.Parameter, text: str | None) -> li
     return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
-def select_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--select a,b`; the command gets `select`, a list of patterns."""
-    return click.option(
+def choice_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--select`, `--tenant` and `--since`; the command gets `choice`, an `api.Options`."""
+
+    @click.option(
         "--select",
         callback=_parts,
         metavar="STREAMS",
         help="Only these streams: names or patterns (files.*), with commas between.",
-    )(function)
-
-
-def tenant_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--tenant a,b`; the command gets `tenant`, a list of names."""
-    return click.option(
+    )
+    @click.option(
         "--tenant",
         callback=_parts,
         metavar="NAMES",
         help="Only these accounts of the sources, with commas between.",
-    )(function)
-
-
-def since_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--since T`; the command gets `since`, an instant in UTC or None."""
-
-    def parse(
-        _ctx: click.Context, _param: click.Parameter, moment: datetime | None
-    ) -> datetime | None:
-        if moment is None or moment.tzinfo is not None:
-            return moment
-        return moment.replace(tzinfo=UTC)
-
-    return click.option(
+    )
+    @click.option(
         "--since",
         type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"]),
-        callback=parse,
         help="Read what changed since then, whatever the bookmarks say; UTC unless it says else.",
-    )(function)
+    )
+    @functools.wraps(function)
+    def wrapper(*args: Any, select: list[str], tenant: list[str], since: Any, **kwargs: Any) -> Any:
+        if since is not None and since.tzinfo is None:
+            since = since.replace(tzinfo=UTC)
+        choice = Options(selection=tuple(select), tenants=tuple(tenant), since=since)
+        return function(*args, choice=choice, **kwargs)
+
+    return wrapper
 
 
 def workers_option(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 import click
@@ -10,30 +9,24 @@ import click
 from messy_migration import api
 from messy_migration.cli.options import (
     Common,
+    choice_options,
     common_options,
     json_option,
     plugins_option,
-    select_option,
-    since_option,
     target_option,
-    tenant_option,
 )
 from messy_migration.cli.render import emit_json, table
 
 
 @click.command("plan")
 @plugins_option
-@select_option
-@tenant_option
-@since_option
+@choice_options
 @target_option
 @json_option
 @common_options
 def command(
     common: Common,
-    select: list[str],
-    tenant: list[str],
-    since: datetime | None,
+    choice: api.Options,
     as_json: bool,  # noqa: FBT001 - click passes by name
     **flags: Any,
 ) -> int:
@@ -42,8 +35,7 @@ def command(
     Sources are asked for their partitions and the target for its tables; a table that is
     missing is shown with the statement that would create it.
     """
-    options = api.Options(tuple(select), tuple(tenant), since=since)
-    return show_plan(api.plan(common.request(**flags), options), as_json=as_json)
+    return show_plan(api.plan(common.request(**flags), choice), as_json=as_json)
 
 
 def show_plan(plan: api.Plan, *, as_json: bool) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -10,13 +10,11 @@ import click
 from messy_migration import api
 from messy_migration.cli.options import (
     Common,
+    choice_options,
     common_options,
     json_option,
     plugins_option,
-    select_option,
-    since_option,
     target_option,
-    tenant_option,
     workers_option,
 )
 from messy_migration.cli.plan import show_plan
@@ -31,16 +29,15 @@ SANDBOX_TARGET = "sqlite:///sandbox.db"
 
 @click.command("run")
 @plugins_option
-@select_option
 @target_option
 @workers_option
-@tenant_option
-@since_option
+@choice_options
 @click.option(
     "--sandbox",
     is_flag=True,
     help="Read the plugins' sandboxes, served here; the target is sandbox.db unless --target.",
 )
+@click.option("--engine", metavar="NAME", help="Work on an executor that a plugin brings.")
 @click.option("--dry-run", is_flag=True, help="Only plan: what would be read and written.")
 @click.option(
     "--accept-foreign",
@@ -52,10 +49,9 @@ SANDBOX_TARGET = "sqlite:///sandbox.db"
 def command(
     common: Common,
     *,
-    select: list[str],
-    tenant: list[str],
-    since: datetime | None,
+    choice: api.Options,
     sandbox: bool,
+    engine: str | None,
     dry_run: bool,
     accept_foreign: str | None,
     as_json: bool,
@@ -69,8 +65,11 @@ def command(
     """
     if sandbox and flags["target"] is None:
         flags["target"] = SANDBOX_TARGET
-    options = api.Options(
-        tuple(select), tuple(tenant), accept_foreign or None, since, SEED if sandbox else None
+    options = replace(
+        choice,
+        accept_foreign=accept_foreign or None,
+        sandbox=SEED if sandbox else None,
+        engine=engine,
     )
     request = common.request(**flags)
     if dry_run:

@@ -26,6 +26,7 @@ class Options:
         accept_foreign: the reason for which changes of somebody else are adopted.
         since: begin here, whatever the bookmarks say.
         sandbox: read the plugins' sandboxes instead of their sources, with this seed.
+        engine: name of a plugin's executor to work on, or None for processes of this machine.
     """
 
     selection: tuple[str, ...] = ()
@@ -33,6 +34,7 @@ class Options:
     accept_foreign: str | None = None
     since: datetime | None = None
     sandbox: int | None = None
+    engine: str | None = None
 
 
 class Observer(Protocol):

@@ -141,7 +141,7 @@ class LocalPool:
                     answer = None
                 if answer is not None:
                     piece, slot.piece = slot.piece, None
-                    yield _finished(piece, answer)
+                    yield finished(piece, answer)
                     continue
             if slot.process.sentinel in ready and not slot.process.is_alive():
                 self._slots.remove(slot)
@@ -167,7 +167,8 @@ class LocalPool:
             yield Finished(piece, complete=False, error=_death(slot, piece))
 
 
-def _finished(piece: Piece, answer: dict[str, Any]) -> Finished:
+def finished(piece: Piece, answer: dict[str, Any]) -> Finished:
+    """The end of a piece, from what its worker answered."""
     if answer["error"] is None:
         return Finished(piece, bool(answer["complete"]))
     return Finished(piece, complete=False, error=revived(answer["error"]))

@@ -16,6 +16,7 @@ from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.model import Stream
 from messy_migration.runner import plan as planning
 from messy_migration.runner.closing import close_run
+from messy_migration.runner.engine import EnginePool, find_engine
 from messy_migration.runner.finish import finish
 from messy_migration.runner.opening import locked, new_run_id, open_run
 from messy_migration.runner.outcome import Observer, Options, Outcome
@@ -117,7 +118,7 @@ def _work(state: RunState, observer: Observer, stop: StopSignals) -> None:
         return
     state.workers = min(state.workspace.settings.core.worker_count, max(map(len, levels)))
     pulse = _pulse(state, observer)
-    with LocalPool(state.job, state.workers) as pool:
+    with _pool(state) as pool:
         scouts = _scouts(state, levels)
         for pieces in [
             scouts,
@@ -127,6 +128,13 @@ def _work(state: RunState, observer: Observer, stop: StopSignals) -> None:
             for finished in pool.run(ready, pulse, lambda: stop.requested):
                 _finished(state, finished, scouts, stop)
     observer.progressed(_totals(state))
+
+
+def _pool(state: RunState) -> LocalPool | EnginePool:
+    if state.options.engine is None:
+        return LocalPool(state.job, state.workers)
+    registry = state.workspace.registry
+    return EnginePool(state.job, find_engine(registry, state.options.engine, state.workers))
 
 
 def _scouts(state: RunState, levels: Sequence[Sequence[Piece]]) -> list[Piece]:

@@ -1,0 +1,91 @@
+"""Hand pieces to somebody else's executor: Dask, Spark, Ray, or any `concurrent.futures` one.
+
+The same work runs there as in a local worker. Claims, retries and idempotence stay in the
+ledger, and no row goes through a scheduler: a piece is names and bounds, an answer is a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
+from types import TracebackType
+from typing import Any, Self
+
+from messy_migration.errors import PluginError
+from messy_migration.registry import Registry
+from messy_migration.runner.pool import TICK_SECONDS, Finished, finished
+from messy_migration.runner.work import Job, Piece, Worker, failure
+
+
+def remote(job: Job, piece: Piece) -> dict[str, Any]:
+    """What runs on the cluster: one piece, end to end."""
+    try:
+        return {"complete": Worker(job).work(piece, lambda: False), "error": None}
+    except Exception as error:  # noqa: BLE001 - it is told to the run, whatever it is
+        return {"complete": False, "error": failure(error, piece.label)}
+
+
+class EnginePool:
+    """An executor in the place of local workers, as a context manager."""
+
+    def __init__(self, job: Job, executor: Executor) -> None:
+        self._job = job
+        self._executor = executor
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def run(
+        self,
+        pieces: Sequence[Piece],
+        tick: Callable[[], None],
+        should_stop: Callable[[], bool],
+    ) -> Iterator[Finished]:
+        """As `LocalPool.run`; pieces that an engine has begun go on to their end."""
+        under_way: dict[Future[dict[str, Any]], Piece] = {
+            self._executor.submit(remote, self._job, piece): piece for piece in pieces
+        }
+        while under_way:
+            if should_stop():
+                for future in under_way:
+                    future.cancel()
+            done, _ = wait(under_way, timeout=TICK_SECONDS, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield _answer(future, under_way.pop(future))
+            tick()
+
+
+def find_engine(registry: Registry, name: str, workers: int) -> Executor:
+    """The executor of that name.
+
+    Raises:
+        PluginError: no selected plugin knows the name, or it gave no executor.
+    """
+    executor = registry.first("engine", name=name, workers=workers)
+    if not isinstance(executor, Executor):
+        raise PluginError(
+            f"no selected plugin has an engine {name!r}",
+            "--engine",
+            next="name the plugin that brings it in --plugins",
+        )
+    return executor
+
+
+def _answer(future: Future[dict[str, Any]], piece: Piece) -> Finished:
+    try:
+        return finished(piece, future.result())
+    except CancelledError:
+        return Finished(piece, complete=False)
+    except Exception as error:  # noqa: BLE001 - whatever an engine raises, it lost the piece
+        problem = PluginError(
+            "the engine lost a piece", piece.label, type(error).__name__, "type the command again"
+        )
+        return Finished(piece, complete=False, error=problem)
