@@ -8,8 +8,8 @@ every run, so it imports no driver and no container library before a test asks f
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -28,6 +28,7 @@ class _Usage:
     tests: set[str] = field(default_factory=set)
 
 
+_NAME = "messy_migration"
 _USAGE = pytest.StashKey[_Usage]()
 
 
@@ -48,11 +49,12 @@ def postgres_server(pytestconfig: pytest.Config) -> Iterator[Server]:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: Server) -> Iterator[str]:
+def postgres_url(postgres_server: Server, request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of an empty UTF8 database, which is dropped after the test.
 
     It reads `postgresql+psycopg://user:password@127.0.0.1:port/database`.
     """
+    request.config.stash[_USAGE].tests.add(request.node.nodeid)
     with postgres_server.database() as url:
         yield url
 
@@ -74,6 +76,27 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     if "postgres_server" in _fixtures(item):
         item.config.stash[_USAGE].tests.add(item.nodeid)
     return (yield)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In a worker of pytest-xdist: hand what was counted to the process that prints."""
+    output: dict[str, object] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        usage = session.config.stash[_USAGE]
+        output[_NAME] = {**asdict(usage), "tests": sorted(usage.tests)}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """In the process that prints: add up what a worker counted."""
+    counted = getattr(node, "workeroutput", {}).get(_NAME)
+    if counted is None:
+        return
+    usage = node.config.stash[_USAGE]
+    usage.wanted = max(usage.wanted, counted["wanted"])
+    usage.tests.update(counted["tests"])
+    for name in ("provider", "version", "docker"):
+        setattr(usage, name, counted[name] or getattr(usage, name))
 
 
 def pytest_terminal_summary(

@@ -55,3 +55,13 @@ def test_without_a_server_its_tests_fail_and_are_not_skipped(pytester, monkeypat
 @pytest.mark.parametrize("option", ["--help", "--fixtures"])
 def test_the_plugin_gets_along_with_the_options_of_pytest(pytester, option):
     assert pytester.runpytest_subprocess(option).ret in {0, 5}
+
+
+def test_workers_of_xdist_add_up_in_the_closing_lines(pytester, monkeypatch, postgres_server):
+    monkeypatch.setenv(postgres.PROVIDER_VARIABLE, "url")
+    monkeypatch.setenv(postgres.URL_VARIABLE, postgres_server.url)
+    pytester.makepyfile(ONE_TEST, test_more=ONE_TEST, test_third="def test_other(): pass")
+    result = pytester.runpytest_subprocess("-n2", "--dist=loadfile")
+    result.assert_outcomes(passed=3)
+    line = f"postgres: provider url, server {postgres_server.version}, 2 tests ran on it; "
+    result.stdout.fnmatch_lines([f"{line}testcontainers: NOT EXERCISED (*)"])
