@@ -31,7 +31,8 @@ from messy_migration.model import Fingerprint
 from messy_migration.target.dialect import scoped
 from messy_migration.target.engine import open_target
 from messy_migration.target.tables import ddl
-from messy_migration.testing.postgres import Server, server
+from messy_migration.testing.binaries import installed_binaries, wheel_binaries
+from messy_migration.testing.postgres import PROVIDER_VARIABLE, Server, server
 
 BUDGET = 1.0
 """The most that our wall time may be, as a multiple of the wall time of \\copy."""
@@ -106,8 +107,13 @@ class Bench:
             {"PGPASSWORD": str(parts.password)},
         )
 
+    @property
+    def how(self) -> str:
+        """What copied."""
+        return "psql \\copy" if self.psql else "psycopg COPY of the raw bytes, no psql here"
+
     def _psycopg(self, url: str) -> Usage:
-        """In this process: its start would count for \\copy otherwise."""
+        """In this process, since the start of another would count against it."""
         begin, cpu = time.perf_counter(), time.process_time()
         plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
         with (
@@ -133,12 +139,21 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="messy-migration-load-") as place:
         folder = Path(place)
         whole = tickets.write(folder, options.rows, options.files)
-        with server(**SETTINGS) as running:
+        with server(_provider(), **SETTINGS) as running:
             bench = Bench(running, folder, whole, _psql(running), options.workers)
             rounds = [_round(bench, number) for number in range(options.rounds)]
         figures = as_object(bench, options.rows, rounds)
     print(json.dumps(figures) if options.json else as_text(figures))
     return 0
+
+
+def _provider() -> str | None:
+    """A server of our own where there are binaries: somebody else's takes no settings."""
+    if os.environ.get(PROVIDER_VARIABLE):
+        return None
+    if installed_binaries():
+        return "local"
+    return "pip" if wheel_binaries() else None
 
 
 def _round(bench: Bench, number: int) -> dict[str, Measurement]:
@@ -196,7 +211,7 @@ def as_object(
         "workers": bench.workers,
         "cpus": os.cpu_count(),
         "server": f"PostgreSQL {bench.server.version} ({bench.server.provider})",
-        "copy": "psql \\copy" if bench.psql else "psycopg COPY of the raw bytes, no psql here",
+        "copy": bench.how,
         "ratio_to_copy": round(median(ratios), 3),
         "ratios": [round(ratio, 3) for ratio in ratios],
         "budget_ratio": BUDGET,
@@ -220,11 +235,11 @@ def _side(found: Sequence[Measurement]) -> dict[str, object]:
 def as_text(figures: dict[str, object]) -> str:
     """The result as a table for people."""
     sides: dict[str, dict[str, object]] = figures["sides"]  # type: ignore[assignment]
-    lines = [
+    head = (
         f"{figures['rows']:,} rows, {figures['columns']} columns, {figures['workers']} workers,"
-        f" {figures['cpus']} CPUs, {figures['server']}",
-        f"{'':34}{'migrate run':>14}{figures['copy']!s:>14}",
-    ]
+        f" {figures['cpus']} CPUs, {figures['server']}"
+    )
+    lines = [head, f"{'':34}{'migrate run':>14}{figures['copy']!s:>14}"]
     labels = {
         "median_seconds": "seconds, median",
         "client_cpu_seconds": "CPU seconds of the client",

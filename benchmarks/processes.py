@@ -132,12 +132,13 @@ def cpu_of_server(server: Server) -> float:
 
 
 def _backends(postmaster: int) -> list[int]:
-    """Processes of the server that serve a client."""
+    """Processes of the server that serve a client, or are about to end."""
     found = []
     for pid in _children(postmaster):
         with suppress(OSError):
             words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
-            if b"127.0.0.1(" in words:
+            # A process that is ending has lost its words before its seconds are added up.
+            if not words or b"127.0.0.1(" in words:
                 found.append(pid)
     return found
 

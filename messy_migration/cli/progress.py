@@ -44,6 +44,8 @@ class Lines:
             f" {', '.join(stream.label for stream in streams)}"
             f" -> {target}"
         )
+        for line in _assumptions(streams):
+            self._say(line)
 
     def planned(self, plans: Sequence[StreamPlan], workers: int) -> None:
         """See `Observer`."""
@@ -99,9 +101,9 @@ class Live:
 
     def started(self, run: Run, target: str, streams: Sequence[Stream], *, resumed: bool) -> None:
         """See `Observer`."""
-        del streams
         word = " (resumed)" if resumed else ""
-        self._progress.console.print(f"run {short(run.run_id)}{word} -> {target}", highlight=False)
+        for line in (f"run {short(run.run_id)}{word} -> {target}", *_assumptions(streams)):
+            self._progress.console.print(line, highlight=False, markup=False)
 
     def planned(self, plans: Sequence[StreamPlan], workers: int) -> None:
         """See `Observer`."""
@@ -131,6 +133,12 @@ class Live:
             total = max(self._progress.tasks[task].completed, 1)
             self._progress.update(task, total=total, completed=total)
         self._progress.add_task("reading the target back", total=None, shown="")
+
+
+def _assumptions(streams: Sequence[Stream]) -> list[str]:
+    """What the plugins assume about their sources, once each."""
+    found = dict.fromkeys(line for stream in streams for line in stream.assumed)
+    return [f"assumed: {line}" for line in found]
 
 
 def observer(*, quiet: bool) -> Lines | Live:

@@ -7,6 +7,7 @@ import time
 import urllib.request
 import zlib
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import httpcore2
@@ -73,11 +74,19 @@ class Guard(httpx2.BaseTransport):
 def connections(url: httpx2.URL, deadline: Deadline, *, is_local: bool) -> httpx2.BaseTransport:
     """Pooled connections to one host, through the proxy that the environment names for it."""
     proxies = {} if is_local or urllib.request.proxy_bypass(url.host) else _proxies()
-    transport = httpx2.HTTPTransport(limits=_CONNECTIONS, proxy=proxies.get(url.scheme))
+    transport = httpx2.HTTPTransport(
+        verify=_trusted(), limits=_CONNECTIONS, proxy=proxies.get(url.scheme)
+    )
     # A read timeout starts anew with each byte, and httpx2 has no other; this is the one place
     # through which headers and bodies, plain and TLS, come in.
     transport._pool._network_backend = _Backend(deadline)  # noqa: SLF001
     return transport
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    # Reading the certificates takes longer than most calls, and there is a client a partition.
+    return httpx2.create_ssl_context()
 
 
 def read_body(response: httpx2.Response, settings: HttpSettings) -> bytes:

@@ -109,8 +109,9 @@ def _expected_hashes(table: Table, replay: Replay, bookmark: str | None) -> npt.
 
 def _by_age(ages: list[pa.Array[Any]]) -> npt.NDArray[np.intp]:
     """Places of rows from the oldest to the newest, NULL first; of equals the first first."""
-    ranks = pc.rank(pa.chunked_array(ages), null_placement="at_start", tiebreaker="dense")
-    return np.argsort(ranks.to_numpy(), kind="stable")
+    joined = pa.chunked_array(ages)
+    ranks = np.where(joined.is_null().to_numpy(), 0, pc.rank(joined, tiebreaker="dense").to_numpy())
+    return np.argsort(ranks, kind="stable")
 
 
 def _actual_hashes(connection: Connection, dialect: Dialect, table: Table) -> npt.NDArray[np.void]:

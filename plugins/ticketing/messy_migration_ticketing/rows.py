@@ -34,10 +34,11 @@ class Record:
             KeyError: a column that the table does not have.
         """
         declared = self._tables[table]
-        unknown = [name for name in values if name not in declared.names]
+        names = declared.names
+        unknown = [name for name in values if name not in names]
         if unknown:
             raise KeyError(f"{table} has no column {', '.join(unknown)}")
-        known = {name: value for name, value in _DEFAULTS.items() if name in declared.names}
+        known = {name: value for name, value in _DEFAULTS.items() if name in names}
         self.rows.append((table, {**known, **dict(declared.scope), **values}))
 
     def warn(self, table: str, column: str | None, rule: str, message: str) -> None:
