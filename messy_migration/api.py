@@ -189,7 +189,7 @@ def reconcile(
     target = workspace.target
     _refuse_missing(workspace)
     with refusals(f"target {target.label}"), target.dialect.lock(target.engine) as free:
-        if not free:
+        if free is None:
             raise Locked(
                 "a run is under way",
                 target.label,
@@ -212,7 +212,7 @@ def status(request: Request, *, limit: int = 10) -> Status:
     _refuse_missing(workspace)
     with refusals(f"target {target.label}"):
         with target.dialect.lock(target.engine) as free:
-            active = not free
+            active = free is None
         with target.dialect.reading(target.engine) as connection:
             _refuse_empty(workspace, schema.version(connection))
             ledger = workspace.ledger

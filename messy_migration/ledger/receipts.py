@@ -75,7 +75,7 @@ def write(
 
     Kinds: `load`; `baseline` (what a table held before the first run); `foreign` (an adopted
     change of somebody else); `displaced` (a row of this run that lost against a later one with
-    the same key); `stub` (rows that stand for parents that the source no longer has);
+    the same key); `late` (rows that lost so when the key came after the load); `stub` (rows that stand for parents that the source no longer has);
     `rebase` (the same rows under another format).
     """
     connection.execute(
@@ -185,7 +185,7 @@ def stream_totals(connection: Connection, ledger: Ledger, run_id: str) -> list[S
             *(func.sum(table.c[name]) for name in names),
             func.count(),
         )
-        .where(table.c.run_id == run_id, table.c.kind.in_(("load", "displaced")))
+        .where(table.c.run_id == run_id, table.c.kind.in_(("load", "displaced", "late")))
         .group_by(table.c.stream, table.c.tenant)
         .order_by(table.c.stream, table.c.tenant)
     )
@@ -211,13 +211,31 @@ def table_totals(connection: Connection, ledger: Ledger, run_id: str) -> list[Ta
             *(func.sum(part.c[name]) for name in ("inserted", "updated", "unchanged")),
         )
         .join(head, head.c.batch_id == part.c.batch_id)
-        .where(head.c.run_id == run_id, head.c.kind.in_(("load", "displaced", "stub")))
+        .where(head.c.run_id == run_id, head.c.kind.in_(("load", "displaced", "late", "stub")))
         .group_by(part.c.table_name, part.c.scope)
     )
     return [
         TableTotals(row[0], scope_of(row[1]), *(int(value) for value in row[2:]))
         for row in connection.execute(query)
     ]
+
+
+def has_one_row_a_record(
+    connection: Connection, ledger: Ledger, table: str, scope: Scope
+) -> bool:
+    """Did every record that was loaded into a table become exactly one row there?"""
+    head, part = ledger.receipt, ledger.receipt_table
+    query = (
+        select(func.count())
+        .join(part, part.c.batch_id == head.c.batch_id)
+        .where(
+            head.c.kind == "load",
+            part.c.table_name == table,
+            part.c.scope == scope_text(scope),
+            head.c.loaded != part.c.inserted,
+        )
+    )
+    return not connection.execute(query.select_from(head)).scalar_one()
 
 
 def reasons(

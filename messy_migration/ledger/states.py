@@ -23,6 +23,8 @@ class TableState:
         created: a run of ours created the table.
         first_run: the run that met it first.
         baseline_rows: rows that were there before that run.
+        bookmark: the column that says which of two rows with one key is newer, or None.
+        key_pending: the table has no key yet; it comes after the load.
     """
 
     table: Table
@@ -32,6 +34,8 @@ class TableState:
     created: bool
     first_run: str
     baseline_rows: int
+    bookmark: str | None = None
+    key_pending: bool = False
 
     @property
     def key(self) -> tuple[str, Scope]:
@@ -54,6 +58,8 @@ def all_states(connection: Connection, ledger: Ledger) -> dict[tuple[str, Scope]
             bool(row["created"]),
             row["first_run"],
             row["baseline_rows"],
+            row["bookmark"],
+            row["state"] == "key_pending",
         )
         states[state.key] = state
     return states
@@ -72,7 +78,19 @@ def add(connection: Connection, ledger: Ledger, state: TableState) -> None:
             created=int(state.created),
             first_run=state.first_run,
             baseline_rows=state.baseline_rows,
+            bookmark=state.bookmark,
+            state="key_pending" if state.key_pending else "ready",
         )
+    )
+
+
+def make_ready(connection: Connection, ledger: Ledger, table: Table) -> None:
+    """Remember that the table has its key now."""
+    state = ledger.table_state
+    connection.execute(
+        update(state)
+        .where(state.c.table_name == table.name, state.c.scope == scope_text(table.scope))
+        .values(state="ready")
     )
 
 

@@ -160,7 +160,10 @@ def ledger(dialect: str) -> Ledger:
         Column("created", Integer, nullable=False),
         Column("first_run", Text, nullable=False),
         Column("baseline_rows", BigInteger, nullable=False),
+        Column("bookmark", Text),
+        Column("state", Text, nullable=False),
         PrimaryKeyConstraint("table_name", "scope"),
+        CheckConstraint("state IN ('key_pending', 'ready')", name="table_state_state"),
     )
     landing = table(
         "landing",

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from messy_migration.errors import UsageProblem
+from messy_migration.errors import TargetUnavailable, UsageProblem
 from messy_migration.ledger import fence, receipts, runs
 from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.model import Stream
@@ -44,14 +44,14 @@ def execute(request: Request, observer: Observer, options: Options) -> Outcome:
     streams = chosen(workspace, options)
     target = workspace.target
     with refusals(f"target {target.label}"), target.dialect.lock(target.engine) as held:
-        if not held:
+        if held is None:
             raise locked(workspace)
         with StopSignals() as stop:
             state = open_run(workspace, run_id, streams, options)
             observer.started(state.run, target.label, streams, resumed=state.resumed)
             _plan(state)
             observer.planned(state.plans, workspace.settings.core.worker_count)
-            _work(state, observer, stop)
+            _work(state, observer, stop, held)
             _incomplete(state)
             finish(state)
             observer.proving()
@@ -102,7 +102,9 @@ def _plan(state: RunState) -> None:
     state.job = replace(state.job, fresh=fresh)
 
 
-def _work(state: RunState, observer: Observer, stop: StopSignals) -> None:
+def _work(
+    state: RunState, observer: Observer, stop: StopSignals, is_held: Callable[[], bool]
+) -> None:
     """Hand the pieces out, parents before children."""
     by_stream = {(plan.stream.name, plan.stream.tenant): plan for plan in state.plans}
     levels = [
@@ -117,7 +119,7 @@ def _work(state: RunState, observer: Observer, stop: StopSignals) -> None:
     if not total:
         return
     state.workers = min(state.workspace.settings.core.worker_count, max(map(len, levels)))
-    pulse = _pulse(state, observer)
+    pulse = _pulse(state, observer, stop, is_held)
     with _pool(state) as pool:
         scouts = _scouts(state, levels)
         for pieces in [
@@ -181,8 +183,10 @@ def _finished(
             stop.request()
 
 
-def _pulse(state: RunState, observer: Observer) -> Callable[[], None]:
-    """A few times a minute: the heartbeat, and progress as the ledger knows it."""
+def _pulse(
+    state: RunState, observer: Observer, stop: StopSignals, is_held: Callable[[], bool]
+) -> Callable[[], None]:
+    """Every few seconds: is the lock still ours, the heartbeat, and progress from the ledger."""
     last = 0.0
 
     def pulse() -> None:
@@ -190,6 +194,16 @@ def _pulse(state: RunState, observer: Observer) -> Callable[[], None]:
         if time.monotonic() - last < BEAT_SECONDS:
             return
         last = time.monotonic()
+        if not stop.requested and not is_held():
+            state.problems.append(
+                TargetUnavailable(
+                    "the run lock was lost",
+                    state.workspace.target.label,
+                    "its connection died",
+                    "type the same command again, it resumes",
+                )
+            )
+            stop.request()
         try:
             with state.workspace.target.engine.begin() as connection:
                 fence.beat(connection, state.workspace.ledger, state.holder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -26,12 +26,49 @@ def column_list(names: Sequence[str], alias: str = "") -> str:
     return ", ".join(prefix + quote(name) for name in names)
 
 
+class LateKeys(Protocol):
+    """Gives a table its key after the load. Stateless; all calls are in one transaction."""
+
+    def lock(self, connection: Connection, table: Table) -> None:
+        """Let nobody else read or write the table until the transaction ends."""
+
+    def add(self, connection: Connection, table: Table) -> None:
+        """Make the table's key its primary key.
+
+        Raises:
+            KeyTaken: two rows have one key.
+        """
+
+    def find(self, connection: Connection, table: Table, bookmark: str | None) -> int:
+        """Set the rows apart that lose against another one with their key; how many.
+
+        The newest by the bookmark wins, and of those that are equally new the one with the
+        greatest hash: the rules of `messy_migration.target.merge`.
+        """
+
+    def fingerprint(self, connection: Connection, table: Table) -> Fingerprint:
+        """Of the rows that were set apart."""
+
+    def contradictions(
+        self, connection: Connection, table: Table
+    ) -> Iterator[list[tuple[str, bytes]]]:
+        """Those that are as new as the winner and unlike it: (lanes, as JSON), in chunks.
+
+        Of several that are equal only the first is given.
+        """
+
+    def remove(self, connection: Connection, table: Table) -> int:
+        """Delete the rows that were set apart; how many."""
+
+
 class Dialect(Protocol):
     """One kind of database. Stateless; every call gets the connection it works on."""
 
     name: str
     batch_records: int
     """The most records that one transaction should hold."""
+    late_keys: LateKeys | None
+    """How a key comes after the load; None where a table is created with it or never has it."""
 
     def check(self, connection: Connection) -> str:
         """The server's version in words.
@@ -83,8 +120,11 @@ class Dialect(Protocol):
     def reading(self, engine: Engine) -> AbstractContextManager[Connection]:
         """A connection inside one read-only snapshot."""
 
-    def lock(self, engine: Engine) -> AbstractContextManager[bool]:
-        """Hold the run lock as long as the context lasts; False if another process has it."""
+    def lock(self, engine: Engine) -> AbstractContextManager[Callable[[], bool] | None]:
+        """Hold the run lock as long as the context lasts; None if another process has it.
+
+        What it gives tells whether the lock is still held: a connection may die.
+        """
 
     def end_others(self, connection: Connection, application: str) -> None:
         """End the connections that dead runs left behind, all but those of `application`."""

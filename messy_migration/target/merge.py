@@ -168,14 +168,15 @@ def _contest(
     return (
         [place for place, won in zip(places, wins, strict=True) if not won],
         [
-            (total(theirs[number : number + 1]).lanes, _as_json(table, rows[number][2:]))
+            (total(theirs[number : number + 1]).lanes, row_json(table, rows[number][2:]))
             for number, won in enumerate(wins)
             if won
         ],
     )
 
 
-def _as_json(table: Table, values: Sequence[object]) -> bytes:
+def row_json(table: Table, values: Sequence[object]) -> bytes:
+    """A row of the target as the quarantine keeps it."""
     row = dict(zip(table.names, values, strict=True))
     return json.dumps(row, default=str, ensure_ascii=False).encode()
 

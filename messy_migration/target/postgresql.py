@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 
 import pyarrow as pa
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from messy_migration.errors import TargetError
 from messy_migration.model import Fingerprint, Table
 from messy_migration.target import postgresql_c1 as c1
-from messy_migration.target.dialect import POSITION, column_list, column_types, quote
+from messy_migration.target.dialect import POSITION, LateKeys, column_list, column_types, quote
 from messy_migration.target.failures import refusals
 from messy_migration.target.postgresql_copy import encode
+from messy_migration.target.postgresql_keys import PostgreSQLKeys
 
 MINIMUM_VERSION = 150000
 LOCK = int.from_bytes(hashlib.sha256(b"messy_migration run lock").digest()[:8], "big", signed=True)
@@ -41,6 +44,7 @@ class PostgreSQL:
 
     name = "postgresql"
     batch_records = 1_000_000
+    late_keys: LateKeys | None = PostgreSQLKeys()
 
     def check(self, connection: Connection) -> str:
         row = connection.execute(
@@ -179,14 +183,14 @@ class PostgreSQL:
                 yield connection
 
     @contextmanager
-    def lock(self, engine: Engine) -> Iterator[bool]:
+    def lock(self, engine: Engine) -> Iterator[Callable[[], bool] | None]:
         with refusals("target"), engine.connect() as plain:
             connection = plain.execution_options(isolation_level="AUTOCOMMIT")
             held = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK})
             if not held.scalar_one():
-                yield False
+                yield None
                 return
-            if not self._is_direct(connection):
+            if not self._holds(connection):
                 raise TargetError(
                     "the target URL leads through a transaction pooler",
                     "target",
@@ -194,19 +198,22 @@ class PostgreSQL:
                     "use the URL of the server itself",
                 )
             try:
-                yield True
+                yield partial(self._holds, connection)
             finally:
-                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK})
+                # Of a connection that died the server has taken the lock back already.
+                with suppress(DBAPIError):
+                    connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK})
 
-    def _is_direct(self, connection: Connection) -> bool:
-        return bool(
-            connection.execute(
-                text(
-                    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
-                    " AND pid = pg_backend_pid() AND granted"
-                )
-            ).scalar_one()
+    def _holds(self, connection: Connection) -> bool:
+        """The lock is held by the very backend that answers."""
+        statement = (
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+            " AND pid = pg_backend_pid() AND granted"
         )
+        try:
+            return bool(connection.execute(text(statement)).scalar_one())
+        except DBAPIError:
+            return False
 
     def end_others(self, connection: Connection, application: str) -> None:
         connection.execute(

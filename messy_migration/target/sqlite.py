@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -153,10 +153,10 @@ class SQLite:
                 transaction.rollback()
 
     @contextmanager
-    def lock(self, engine: Engine) -> Iterator[bool]:
+    def lock(self, engine: Engine) -> Iterator[Callable[[], bool] | None]:
         database = engine.url.database
         if not database or database == ":memory:":
-            yield True
+            yield _held
             return
         path = Path(database + ".lock")
         try:
@@ -172,9 +172,9 @@ class SQLite:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                yield False
+                yield None
                 return
-            yield True
+            yield _held
         finally:
             os.close(handle)
 
@@ -186,3 +186,8 @@ class SQLite:
 
     def fence_suffix(self) -> str:
         return ""
+
+
+def _held() -> bool:
+    """A lock on a file lasts as long as the process keeps it open."""
+    return True

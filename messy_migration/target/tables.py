@@ -12,8 +12,16 @@ from messy_migration.target.dialect import Dialect, column_list, quote
 from messy_migration.target.failures import refusals
 
 
-def prepare(connection: Connection, dialect: Dialect, table: Table) -> bool:
+def prepare(
+    connection: Connection, dialect: Dialect, table: Table, *, with_key: bool = True
+) -> bool:
     """Create the table if it is missing; True if it was. Never drops or alters anything.
+
+    Args:
+        connection: inside a transaction.
+        dialect: of the target.
+        table: as the stream declares it.
+        with_key: create it with its key, and not leave that for after the load.
 
     Raises:
         TargetError: the table is there but does not fit, or may not be created.
@@ -21,7 +29,7 @@ def prepare(connection: Connection, dialect: Dialect, table: Table) -> bool:
     found = dialect.columns(connection, table.name)
     if found is None:
         with refusals(f"table {table.name}"):
-            connection.exec_driver_sql(ddl(dialect, table))
+            connection.exec_driver_sql(ddl(dialect, table, with_key=with_key))
         return True
     problems = misfits(dialect, table, found, dialect.demanded(connection, table.name))
     if problems:
@@ -34,14 +42,14 @@ def prepare(connection: Connection, dialect: Dialect, table: Table) -> bool:
     return False
 
 
-def ddl(dialect: Dialect, table: Table) -> str:
-    """The statement that creates a table with its key."""
+def ddl(dialect: Dialect, table: Table, *, with_key: bool = True) -> str:
+    """The statement that creates a table."""
     lines = [
         f"{quote(column.name)} {dialect.type_name(table, column.name)}"
         + (" NOT NULL" if column.required or column.name in table.key else "")
         for column in table.columns
     ]
-    if table.key:
+    if table.key and with_key:
         lines.append(f"PRIMARY KEY ({column_list(table.key)})")
     return f"CREATE TABLE {quote(table.name)} ({', '.join(lines)})"
 

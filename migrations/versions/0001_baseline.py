@@ -119,7 +119,10 @@ def upgrade() -> None:
         sa.Column("created", sa.Integer, nullable=False),
         text("first_run"),
         count("baseline_rows"),
+        text("bookmark", null=True),
+        text("state"),
         sa.PrimaryKeyConstraint("table_name", "scope"),
+        sa.CheckConstraint("state IN ('key_pending', 'ready')", name="table_state_state"),
     )
     create(
         "landing",

@@ -21,7 +21,7 @@ from sqlalchemy import make_url
 from messy_migration.target.engine import open_target
 target = open_target(make_url(sys.argv[1]), "mm:holder")
 with target.dialect.lock(target.engine) as held:
-    print(held, flush=True)
+    print(held is not None and held(), flush=True)
     sys.stdin.read()
 """
 
@@ -43,7 +43,7 @@ def holder(url):
 
 def is_free(site):
     with site.dialect.lock(site.target.engine) as held:
-        return held
+        return held is not None and held()
 
 
 def test_the_second_holder_is_told_no_until_the_first_is_killed(bare_site, holder, until):
@@ -57,17 +57,17 @@ def test_the_second_holder_is_told_no_until_the_first_is_killed(bare_site, holde
 def test_the_lock_excludes_within_one_process_and_is_given_back(bare_site):
     other = open_target(bare_site.target.engine.url, "mm:other")
     with bare_site.dialect.lock(bare_site.target.engine) as held:
-        assert held
+        assert held()
         with other.dialect.lock(other.engine) as second:
-            assert not second
+            assert second is None
     with other.dialect.lock(other.engine) as third:
-        assert third
+        assert third()
 
 
 def test_the_lock_is_given_back_when_the_run_fails(bare_site):
     def fail():
         with bare_site.dialect.lock(bare_site.target.engine) as held:
-            raise KeyError(held)
+            raise KeyError(held())
 
     with pytest.raises(KeyError, match="True"):
         fail()
@@ -92,13 +92,29 @@ def test_a_child_that_outlives_the_holder_does_not_keep_the_lock(bare_site, unti
 def test_locks_of_two_targets_do_not_meet(tmp_path):
     one, two = (open_target(make_url(f"sqlite:///{tmp_path / name}"), "mm") for name in ("a", "b"))
     with one.dialect.lock(one.engine) as first, two.dialect.lock(two.engine) as second:
-        assert (first, second) == (True, True)
+        assert first() and second()
 
 
 def test_a_lock_file_that_cannot_be_is_an_error_with_its_path(tmp_path):
     target = open_target(make_url(f"sqlite:///{tmp_path / 'missing' / 'x.db'}"), "mm")
     with pytest.raises(TargetError, match="lock file"), target.dialect.lock(target.engine):
         pytest.fail("it was locked")
+
+
+def test_a_lock_whose_connection_died_says_so_and_is_left_in_peace(postgres_url):
+    url = make_url(postgres_url)
+    target, other = (open_target(url, name) for name in ("mm:holder", "mm:other"))
+    with target.dialect.lock(target.engine) as held:
+        assert held()
+        with other.engine.begin() as connection:
+            target.dialect.end_others(connection, "mm:other")
+        assert not held()
+    assert is_free_again(other)
+
+
+def is_free_again(target):
+    with target.dialect.lock(target.engine) as held:
+        return held is not None
 
 
 def test_a_target_that_does_not_answer_cannot_be_locked(postgres_url):

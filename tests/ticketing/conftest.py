@@ -55,7 +55,7 @@ def undisturbed(new_site, new_sources):
     """A run over small served sandboxes that nothing disturbed: its site, result and log."""
     with new_sources() as sources:
         site = new_site().configure(sources, top=50)
-        yield site, site.run().matched(), tuple(sources.calls), sources
+        yield site, site.run("--workers", "2").matched(), tuple(sources.calls), sources
 
 
 @pytest.fixture(scope="session")
