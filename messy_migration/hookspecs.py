@@ -102,7 +102,7 @@ def transform(
     Asked of every selected plugin in the order of `--plugins`, each seeing what the one before
     returned. `table` is the target table of the rows, or None for an extracted frame that is
     not a table's yet; a mapping table -> frame makes the tables from it. Whatever is returned
-    carries the column `_record`. A record whose rows are all left out is not lost in silence:
+    carries the column `_record`. A record that was given and is left out is not lost in silence:
     it is an error, unless a `Transformed` names the rule that filters it. May not depend on
     other records, on the run or on the clock.
     """

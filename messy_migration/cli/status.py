@@ -10,6 +10,7 @@ from messy_migration import api
 from messy_migration.cli.options import Common, common_options, json_option, target_option
 from messy_migration.cli.render import emit_json, table
 from messy_migration.ledger.runs import short
+from messy_migration.runner.evidence import stream_object
 
 
 @click.command("status")
@@ -111,18 +112,7 @@ def status_object(found: api.Status) -> dict[str, Any]:
                 "started_at": run.started_at,
                 "finished_at": run.finished_at,
                 "report": run.report,
-                "streams": [
-                    {
-                        "stream": item.stream,
-                        "tenant": item.tenant,
-                        "extracted": item.extracted,
-                        "loaded": item.loaded,
-                        "quarantined": item.quarantined,
-                        "filtered": item.filtered,
-                        "batches": item.batches,
-                    }
-                    for item in totals
-                ],
+                "streams": [stream_object(item) for item in totals],
             }
             for run, totals in found.runs
         ],

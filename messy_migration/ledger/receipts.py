@@ -75,8 +75,9 @@ def write(
 
     Kinds: `load`; `baseline` (what a table held before the first run); `foreign` (an adopted
     change of somebody else); `displaced` (a row of this run that lost against a later one with
-    the same key); `late` (rows that lost so when the key came after the load); `stub` (rows that stand for parents that the source no longer has);
-    `rebase` (the same rows under another format).
+    the same key); `late` (rows that lost like that when the key came after the load); `stub`
+    (rows that stand for parents that the source no longer has); `rebase` (the same rows under
+    another format).
     """
     connection.execute(
         insert(ledger.receipt).values(
@@ -220,9 +221,7 @@ def table_totals(connection: Connection, ledger: Ledger, run_id: str) -> list[Ta
     ]
 
 
-def has_one_row_a_record(
-    connection: Connection, ledger: Ledger, table: str, scope: Scope
-) -> bool:
+def has_one_row_a_record(connection: Connection, ledger: Ledger, table: str, scope: Scope) -> bool:
     """Did every record that was loaded into a table become exactly one row there?"""
     head, part = ledger.receipt, ledger.receipt_table
     query = (

@@ -17,6 +17,8 @@ RECORD = "_record"
 _NAME = re.compile(r"[a-z_][a-z0-9_]*\Z")
 _TYPE = re.compile(r"([a-z0-9]+)(?:\(\s*(\d+)\s*,\s*(\d+)\s*\))?\Z")
 
+_ORDERED = frozenset({"int16", "int32", "int64", "decimal", "date", "timestamp"})
+
 _ARROW: dict[str, pa.DataType] = {
     "text": pa.string(),
     "int16": pa.int16(),
@@ -141,6 +143,11 @@ class Table:
             "is a column twice": sorted({name for name in names if names.count(name) > 1}),
             "is in a key or the scope but is no column": [n for n in used if n not in names],
             "is a name of ours": [RECORD] if RECORD in names else [],
+            "is in the scope but is not text": [
+                column.name
+                for column in self.columns
+                if column.name in dict(self.scope) and column.type.kind != "text"
+            ],
             "has no columns": [] if names else [self.name],
         }
         for problem, found in problems.items():
@@ -195,6 +202,16 @@ class Stream:
     lands: bool = False
     overlap: int = 0
     assumed: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for table in self.tables:
+            for column in table.columns:
+                if column.name == self.bookmark and column.type.kind not in _ORDERED:
+                    raise ConfigurationError(
+                        f"stream {self.name!r} has a bookmark that has no order",
+                        why=f"{column.name} of {table.name} is {column.type}; of two texts a "
+                        "database and Python may not agree which comes first",
+                    )
 
     @property
     def plugin(self) -> str:

@@ -276,15 +276,7 @@ def _record(
             connection, writer.ledger, writer.signature, receipt, warnings=prepared.warnings
         )
         displaced = [
-            Entry(
-                f"table {name}, loaded before by this run",
-                DUPLICATE_KEY,
-                "another record has the same key and other values",
-                text,
-                name,
-                ", ".join(stream.table(name).key),
-                lanes,
-            )
+            displaced_entry(stream.table(name), lanes, text)
             for name, result in written.items()
             for lanes, text in result.displaced
         ]
@@ -318,6 +310,19 @@ def _record(
             "the batch is committed already, or its counts do not add up",
             "migrate status",
         ) from error
+
+
+def displaced_entry(table: Table, lanes: str, text: bytes) -> Entry:
+    """What goes to quarantine of a row that was loaded and lost against another with its key."""
+    return Entry(
+        f"table {table.name}, loaded before by this run",
+        DUPLICATE_KEY,
+        "another record has the same key and other values",
+        text,
+        table.name,
+        ", ".join(table.key),
+        lanes,
+    )
 
 
 def _culprits(

@@ -24,6 +24,8 @@ def prove(
     states: Iterable[TableState],
     sums: Mapping[tuple[str, Scope, str], Fingerprint],
     incomplete: Mapping[str, str],
+    *,
+    with_parents: bool = True,
 ) -> list[TableVerdict]:
     """A verdict for each table.
 
@@ -33,6 +35,7 @@ def prove(
         states: the tables and scopes to prove.
         sums: the receipts, by table, scope and format id.
         incomplete: label of a stream -> why not all of it was read; its tables are UNKNOWN.
+        with_parents: hold foreign keys against their parents too.
 
     Raises:
         TargetUnavailable: the connection is lost; what was found so far is no verdict.
@@ -42,11 +45,13 @@ def prove(
         label = f"{state.stream}@{state.tenant}" if state.tenant else state.stream
         expected = sums.get((*state.key, state.format_id), Fingerprint())
         actual, word, reason = _compare(connection, dialect, state, expected)
-        pointing = _parents(connection, dialect, state) if actual is not None else []
-        if word == "MATCH":
-            word, reason = _judged(pointing)
+        is_pointing = with_parents and actual is not None
+        pointing = _parents(connection, dialect, state) if is_pointing else []
         if word == "MATCH" and label in incomplete:
+            # Its parents may be among what was not read, and there are no stubs yet.
             word, reason = "UNKNOWN", incomplete[label]
+        elif word == "MATCH":
+            word, reason = _judged(pointing)
         counts = tuple((parents.label(key), count) for key, count in pointing)
         verdicts.append(TableVerdict(*state.key, label, expected, actual, word, reason, counts))
     return verdicts

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from messy_migration.ledger import receipts
+from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.runs import now, short
 from messy_migration.reconcile import evidence
 from messy_migration.reconcile.verdict import Findings, TableVerdict
@@ -43,20 +44,7 @@ def run_object(outcome: Outcome) -> dict[str, Any]:
         "workers": outcome.workers,
         "seconds": round(outcome.seconds, 3),
         "skipped_partitions": outcome.skipped,
-        "streams": [
-            {
-                "stream": item.stream,
-                "tenant": item.tenant,
-                "extracted": item.extracted,
-                "loaded": item.loaded,
-                "quarantined": item.quarantined,
-                "filtered": item.filtered,
-                "filters": dict(item.filters),
-                "warnings": item.warnings,
-                "batches": item.batches,
-            }
-            for item in outcome.streams
-        ],
+        "streams": [stream_object(item) for item in outcome.streams],
         "tables": tables,
         "differences": difference_objects(outcome.proof.findings),
         "located": findings_objects(outcome.proof.findings),
@@ -67,6 +55,21 @@ def run_object(outcome: Outcome) -> dict[str, Any]:
         "problems": [problem.as_dict() for problem in outcome.problems],
         "report": outcome.report,
         **({"sandbox": dict(outcome.sandbox)} if outcome.sandbox else {}),
+    }
+
+
+def stream_object(item: StreamTotals) -> dict[str, Any]:
+    """What a run did with a stream, in records."""
+    return {
+        "stream": item.stream,
+        "tenant": item.tenant,
+        "extracted": item.extracted,
+        "loaded": item.loaded,
+        "quarantined": item.quarantined,
+        "filtered": item.filtered,
+        "filters": dict(item.filters),
+        "warnings": item.warnings,
+        "batches": item.batches,
     }
 
 

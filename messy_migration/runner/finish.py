@@ -1,4 +1,4 @@
-"""After the last batch: rows for parents that the source no longer has, and the bookmarks."""
+"""After the last batch: keys, rows for parents that the source no longer has, bookmarks."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from messy_migration.fingerprint import fingerprint, format_id
 from messy_migration.ledger import fence, landings, receipts
 from messy_migration.model import ForeignKey, Receipt, Stream, Table, TableReceipt
 from messy_migration.reconcile.parents import missing_parents
+from messy_migration.runner.keys import add_keys
 from messy_migration.runner.state import RunState
 from messy_migration.runner.stubs import stub_rows
 from messy_migration.target.failures import refusals
 
 
 def finish(state: RunState) -> None:
-    """Add stubs and move bookmarks; each may be done again without harm."""
+    """Add keys and stubs, and move bookmarks; each may be done again without harm."""
+    add_keys(state)
     _stubs(state)
     _bookmarks(state)
 

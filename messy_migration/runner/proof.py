@@ -133,7 +133,13 @@ def _replayed(
 
 def _stubs(workspace: Workspace, connection: Connection, state: TableState) -> Iterator[pa.Table]:
     """The rows that stood for missing parents; a real one that came later replaces its stub."""
-    children = {table.name: table for stream in workspace.streams() for table in stream.tables}
+    children = {
+        table.name: table
+        for stream in workspace.streams()
+        for table in stream.tables
+        # Other accounts have tables of the same names, whose stubs say another account.
+        if table.scope == state.table.scope
+    }
     for reason in receipts.reasons(connection, workspace.ledger, "stub", *state.key):
         written = json.loads(reason)
         for key in children[written["child"]].foreign_keys:

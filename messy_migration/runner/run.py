@@ -1,7 +1,7 @@
 """One run, from the lock to the verdict.
 
 lock -> ledger -> epoch -> open or resume -> plan -> prove what is there -> tables
-     -> pieces to workers -> stubs, bookmarks -> reconcile -> evidence -> close
+     -> pieces to workers -> keys, stubs, bookmarks -> reconcile -> evidence -> close
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from messy_migration.runner import plan as planning
 from messy_migration.runner.closing import close_run
 from messy_migration.runner.engine import EnginePool, find_engine
 from messy_migration.runner.finish import finish
+from messy_migration.runner.keys import add_earlier_keys
 from messy_migration.runner.opening import locked, new_run_id, open_run
 from messy_migration.runner.outcome import Observer, Options, Outcome
 from messy_migration.runner.plan import History
@@ -77,6 +78,7 @@ def chosen(workspace: Workspace, options: Options) -> list[Stream]:
 
 def _plan(state: RunState) -> None:
     workspace, ledger = state.workspace, state.workspace.ledger
+    registry = workspace.registry
     cutting = {"batch_records": state.job.batch_records, "batch_bytes": state.job.batch_bytes}
     with workspace.target.engine.begin() as connection:
         history = History.read(connection, ledger)
@@ -94,7 +96,10 @@ def _plan(state: RunState) -> None:
     with workspace.target.engine.begin() as connection:
         site = Site(connection, workspace.target.dialect, ledger, state.signature())
         prove_earlier(site, state.streams, state.options.accept_foreign)
-        fresh = prepare_tables(site, state.streams)
+        add_earlier_keys(site, state.streams)
+        # A plugin that loads may rely on the key.
+        loads = any(registry.implements(name, "load") for name in registry.names)
+        fresh = prepare_tables(site, state.streams, keys_later=not loads)
         for plan in state.plans:
             runs.plan(
                 connection, ledger, state.run.run_id, plan.stream, plan.plan_id, plan.partitions

@@ -9,34 +9,20 @@ from functools import partial
 
 import pyarrow as pa
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from messy_migration.errors import TargetError
 from messy_migration.model import Fingerprint, Table
 from messy_migration.target import postgresql_c1 as c1
 from messy_migration.target.dialect import POSITION, LateKeys, column_list, column_types, quote
 from messy_migration.target.failures import refusals
-from messy_migration.target.postgresql_copy import encode
+from messy_migration.target.postgresql_copy import column_type, encode
 from messy_migration.target.postgresql_keys import PostgreSQLKeys
 
 MINIMUM_VERSION = 150000
 LOCK = int.from_bytes(hashlib.sha256(b"messy_migration run lock").digest()[:8], "big", signed=True)
 TURNS = LOCK ^ 1
 ROWS_PER_FETCH = 20_000
-
-_TYPES = {
-    "text": "text",
-    "int16": "smallint",
-    "int32": "integer",
-    "int64": "bigint",
-    "bool": "boolean",
-    "float64": "double precision",
-    "date": "date",
-    "timestamp": "timestamp with time zone",
-    "uuid": "uuid",
-    "json": "jsonb",
-    "bytes": "bytea",
-}
 
 
 class PostgreSQL:
@@ -92,10 +78,7 @@ class PostgreSQL:
         return set(found.scalars())
 
     def type_name(self, table: Table, column: str) -> str:
-        kind = table.column(column).type
-        if kind.kind == "decimal":
-            return f"numeric({kind.precision},{kind.scale})"
-        return _TYPES[kind.kind]
+        return column_type(table.column(column))
 
     def ready(self, engine: Engine) -> None:
         """Nothing to do."""
@@ -201,7 +184,7 @@ class PostgreSQL:
                 yield partial(self._holds, connection)
             finally:
                 # Of a connection that died the server has taken the lock back already.
-                with suppress(DBAPIError):
+                with suppress(SQLAlchemyError):
                     connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK})
 
     def _holds(self, connection: Connection) -> bool:
@@ -212,7 +195,7 @@ class PostgreSQL:
         )
         try:
             return bool(connection.execute(text(statement)).scalar_one())
-        except DBAPIError:
+        except SQLAlchemyError:
             return False
 
     def end_others(self, connection: Connection, application: str) -> None:

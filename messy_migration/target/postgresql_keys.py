@@ -11,7 +11,6 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
-from messy_migration.errors import TargetError
 from messy_migration.model import Fingerprint, Table
 from messy_migration.target import postgresql_c1 as c1
 from messy_migration.target.dialect import column_list, quote
@@ -79,11 +78,7 @@ def _joined(table: Table) -> str:
 def _losers(table: Table, bookmark: str | None) -> str:
     """All rows of keys that come twice, but the one that wins."""
     key = column_list(table.key)
-    age = "NULL::integer"
-    if bookmark is not None:
-        # Python and Arrow compare texts by their code points, whatever the database's collation.
-        collation = ' COLLATE "C"' if table.column(bookmark).type.kind == "text" else ""
-        age = f"t.{quote(bookmark)}{collation}"
+    age = f"t.{quote(bookmark)}" if bookmark is not None else "NULL::integer"
     rows = (
         f"SELECT t.ctid AS {_PLACE}, {age} AS {_AGE}, {c1.row_hash(table, 't')} AS {_HASH}, {key}"
         f" FROM {quote(table.name)} t WHERE ({key}) IN"

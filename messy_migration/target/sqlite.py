@@ -17,7 +17,7 @@ from messy_migration.errors import TargetError
 from messy_migration.fingerprint import fingerprint_texts
 from messy_migration.model import Fingerprint, Table
 from messy_migration.target import sqlite_c1 as c1
-from messy_migration.target.dialect import POSITION, column_list, column_types, quote
+from messy_migration.target.dialect import POSITION, LateKeys, column_list, column_types, quote
 from messy_migration.target.failures import refusals
 
 MINIMUM_VERSION = (3, 35, 0)
@@ -29,6 +29,7 @@ class SQLite:
 
     name = "sqlite"
     batch_records = 10_000
+    late_keys: LateKeys | None = None
 
     @staticmethod
     def prepare(connection: Any) -> None:

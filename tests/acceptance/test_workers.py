@@ -22,7 +22,10 @@ def by_workers(request, new_site, busy_data):
             receipt, quarantine = site.ledger("receipt"), site.ledger("quarantine")
             found[workers] = (
                 result,
-                site.query(f"SELECT stream, pid, started_at, committed_at FROM {receipt}"),
+                site.query(
+                    f"SELECT stream, pid, started_at, committed_at FROM {receipt}"
+                    " WHERE kind IN ('load', 'displaced')"
+                ),
                 site.rows("flights"),
                 site.query(f"SELECT rule, column_name, payload FROM {quarantine}"),
             )

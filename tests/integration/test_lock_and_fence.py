@@ -92,7 +92,8 @@ def test_a_child_that_outlives_the_holder_does_not_keep_the_lock(bare_site, unti
 def test_locks_of_two_targets_do_not_meet(tmp_path):
     one, two = (open_target(make_url(f"sqlite:///{tmp_path / name}"), "mm") for name in ("a", "b"))
     with one.dialect.lock(one.engine) as first, two.dialect.lock(two.engine) as second:
-        assert first() and second()
+        assert first()
+        assert second()
 
 
 def test_a_lock_file_that_cannot_be_is_an_error_with_its_path(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -56,6 +57,16 @@ def undisturbed(new_site, new_sources):
     with new_sources() as sources:
         site = new_site().configure(sources, top=50)
         yield site, site.run("--workers", "2").matched(), tuple(sources.calls), sources
+
+
+@pytest.fixture(scope="module")
+def loaded(new_site, new_sources, undisturbed):
+    """A target of the module's own, filled by one run, and the sandboxes that it came from."""
+    first, *_ = undisturbed
+    with new_sources() as sources:
+        site = new_site().configure(sources, top=50)
+        shutil.copy(first.folder / "target.db", site.folder)
+        yield site, sources
 
 
 @pytest.fixture(scope="session")

@@ -24,8 +24,7 @@ from messy_migration_eventcombo.sandbox import build as build_eventcombo
 from messy_migration_vivenu.sandbox import Knobs, VivenuSandbox, section_of
 from messy_migration_vivenu.sandbox.data import make_account, manifest_of
 from messy_migration_vivenu.sandbox.seller import Profile
-from messy_migration_vivenu.sandbox.store import Collection, Entry
-from messy_migration_vivenu.sandbox.values import decode, encode, iso
+from messy_migration_vivenu.sandbox.values import decode
 
 SEED = 11
 TENANTS = ("auckland", "frankfurt")
@@ -186,25 +185,15 @@ class Sources:
         }
         return {"vivenu": section, "eventcombo": other}
 
+    def records(self, tenant, collection):
+        """(case, record) of all that vivenu serves."""
+        entries = self.vivenu.state.collections[tenant, collection].entries
+        return [(entry.case, decode(entry.body)) for entry in entries]
+
     def change(self, tenant, collection, record_id, at=None, **fields):
         """Change a record of vivenu, three minutes ago unless it is said when."""
         moment = at or int(datetime.now(UTC).timestamp() - 180) * 1000
         self.vivenu.state.collections[tenant, collection].change(record_id, fields, moment)
-
-    def take_out(self, tenant, collection, record_id):
-        """Serve a record of vivenu no more; gives what has to be put back."""
-        state = self.vivenu.state.collections
-        kept = state[tenant, collection].entries
-        state[tenant, collection] = Collection([it for it in kept if it.record_id != record_id])
-        return next(item for item in kept if item.record_id == record_id)
-
-    def put(self, tenant, collection, entry, **fields):
-        """Serve a record of vivenu again, changed three minutes ago."""
-        at = int(datetime.now(UTC).timestamp() - 180) * 1000
-        body = encode({**decode(entry.body), **fields, "updatedAt": iso(at)})
-        state = self.vivenu.state.collections
-        new = Entry(entry.record_id, at, body)
-        state[tenant, collection] = Collection([*state[tenant, collection].entries, new])
 
 
 def built():

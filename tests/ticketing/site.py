@@ -61,10 +61,6 @@ class Result:
         (found,) = [it for it in self.tables(**scope) if it["table"] == name]
         return found
 
-    def problems(self):
-        """Stream, or nothing -> the problems that were met there."""
-        return [(it["where"], it["what"], it["why"]) for it in self.json["problems"]]
-
     def matched(self):
         """Itself, after a run or reconciliation that must have ended well."""
         assert self.code == 0, f"exit {self.code}\n{self.out}\n{self.err}"
@@ -205,7 +201,9 @@ class Site:
 
     def report(self):
         """The newest evidence file."""
-        (*_, newest) = sorted(self.folder.glob("migration-*.json"), key=lambda it: it.stat().st_mtime)
+        (*_, newest) = sorted(
+            self.folder.glob("migration-*.json"), key=lambda it: it.stat().st_mtime
+        )
         return json.loads(newest.read_text(encoding="utf-8"))
 
     def bookmark(self, stream, tenant):

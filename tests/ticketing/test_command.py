@@ -83,7 +83,9 @@ def test_bad_records_stay_under_the_limit_and_there_are_bad_ones(truth):
         share = sum(counts["quarantined"].values()) / counts["extracted"]
         assert share <= 0.01, label
     for name in ("vivenu.tickets", "eventcombo.attendees"):
-        kinds = [set(it["quarantined"]) for (stream, _), it in served(truth).items() if stream == name]
+        kinds = [
+            set(it["quarantined"]) for (stream, _), it in served(truth).items() if stream == name
+        ]
         assert all(len(rules) >= 4 for rules in kinds), name
 
 
