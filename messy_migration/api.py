@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sqlalchemy import URL
+from sqlalchemy import URL, Connection
 
 from messy_migration import errors, settings
 from messy_migration.errors import Locked, UsageProblem
 from messy_migration.ledger import fence, receipts, runs, schema, states
 from messy_migration.ledger.fence import Holder
 from messy_migration.ledger.receipts import StreamTotals
-from messy_migration.ledger.runs import Run
+from messy_migration.ledger.runs import Run, short
 from messy_migration.ledger.states import TableState
 from messy_migration.model import Table
 from messy_migration.reconcile.verdict import Word, overall
@@ -30,7 +30,7 @@ from messy_migration.runner.sandbox import serve
 from messy_migration.runner.workspace import Request, Workspace, open_workspace
 from messy_migration.target.engine import Target, open_target
 from messy_migration.target.failures import refusals
-from messy_migration.target.tables import ddl, misfits
+from messy_migration.target.tables import ddl, has_unique_key, misfits
 
 __all__ = [
     "Options",
@@ -152,6 +152,10 @@ def plan(request: Request, options: Options | None = None) -> Plan:
         schema.refuse_newer(revision)
         if revision == schema.HEAD:
             history = History.read(connection, workspace.ledger)
+        pending: set[str] = set()
+        if schema.version(connection) == schema.HEAD:
+            known = states.all_states(connection, workspace.ledger).values()
+            pending = {state.table.name for state in known if state.key_pending}
         tables = []
         for stream in streams:
             for table in stream.tables:
@@ -160,6 +164,10 @@ def plan(request: Request, options: Options | None = None) -> Plan:
                 problems = (
                     misfits(target.dialect, table, found, demanded) if found is not None else []
                 )
+                is_pending = table.name in pending
+                has_key = is_pending or has_unique_key(connection, target.dialect, table)
+                if found is not None and not has_key:
+                    problems.append(f"it has no unique key on {', '.join(table.key)}")
                 statement = ddl(target.dialect, table)
                 tables.append(
                     TablePlan(table, stream.label, found is not None, statement, tuple(problems))
@@ -199,7 +207,8 @@ def reconcile(
         with target.dialect.reading(target.engine) as connection:
             _refuse_empty(workspace, schema.version(connection))
             tables = _tables_of(workspace, connection, run_id)
-        proof = prove(workspace, tables, {}, limit)
+            incomplete = _incomplete(workspace, connection)
+        proof = prove(workspace, tables, incomplete, limit)
     verdict = overall(list(proof.verdicts))
     code = errors.exit_code(set(), mismatch=verdict == "MISMATCH", unknown=verdict == "UNKNOWN")
     return Reconciliation(target.label, proof, verdict, code)
@@ -244,6 +253,20 @@ def _tables_of(
         )
     totals = receipts.table_totals(connection, workspace.ledger, found[0].run_id)  # type: ignore[arg-type]
     return [(item.table, item.scope) for item in totals]
+
+
+def _incomplete(workspace: Workspace, connection: Connection) -> dict[str, str]:
+    """Label of a stream -> the unfinished run that has not read all of it."""
+    ledger = workspace.ledger
+    complete = receipts.complete(connection, ledger)
+    unfinished = {run.run_id for run in runs.unfinished(connection, ledger)}
+    found: dict[str, str] = {}
+    for item in runs.planned(connection, ledger):
+        place = (item.stream, item.tenant, item.partition.digest)
+        if item.run_id in unfinished and place not in complete:
+            label = f"{item.stream}@{item.tenant}" if item.tenant else item.stream
+            found[label] = f"run {short(item.run_id)} has not read all of it"
+    return found
 
 
 def _is_missing(target: Target) -> bool:

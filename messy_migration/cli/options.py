@@ -133,7 +133,7 @@ def choice_options(function: Callable[..., Any]) -> Callable[..., Any]:
         "--tenant",
         callback=_parts,
         metavar="NAMES",
-        help="Only these accounts of the sources, with commas between.",
+        help="Only these tenants of the sources, with commas between.",
     )
     @click.option(
         "--since",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, func, insert, select
 
-from messy_migration.ledger.runs import now
+from messy_migration.ledger.runs import Planned, now
 from messy_migration.ledger.tables import Ledger
 from messy_migration.model import Fingerprint, Receipt, TableReceipt
 
@@ -142,15 +143,24 @@ def complete(connection: Connection, ledger: Ledger) -> set[tuple[str, str, str]
     return {(stream, tenant, digest) for stream, tenant, digest in connection.execute(query)}
 
 
-def begun(connection: Connection, ledger: Ledger) -> set[tuple[str, str, str]]:
-    """(stream, tenant, partition digest) of all partitions with a committed batch."""
+def batch_id(stream: str, tenant: str, plan_id: str, digest: str, ordinal: int) -> str:
+    """The identity of a batch: the same work done again has the same id."""
+    parts = [stream, tenant, plan_id, digest, ordinal]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def begun(
+    connection: Connection, ledger: Ledger, planned: Iterable[Planned]
+) -> set[tuple[str, str, str, str]]:
+    """(stream, tenant, partition digest, plan id) of those whose first batch is committed."""
     table = ledger.receipt
-    query = (
-        select(table.c.stream, table.c.tenant, table.c.partition)
-        .where(table.c.kind == "load")
-        .distinct()
-    )
-    return {(stream, tenant, digest) for stream, tenant, digest in connection.execute(query)}
+    query = select(table.c.batch_id).where(table.c.kind == "load", table.c.ordinal == 0)
+    first = set(connection.execute(query).scalars())
+    return {
+        (item.stream, item.tenant, item.partition.digest, item.plan_id)
+        for item in planned
+        if batch_id(item.stream, item.tenant, item.plan_id, item.partition.digest, 0) in first
+    }
 
 
 def committed(connection: Connection, ledger: Ledger, batch_ids: Sequence[str]) -> set[str]:

@@ -94,6 +94,12 @@ def history(connection: Connection, ledger: Ledger, limit: int = 20) -> list[Run
     return [_run(row) for row in connection.execute(query).mappings()]
 
 
+def unfinished(connection: Connection, ledger: Ledger) -> list[Run]:
+    """The runs that can be resumed, oldest first."""
+    query = select(ledger.run).where(ledger.run.c.state == "open").order_by(ledger.run.c.started_at)
+    return [_run(row) for row in connection.execute(query).mappings()]
+
+
 def find(connection: Connection, ledger: Ledger, prefix: str) -> list[Run]:
     """The runs whose id begins with the prefix."""
     query = select(ledger.run).where(func.substr(ledger.run.c.run_id, 1, len(prefix)) == prefix)
@@ -137,6 +143,19 @@ def plan(
             )
         ).scalars()
     )
+    for start in range(0, len(partitions), 500):
+        # What was planned and never begun is read as it would be read now.
+        digests = [partition.digest for partition in partitions[start : start + 500]]
+        connection.execute(
+            update(table)
+            .where(
+                table.c.run_id == run_id,
+                table.c.stream == stream.name,
+                table.c.tenant == stream.tenant,
+                table.c.digest.in_(digests),
+            )
+            .values(plan_id=plan_id)
+        )
     rows = [
         {
             "run_id": run_id,

@@ -17,7 +17,10 @@ RECORD = "_record"
 _NAME = re.compile(r"[a-z_][a-z0-9_]*\Z")
 _TYPE = re.compile(r"([a-z0-9]+)(?:\(\s*(\d+)\s*,\s*(\d+)\s*\))?\Z")
 
-_ORDERED = frozenset({"int16", "int32", "int64", "decimal", "date", "timestamp"})
+_ORDERED = frozenset({"int16", "int32", "int64", "date", "timestamp"})
+_OURS = frozenset(
+    {RECORD, "_position", "_kind", "_where", "_raw", "_rule", "_reason", "_column", "_count"}
+)
 
 _ARROW: dict[str, pa.DataType] = {
     "text": pa.string(),
@@ -142,7 +145,7 @@ class Table:
             "is not a name of lower-case letters, digits and underscores up to 63": wrong,
             "is a column twice": sorted({name for name in names if names.count(name) > 1}),
             "is in a key or the scope but is no column": [n for n in used if n not in names],
-            "is a name of ours": [RECORD] if RECORD in names else [],
+            "is a name of ours": sorted(_OURS.intersection(names)),
             "is in the scope but is not text": [
                 column.name
                 for column in self.columns

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -65,12 +63,13 @@ class Writer:
 
 def batch_id(stream: Stream, partition: Partition, plan_id: str, ordinal: int) -> str:
     """The identity of a batch: the same work done again has the same id."""
-    parts = [stream.name, stream.tenant, plan_id, partition.digest, ordinal]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+    return receipts.batch_id(stream.name, stream.tenant, plan_id, partition.digest, ordinal)
 
 
-def commit(writer: Writer, partition: Partition, plan_id: str, prepared: Prepared) -> Receipt:
-    """Write a batch exactly once.
+def commit(
+    writer: Writer, partition: Partition, plan_id: str, prepared: Prepared
+) -> Receipt | None:
+    """Write a batch exactly once; None if the ledger has its receipt already.
 
     Rows that the database refuses are found by halving, in transactions that are rolled back,
     and go to quarantine; then the whole batch is written as one.
@@ -87,14 +86,15 @@ def commit(writer: Writer, partition: Partition, plan_id: str, prepared: Prepare
             return _transaction(writer, partition, plan_id, prepared, merging=merging)
         except _Beaten as beaten:
             prepared = prepared.without(beaten.violations)
-        except KeyTaken as error:
-            if merging:
-                prepared = prepared.without(_culprits(writer, partition, prepared, error))
-            merging = True
         except RowsRefused as error:
-            prepared = prepared.without(
-                _culprits(writer, partition, prepared, error, merging=merging)
-            )
+            if isinstance(error, KeyTaken) and not merging:
+                merging = True
+                continue
+            culprits = _culprits(writer, partition, prepared, merging=merging)
+            prepared = prepared.without(culprits)
+            attempt += not culprits
+            if attempt == ATTEMPTS:
+                raise
         except TargetUnavailable:
             attempt += 1
             if attempt == ATTEMPTS:
@@ -112,7 +112,7 @@ class _Beaten(Exception):
 
 def _transaction(
     writer: Writer, partition: Partition, plan_id: str, prepared: Prepared, *, merging: bool
-) -> Receipt:
+) -> Receipt | None:
     stream = prepared.stream
     identity = batch_id(stream, partition, plan_id, prepared.cut.ordinal)
     with (
@@ -122,12 +122,11 @@ def _transaction(
     ):
         if receipts.committed(connection, writer.ledger, [identity]):
             # The connection died while COMMIT was under way: the ledger knows the outcome.
-            return _receipt(prepared, partition, identity, {}, {})
+            return None
         written = _write(writer, connection, partition, prepared, merging=merging)
-        repeats = _repeats(prepared, written)
         prepared, echoes = _without_echoes(writer, connection, prepared)
-        repeats[DUPLICATE] += echoes
-        receipt = _receipt(prepared, partition, identity, written, +repeats)
+        repeats = _repeats(prepared, written)
+        receipt = _receipt(prepared, partition, identity, written, repeats, echoes)
         _record(writer, connection, prepared, receipt, written)
         fence.check(
             connection,
@@ -183,18 +182,17 @@ def _write(
     return written
 
 
-def _repeats(prepared: Prepared, written: Mapping[str, Written]) -> Counter[str]:
+def _repeats(prepared: Prepared, written: Mapping[str, Written]) -> int:
     """Records all of whose rows this run had written already."""
     repeated: Counter[int] = Counter()
     for result in written.values():
         repeated.update(result.repeated)
     if not repeated:
-        return Counter()
+        return 0
     rows: Counter[int] = Counter()
     for data in prepared.tables.values():
         rows.update(numbers(data))
-    found = sum(1 for record, count in repeated.items() if rows[record] == count)
-    return Counter({DUPLICATE: found}) if found else Counter()
+    return sum(1 for record, count in repeated.items() if rows[record] == count)
 
 
 def _without_echoes(
@@ -220,12 +218,16 @@ def _receipt(
     partition: Partition,
     identity: str,
     written: Mapping[str, Written],
-    repeats: Mapping[str, int],
+    whole_repeats: int,
+    echoes: int,
 ) -> Receipt:
     stream = prepared.stream
     filtered = Counter(prepared.filtered)
-    filtered.update(repeats)
+    if whole_repeats or echoes:
+        filtered[DUPLICATE] += whole_repeats + echoes
     quarantined = len(prepared.entries)
+    # Counted by itself, so that the ledger's CHECK has something to hold against the rest.
+    loaded = len(present(prepared.tables.values())) - whole_repeats
     parts = tuple(
         TableReceipt(
             name,
@@ -246,7 +248,7 @@ def _receipt(
         prepared.cut.ordinal,
         prepared.cut.last,
         prepared.extracted,
-        prepared.extracted - quarantined - filtered.total(),
+        loaded,
         quarantined,
         dict(filtered),
         parts,
@@ -329,11 +331,13 @@ def _culprits(
     writer: Writer,
     partition: Partition,
     prepared: Prepared,
-    error: RowsRefused,
     *,
-    merging: bool = True,
+    merging: bool,
 ) -> list[Violation]:
-    """The records that the database refuses, found by halving; nothing stays written."""
+    """The records that the database refuses, found by halving; nothing stays written.
+
+    None of them if it refuses nothing any more: another worker's row was in the way.
+    """
     records = sorted(present(prepared.tables.values()))
 
     def refused(chosen: list[int]) -> RowsRefused | None:
@@ -353,7 +357,8 @@ def _culprits(
             return None
         return None
 
-    return _halve(records, refused, error)
+    error = refused(records)
+    return _halve(records, refused, error) if error else []
 
 
 def _halve(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,6 +20,12 @@ def numbers(data: pa.Table) -> list[int]:
 def present(tables: Iterable[pa.Table]) -> set[int]:
     """The records that have a row in any of the tables."""
     return {record for data in tables for record in numbers(data)}
+
+
+def count(tables: Iterable[pa.Table]) -> int:
+    """How many records have a row in any of the tables."""
+    found = [data.column(RECORD).to_numpy() for data in tables]
+    return int(np.count_nonzero(np.bincount(np.concatenate(found)))) if found else 0
 
 
 def only(data: pa.Table, records: Iterable[int]) -> pa.Table:

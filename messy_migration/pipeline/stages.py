@@ -20,10 +20,11 @@ from messy_migration.ledger.quarantine import Entry
 from messy_migration.model import RECORD, Batch, Partition, Stream, Transformed, Violation
 from messy_migration.pipeline.conform import as_table, conform
 from messy_migration.pipeline.cut import Cut
-from messy_migration.pipeline.records import numbers, only, present, without
+from messy_migration.pipeline.records import count, numbers, only, present, without
 from messy_migration.pipeline.rules import (
     DUPLICATE,
     DUPLICATE_KEY,
+    Repeats,
     Unstorable,
     check,
     repeated_keys,
@@ -279,16 +280,12 @@ def _settle(
     ]
     contradictions = [violation for item in found for violation in item.contradictions]
     beaten = {item.record for item in contradictions}
-    had_rows = present(clean.values()) - beaten
-    beaten.update(record for item in found for record in item.echoes)
-    clean = {name: without(data, beaten) for name, data in clean.items()}
-    for name, data in clean.items():
-        drop = repeated_keys(stream.table(name), data, stream.bookmark).drop
-        if drop:
-            keep = np.ones(data.num_rows, dtype=bool)
-            keep[list(drop)] = False
-            clean[name] = data.filter(pa.array(keep))
-    repeats = had_rows - present(clean.values())
+    repeats: set[int] = set()
+    if any(item != Repeats() for item in found):
+        had_rows = present(clean.values()) - beaten
+        beaten.update(record for item in found for record in item.echoes)
+        clean = {name: _once(stream, name, without(data, beaten)) for name, data in clean.items()}
+        repeats = had_rows - present(clean.values())
     counts: Counter[str] = Counter(cut.filtered)
     counts.update(filtered[record] for record in set(filtered) - {item.record for item in errors})
     if repeats:
@@ -298,7 +295,7 @@ def _settle(
         for item in cut.rejected
     ]
     entries += _entries(stream, cut, [*errors, *contradictions], tables)
-    accounted = len(present(clean.values())) + len(entries) + counts.total()
+    accounted = count(clean.values()) + len(entries) + counts.total()
     if accounted != cut.records:
         raise PluginError(
             "records went missing between extract and load",
@@ -307,6 +304,16 @@ def _settle(
         )
     warnings = len(violations) - len(errors)
     return Prepared(cut.records, clean, tuple(entries), dict(counts), warnings, cut, stream)
+
+
+def _once(stream: Stream, name: str, data: pa.Table) -> pa.Table:
+    """The rows without those that repeat or are older."""
+    drop = repeated_keys(stream.table(name), data, stream.bookmark).drop
+    if not drop:
+        return data
+    keep = np.ones(data.num_rows, dtype=bool)
+    keep[list(drop)] = False
+    return data.filter(pa.array(keep))
 
 
 def _entries(

@@ -61,12 +61,12 @@ def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:
     )
     report = write_evidence(workspace, outcome, state.plans)
     outcome = replace(outcome, report=str(report))
-    with target.engine.begin() as connection:
+    with state.writing() as connection:
         runs.finish(
             connection,
             workspace.ledger,
             state.run.run_id,
-            state="open" if state.unfinished else "done",
+            state="done" if state.is_settled and not state.unfinished else "open",
             verdict=verdict,
             exit_code=code,
             report=str(report),

@@ -50,9 +50,12 @@ class EnginePool:
         should_stop: Callable[[], bool],
     ) -> Iterator[Finished]:
         """As `LocalPool.run`; pieces that an engine has begun go on to their end."""
-        under_way: dict[Future[dict[str, Any]], Piece] = {
-            self._executor.submit(remote, self._job, piece): piece for piece in pieces
-        }
+        under_way: dict[Future[dict[str, Any]], Piece] = {}
+        for piece in pieces:
+            try:
+                under_way[self._executor.submit(remote, self._job, piece)] = piece
+            except Exception as error:  # noqa: BLE001 - an engine that is gone raises what it likes
+                yield _lost(piece, error)
         while under_way:
             if should_stop():
                 for future in under_way:
@@ -85,7 +88,11 @@ def _answer(future: Future[dict[str, Any]], piece: Piece) -> Finished:
     except CancelledError:
         return Finished(piece, complete=False)
     except Exception as error:  # noqa: BLE001 - whatever an engine raises, it lost the piece
-        problem = PluginError(
-            "the engine lost a piece", piece.label, type(error).__name__, "type the command again"
-        )
-        return Finished(piece, complete=False, error=problem)
+        return _lost(piece, error)
+
+
+def _lost(piece: Piece, error: Exception) -> Finished:
+    problem = PluginError(
+        "the engine lost a piece", piece.label, type(error).__name__, "type the command again"
+    )
+    return Finished(piece, complete=False, error=problem)

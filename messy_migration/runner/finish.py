@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import datetime
 
 from messy_migration.fingerprint import fingerprint, format_id
-from messy_migration.ledger import fence, landings, receipts
+from messy_migration.ledger import landings, receipts
 from messy_migration.model import ForeignKey, Receipt, Stream, Table, TableReceipt
 from messy_migration.reconcile.parents import missing_parents
 from messy_migration.runner.keys import add_keys
@@ -46,7 +47,7 @@ def _stub(
     workspace = state.workspace
     target = workspace.target
     where = f"stubs of table {parent.name}"
-    with refusals(where), target.engine.begin() as connection:
+    with refusals(where), state.writing() as connection:
         found = missing_parents(connection, child, foreign_key)
         if not found:
             return
@@ -65,20 +66,23 @@ def _stub(
         receipts.write(
             connection, workspace.ledger, state.signature(), receipt, kind="stub", reason=written
         )
-        fence.check(connection, workspace.ledger, state.job.epoch, target.dialect.fence_suffix())
 
 
 def _bookmarks(state: RunState) -> None:
     workspace = state.workspace
-    with workspace.target.engine.begin() as connection:
+    with state.writing() as connection:
         known = landings.bookmarks(connection, workspace.ledger)
         for plan in state.plans:
             stream = plan.stream
             bounds = [part.until for part in (*plan.partitions, *plan.skipped) if part.until]
             position = max(bounds, default="")
-            if stream.label in state.unfinished or not position:
+            before = known.get((stream.name, stream.tenant), "")
+            since = state.options.since
+            # A run that began later than the bookmark stands has left something out.
+            jumped = since is not None and (not before or since > datetime.fromisoformat(before))
+            if stream.label in state.unfinished or not position or jumped:
                 continue
-            if position > known.get((stream.name, stream.tenant), ""):
+            if position > before:
                 landings.move(
                     connection,
                     workspace.ledger,

@@ -35,9 +35,9 @@ _FIELDS: list[pa.Field[Any]] = [
 _META = pa.schema(_FIELDS)
 
 
-def path_of(folder: Path, stream: Stream, digest: str) -> Path:
-    """Where a partition lands: a name that no source can choose."""
-    name = hashlib.sha256(f"{stream.label}\n{digest}".encode()).hexdigest()[:32]
+def path_of(folder: Path, stream: Stream, digest: str, run_id: str) -> Path:
+    """Where a partition lands: a name that no source can choose and no other target shares."""
+    name = hashlib.sha256(f"{run_id}\n{stream.label}\n{digest}".encode()).hexdigest()[:32]
     return folder / f"{name}.arrow"
 
 

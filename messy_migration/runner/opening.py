@@ -97,7 +97,7 @@ def open_run(
             },
             host=socket.gethostname(),
             pid=os.getpid(),
-            actor=getpass.getuser(),
+            actor=_actor(),
             started_at=runs.now(),
         )
         if found is None:
@@ -108,6 +108,14 @@ def open_run(
     request = workspace.request.for_workers(settings.digest)
     job = Job(request, run.run_id, epoch, frozenset(), **cutting)
     return RunState(workspace, options, run, job, holder, found is not None, streams)
+
+
+def _actor() -> str:
+    """Who runs this; in a container the user may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def _kind(options: Options) -> str:

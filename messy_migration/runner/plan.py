@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from graphlib import CycleError, TopologicalSorter
 
@@ -29,25 +29,35 @@ class History:
 
     Attributes:
         planned: every partition that any run planned.
-        begun: partitions with a committed batch.
+        begun: (stream, tenant, digest, plan id) whose first batch is committed.
         complete: partitions whose last batch is committed.
         bookmarks: (stream, tenant) -> how far it was read, ISO 8601 in UTC.
     """
 
     planned: tuple[Planned, ...] = ()
-    begun: frozenset[Place] = frozenset()
+    begun: frozenset[tuple[str, str, str, str]] = frozenset()
     complete: frozenset[Place] = frozenset()
     bookmarks: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, connection: Connection, ledger: Ledger) -> History:
         """What the ledger says now."""
+        planned = runs.planned(connection, ledger)
         return cls(
-            tuple(runs.planned(connection, ledger)),
-            frozenset(receipts.begun(connection, ledger)),
+            tuple(planned),
+            frozenset(receipts.begun(connection, ledger, planned)),
             frozenset(receipts.complete(connection, ledger)),
             landings.bookmarks(connection, ledger),
         )
+
+    def loaded(self, stream: Stream) -> list[Planned]:
+        """What was loaded of a stream, in whole or in part, oldest run first."""
+        return [
+            item
+            for item in self.planned
+            if (item.stream, item.tenant) == (stream.name, stream.tenant)
+            and (item.stream, item.tenant, item.partition.digest, item.plan_id) in self.begun
+        ]
 
 
 @dataclass(frozen=True)
@@ -180,12 +190,21 @@ def _stream(
     except MigrationError as error:
         return StreamPlan(stream, identity, problems=(error,))
     todo, skipped, problems = [], [], []
-    for partition in offered:
-        place = (stream.name, stream.tenant, partition.digest)
-        if place in history.complete:
+    loaded = history.loaded(stream)
+    by_digest = {item.partition.digest: item for item in loaded}
+    by_name = {item.partition.name: item for item in loaded}
+    for offer in offered:
+        partition = _renewed(stream, offer, by_digest, by_name.get(offer.name))
+        if (stream.name, stream.tenant, partition.digest) in history.complete:
             skipped.append(partition)
             continue
-        problem = _conflict(stream, partition, history, identity)
+        problem = _conflict(
+            stream,
+            partition,
+            by_digest.get(partition.digest),
+            by_name.get(partition.name),
+            identity,
+        )
         if problem:
             problems.append(problem)
         else:
@@ -224,30 +243,53 @@ def _partitions(workspace: Workspace, stream: Stream, since: datetime | None) ->
     return found
 
 
+def _renewed(
+    stream: Stream, partition: Partition, by_digest: Mapping[str, Planned], newest: Planned | None
+) -> Partition:
+    """The partition, under a digest of its own if its content is that of an earlier time again.
+
+    A file that was A, then B, and is A again has to be merged again, though A was loaded.
+    """
+    has_key = all(table.key for table in stream.tables)
+    if newest is None or not has_key or newest.partition.digest == partition.digest:
+        return partition
+    last = newest.partition.digest
+    if last.startswith(f"{partition.digest}~"):
+        return replace(partition, digest=last)
+    if partition.digest not in by_digest:
+        return partition
+    return replace(partition, digest=f"{partition.digest}~{last[:16]}")
+
+
 def _conflict(
-    stream: Stream, partition: Partition, history: History, identity: str
+    stream: Stream,
+    partition: Partition,
+    same: Planned | None,
+    namesake: Planned | None,
+    identity: str,
 ) -> MigrationError | None:
-    """Why reading this partition would double rows, or None."""
-    for earlier in history.planned:
-        if (earlier.stream, earlier.tenant) != (stream.name, stream.tenant):
-            continue
-        place = (stream.name, stream.tenant, earlier.partition.digest)
-        if place not in history.begun:
-            continue
-        has_key = all(table.key for table in stream.tables)
-        is_same = earlier.partition.digest == partition.digest
-        if is_same and earlier.plan_id != identity:
-            return PluginError(
-                f"{partition.name} is half loaded under another version of its plugins or settings",
-                f"stream {stream.label}, run {short(earlier.run_id)}",
-                "its batches would be cut and counted differently",
-                "finish that run with the versions and batch sizes it began with",
-            )
-        if not is_same and not has_key and earlier.partition.name == partition.name:
-            return SourceError(
-                f"{partition.name} was loaded before with other content",
-                f"stream {stream.label}, run {short(earlier.run_id)}",
-                "the stream has no key, so its rows can be neither merged nor told apart",
-                "give the new records a file of their own, or declare a key",
-            )
+    """Why reading this partition would double rows, or None.
+
+    Args:
+        stream: of the partition.
+        partition: what is to be read.
+        same: what was loaded with its digest.
+        namesake: what was loaded last under its name.
+        identity: the plan id under which it would be read.
+    """
+    if same is not None and same.plan_id != identity:
+        return PluginError(
+            f"{partition.name} is half loaded under another version of its plugins or settings",
+            f"stream {stream.label}, run {short(same.run_id)}",
+            "its batches would be cut and counted differently",
+            "finish that run with the versions and batch sizes it began with",
+        )
+    has_key = all(table.key for table in stream.tables)
+    if same is None and namesake is not None and not has_key:
+        return SourceError(
+            f"{partition.name} was loaded before with other content",
+            f"stream {stream.label}, run {short(namesake.run_id)}",
+            "the stream has no key, so its rows can be neither merged nor told apart",
+            "give the new records a file of their own, or declare a key",
+        )
     return None

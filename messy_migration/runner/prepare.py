@@ -86,8 +86,10 @@ def prepare_tables(
     for stream in streams:
         for table in stream.tables:
             is_late = keys_later and _key_comes_later(site.dialect, streams, stream, table)
-            created = prepare(site.connection, site.dialect, table, with_key=not is_late)
             state = known.get((table.name, table.scope))
+            is_there = site.dialect.columns(site.connection, table.name) is not None
+            lacks_key = state.key_pending if state else is_late and not is_there
+            created = prepare(site.connection, site.dialect, table, with_key=not lacks_key)
             if state is None:
                 _meet(site, stream, table, created=created, key_pending=created and is_late)
             else:

@@ -24,7 +24,7 @@ from messy_migration.pipeline.stages import prepare
 from messy_migration.reconcile.locate import locate
 from messy_migration.reconcile.prove import prove
 from messy_migration.reconcile.verdict import Findings, TableVerdict
-from messy_migration.runner.plan import plan_id
+from messy_migration.runner.plan import History, plan_id
 from messy_migration.runner.stubs import stub_rows
 from messy_migration.runner.work import Job, cuts
 from messy_migration.runner.workspace import Workspace
@@ -64,7 +64,7 @@ def reconcile(
         findings = [
             _locate(workspace, connection, state, verdict, limit)
             for state, verdict in zip(wanted, verdicts, strict=True)
-            if verdict.verdict == "MISMATCH" and verdict.actual is not None
+            if verdict.actual is not None and verdict.actual != verdict.expected
         ]
     return Proof(tuple(verdicts), tuple(findings))
 
@@ -117,12 +117,9 @@ def _replayed(
         )
     yield from _stubs(workspace, connection, state)
     refused = _refused(workspace, connection, stream)
-    done = receipts.begun(connection, workspace.ledger)
     loaded: dict[str, Planned] = {}
-    for item in runs.planned(connection, workspace.ledger):
-        place = (item.stream, item.tenant, item.partition.digest)
-        if (item.stream, item.tenant) == (stream.name, stream.tenant) and place in done:
-            loaded.setdefault(item.partition.digest, item)
+    for item in History.read(connection, workspace.ledger).loaded(stream):
+        loaded.setdefault(item.partition.digest, item)
     newest = {item.partition.name: digest for digest, item in loaded.items()}
     for digest, item in loaded.items():
         # With a key a file that changed replaces its rows, and its first content is gone.
@@ -142,7 +139,14 @@ def _stubs(workspace: Workspace, connection: Connection, state: TableState) -> I
     }
     for reason in receipts.reasons(connection, workspace.ledger, "stub", *state.key):
         written = json.loads(reason)
-        for key in children[written["child"]].foreign_keys:
+        child = children.get(written["child"])
+        if child is None:
+            raise PluginError(
+                "no selected plugin offers the table for which stubs were made",
+                f"table {written['child']}",
+                next="name its plugin in --plugins too",
+            )
+        for key in child.foreign_keys:
             if key.parent == state.table.name and list(key.columns) == written["columns"]:
                 yield stub_rows(state.table, key, written["rows"])
 

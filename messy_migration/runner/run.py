@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
-from messy_migration.errors import TargetUnavailable, UsageProblem
+from messy_migration.errors import MigrationError, TargetUnavailable, UsageProblem
 from messy_migration.ledger import fence, receipts, runs
 from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.model import Stream
@@ -54,7 +55,7 @@ def execute(request: Request, observer: Observer, options: Options) -> Outcome:
             observer.planned(state.plans, workspace.settings.core.worker_count)
             _work(state, observer, stop, held)
             _incomplete(state)
-            finish(state)
+            _settle(state, stop)
             observer.proving()
             return close_run(state, stop, began)
 
@@ -93,7 +94,7 @@ def _plan(state: RunState) -> None:
     for plan in state.plans:
         for problem in plan.problems:
             state.note(plan.stream.label, problem)
-    with workspace.target.engine.begin() as connection:
+    with state.writing() as connection:
         site = Site(connection, workspace.target.dialect, ledger, state.signature())
         prove_earlier(site, state.streams, state.options.accept_foreign)
         add_earlier_keys(site, state.streams)
@@ -134,7 +135,8 @@ def _work(
             ready = [piece for piece in pieces if not _is_hopeless(state, piece)]
             for finished in pool.run(ready, pulse, lambda: stop.requested):
                 _finished(state, finished, scouts, stop)
-    observer.progressed(_totals(state))
+    with suppress(MigrationError):
+        observer.progressed(_totals(state))
 
 
 def _pool(state: RunState) -> LocalPool | EnginePool:
@@ -142,6 +144,17 @@ def _pool(state: RunState) -> LocalPool | EnginePool:
         return LocalPool(state.job, state.workers)
     registry = state.workspace.registry
     return EnginePool(state.job, find_engine(registry, state.options.engine, state.workers))
+
+
+def _settle(state: RunState, stop: StopSignals) -> None:
+    """Keys, stubs and bookmarks; what fails there is told with the verdict, not instead of it."""
+    if stop.requested and not stop.number:
+        return
+    try:
+        finish(state)
+        state.is_settled = True
+    except MigrationError as error:
+        state.problems.append(error)
 
 
 def _scouts(state: RunState, levels: Sequence[Sequence[Piece]]) -> list[Piece]:
@@ -161,7 +174,9 @@ def _is_hopeless(state: RunState, piece: Piece) -> bool:
         item for item in state.streams if (item.name, item.tenant) == (piece.stream, piece.tenant)
     )
     if (piece.plugin, piece.tenant) in state.closed:
-        state.unfinished.setdefault(stream.label, f"the account behind {stream.label} failed")
+        state.unfinished.setdefault(
+            stream.label, f"the first partition of tenant {stream.tenant or stream.plugin!r} failed"
+        )
         return True
     for parent in state.streams:
         if (
@@ -215,7 +230,8 @@ def _pulse(
         except Exception as error:  # noqa: BLE001 - the workers meet the same fault and tell it
             del error
             return
-        observer.progressed(_totals(state))
+        with suppress(MigrationError):
+            observer.progressed(_totals(state))
 
     return pulse
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from sqlalchemy import Connection
+
 from messy_migration.errors import MigrationError
+from messy_migration.ledger import fence
 from messy_migration.ledger.fence import Holder
 from messy_migration.ledger.receipts import Signature
 from messy_migration.ledger.runs import Run, now
@@ -31,6 +36,7 @@ class RunState:
         plans: what is to be read of each.
         problems: what went wrong, in the order in which it was met.
         unfinished: label of a stream -> why not all of it was read.
+        is_settled: keys, stubs and bookmarks are done.
         closed: (plugin, tenant) of accounts whose first piece failed.
         workers: processes that worked.
     """
@@ -45,6 +51,7 @@ class RunState:
     plans: list[StreamPlan] = field(default_factory=list)
     problems: list[MigrationError] = field(default_factory=list)
     unfinished: dict[str, str] = field(default_factory=dict)
+    is_settled: bool = False
     closed: set[tuple[str, str]] = field(default_factory=set)
     workers: int = 0
 
@@ -58,6 +65,20 @@ class RunState:
         problem = type(problem)(*texts)
         self.problems.append(problem)
         self.unfinished.setdefault(label, f"not all of {label} was read: {problem.what}")
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that commits only if no newer run took the target over.
+
+        Raises:
+            Locked: one did.
+        """
+        target = self.workspace.target
+        with target.engine.begin() as connection:
+            yield connection
+            fence.check(
+                connection, self.workspace.ledger, self.job.epoch, target.dialect.fence_suffix()
+            )
 
     def signature(self) -> Signature:
         """How this process signs receipts."""

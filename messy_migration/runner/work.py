@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from messy_migration import errors
-from messy_migration.errors import Locked, MigrationError, PluginError, SourceError
+from messy_migration.errors import (
+    Locked,
+    MigrationError,
+    PluginError,
+    SourceError,
+    TargetUnavailable,
+)
 from messy_migration.ledger import landings, receipts
 from messy_migration.ledger.receipts import Scope, Signature
 from messy_migration.ledger.runs import now
@@ -124,7 +130,7 @@ class Worker:
         if found is not None and (is_begun or Path(found.path).is_file()):
             return
         folder = workspace.settings.directory / workspace.settings.core.landing
-        path = landing.path_of(folder.absolute(), stream, partition.digest)
+        path = landing.path_of(folder.absolute(), stream, partition.digest, self.job.run_id)
         landed, names = landing.write(path, stream, extracted_items(workspace, stream, partition))
         self._check_count(stream, partition, names, landed.records)
         with workspace.target.engine.begin() as connection:
@@ -260,4 +266,4 @@ def failure(error: BaseException, label: str = "") -> dict[str, str]:
 
 def is_fatal(error: MigrationError) -> bool:
     """No other piece can do better: the target is gone, or it belongs to another run."""
-    return isinstance(error, Locked)
+    return isinstance(error, (Locked, TargetUnavailable))

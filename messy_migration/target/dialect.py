@@ -86,6 +86,9 @@ class Dialect(Protocol):
     def demanded(self, connection: Connection, table: str) -> set[str]:
         """Columns that every new row has to give: NOT NULL and without a default."""
 
+    def unique_keys(self, connection: Connection, table: str) -> list[set[str]]:
+        """The columns of each unique key that holds for all rows of a table."""
+
     def type_name(self, table: Table, column: str) -> str:
         """How this database spells the type of a column of ours."""
 

@@ -85,7 +85,7 @@ def _postgres(error: psycopg.Error, where: str) -> TargetError:
     place = ", ".join(part for part in (diag.table_name, diag.column_name) if part) or where
     if state == "23505":
         return KeyTaken("a key is taken already", place, f"constraint {diag.constraint_name}")
-    if state.startswith(("22", "23")):
+    if state.startswith(("22", "23", "P0")):  # P0: a trigger's own words, which may hold the row
         name = f" ({diag.constraint_name})" if diag.constraint_name else ""
         kind = type(error).__name__
         return RowsRefused("the target refused a row", place, f"{kind}{name}, state {state}")

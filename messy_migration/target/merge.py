@@ -23,7 +23,7 @@ from sqlalchemy import Connection
 from messy_migration.errors import TargetError
 from messy_migration.fingerprint import fingerprint, row_hashes, row_texts, total
 from messy_migration.model import RECORD, Fingerprint, Table
-from messy_migration.target.dialect import POSITION, Dialect, quote
+from messy_migration.target.dialect import POSITION, Dialect, literal, quote
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,10 @@ def merge(
 
 
 def _same_key(table: Table) -> str:
-    return " AND ".join(f"t.{quote(name)} = s.{quote(name)}" for name in table.key)
+    """Rows with one key; those of another scope are never ours to touch."""
+    same = [f"t.{quote(name)} = s.{quote(name)}" for name in table.key]
+    same += [f"t.{quote(name)} = {literal(value)}" for name, value in table.scope]
+    return " AND ".join(same)
 
 
 def _same_age(bookmark: str | None) -> str:

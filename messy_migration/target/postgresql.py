@@ -22,6 +22,16 @@ from messy_migration.target.postgresql_keys import PostgreSQLKeys
 MINIMUM_VERSION = 150000
 LOCK = int.from_bytes(hashlib.sha256(b"messy_migration run lock").digest()[:8], "big", signed=True)
 TURNS = LOCK ^ 1
+# Partial indexes and indexes on expressions say nothing of all rows. INCLUDE columns come last.
+_UNIQUE = """
+    SELECT array_agg(a.attname::text)
+    FROM pg_index i
+    CROSS JOIN LATERAL unnest(i.indkey::smallint[]) WITH ORDINALITY AS k(number, place)
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
+    WHERE i.indrelid = to_regclass(:name) AND i.indisunique AND i.indisvalid
+      AND i.indpred IS NULL AND i.indexprs IS NULL AND k.place <= i.indnkeyatts
+    GROUP BY i.indexrelid
+"""
 ROWS_PER_FETCH = 20_000
 
 
@@ -76,6 +86,10 @@ class PostgreSQL:
             {"name": quote(table)},
         )
         return set(found.scalars())
+
+    def unique_keys(self, connection: Connection, table: str) -> list[set[str]]:
+        found = connection.execute(text(_UNIQUE), {"name": quote(table)})
+        return [set(names) for names in found.scalars()]
 
     def type_name(self, table: Table, column: str) -> str:
         return column_type(table.column(column))

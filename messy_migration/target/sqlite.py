@@ -65,6 +65,22 @@ class SQLite:
         )
         return set(found.scalars())
 
+    def unique_keys(self, connection: Connection, table: str) -> list[set[str]]:
+        key = connection.execute(
+            text("SELECT name FROM pragma_table_info(:name) WHERE pk > 0"), {"name": table}
+        )
+        indexes = connection.execute(
+            text(
+                "SELECT l.name, i.name FROM pragma_index_list(:name) l"
+                ' JOIN pragma_index_info(l.name) i WHERE l."unique" AND NOT l.partial'
+            ),
+            {"name": table},
+        )
+        found: dict[str, set[str]] = {"": set(key.scalars())}
+        for index, column in indexes:
+            found.setdefault(index, set()).add(column)
+        return [names for names in found.values() if names and None not in names]
+
     def type_name(self, table: Table, column: str) -> str:
         return c1.column_type(table.column(column))
 

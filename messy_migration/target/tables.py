@@ -21,7 +21,7 @@ def prepare(
         connection: inside a transaction.
         dialect: of the target.
         table: as the stream declares it.
-        with_key: create it with its key, and not leave that for after the load.
+        with_key: create it with its key, or ask that it has one; False leaves that for later.
 
     Raises:
         TargetError: the table is there but does not fit, or may not be created.
@@ -32,6 +32,8 @@ def prepare(
             connection.exec_driver_sql(ddl(dialect, table, with_key=with_key))
         return True
     problems = misfits(dialect, table, found, dialect.demanded(connection, table.name))
+    if with_key and not has_unique_key(connection, dialect, table):
+        problems.append(f"it has no unique key on {', '.join(table.key)}")
     if problems:
         raise TargetError(
             "the table in the target differs from the stream's schema",
@@ -40,6 +42,12 @@ def prepare(
             "change the schema file or the table so that they agree",
         )
     return False
+
+
+def has_unique_key(connection: Connection, dialect: Dialect, table: Table) -> bool:
+    """Would the database refuse a second row with the key?"""
+    keys = dialect.unique_keys(connection, table.name) if table.key else []
+    return not table.key or any(names <= set(table.key) for names in keys)
 
 
 def ddl(dialect: Dialect, table: Table, *, with_key: bool = True) -> str:

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from .served import Sources, built
-from .site import PLUGINS, Site
+from .site import Site
 
 QUICK = {"base": 0, "cap": 0, "asked": 0, "tries": 3, "read": 1}
 
@@ -55,7 +55,7 @@ def sources(new_sources):
 def undisturbed(new_site, new_sources):
     """A run over small served sandboxes that nothing disturbed: its site, result and log."""
     with new_sources() as sources:
-        site = new_site().configure(sources, top=50)
+        site = new_site().configure(sources)
         yield site, site.run("--workers", "2").matched(), tuple(sources.calls), sources
 
 
@@ -64,14 +64,6 @@ def loaded(new_site, new_sources, undisturbed):
     """A target of the module's own, filled by one run, and the sandboxes that it came from."""
     first, *_ = undisturbed
     with new_sources() as sources:
-        site = new_site().configure(sources, top=50)
+        site = new_site().configure(sources)
         shutil.copy(first.folder / "target.db", site.folder)
         yield site, sources
-
-
-@pytest.fixture(scope="session")
-def full(new_site):
-    """The command on an empty folder: its site, what it printed, and its evidence."""
-    site = new_site("sqlite:///sandbox.db")
-    result = site.migrate("run", *PLUGINS, "--sandbox")
-    return site, result, site.report()

@@ -95,7 +95,10 @@ class Site:
     started: list = field(default_factory=list)
 
     def configure(self, sources, http=None, core=None, **vivenu):
-        """Write the migrate.toml for served sandboxes; secrets come by variables."""
+        """Write the migrate.toml for served sandboxes, with few windows of time.
+
+        Secrets come by variables; `vivenu` goes to each of its tenants.
+        """
         profile = {
             "plugins": PLUGINS[1].split(","),
             "target": self.url,
@@ -103,7 +106,8 @@ class Site:
             "quarantine_limit": 100,
             **(core or {}),
         }
-        parts = {"profiles.default": profile, **sources.sections(http, **vivenu)}
+        few = {"top": 50, "begin": "2026-01-01", "window_days": 400}
+        parts = {"profiles.default": profile, **sources.sections(http, **few | vivenu)}
         text = "\n".join(toml(name, table) for name, table in parts.items())
         (self.folder / "migrate.toml").write_text(text, encoding="utf-8")
         self.env = sources.secrets()
@@ -194,8 +198,8 @@ class Site:
     def rules(self):
         """(stream, tenant) -> rule -> records in quarantine."""
         found = {}
-        query = f"SELECT stream, tenant, rule, count(*) FROM {self.ledger('quarantine')} GROUP BY 1, 2, 3"
-        for stream, tenant, rule, count in self.query(query):
+        query = f"SELECT stream, tenant, rule, count(*) FROM {self.ledger('quarantine')}"
+        for stream, tenant, rule, count in self.query(f"{query} GROUP BY 1, 2, 3"):
             found.setdefault((stream, tenant), Counter())[rule] = count
         return found
 

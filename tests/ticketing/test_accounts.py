@@ -22,7 +22,7 @@ SINCE = "2026-03-01"
 def locked_out(new_site, new_sources):
     """A run with a wrong key and a wrong password beside a right key, and the same repaired."""
     with new_sources() as sources:
-        site = new_site().configure(sources, http=QUICK, top=50)
+        site = new_site().configure(sources, http=QUICK)
         wrong = site.run(**WRONG)
         calls = tuple(sources.calls)
         written = tuple(site.written())
@@ -91,7 +91,7 @@ def test_a_write_to_a_sandbox_is_refused_and_counted():
 def part(new_site, new_sources):
     """One tenant, and of that what changed of late; and then all of that tenant."""
     with new_sources() as sources:
-        site = new_site().configure(sources, top=50)
+        site = new_site().configure(sources)
         some = site.run("--plugins", "vivenu", "--tenant", "auckland", "--since", SINCE)
         late = site.count("tickets", f"source_updated_at >= '{SINCE}'"), site.count("tickets")
         calls = tuple(sources.calls)
@@ -139,32 +139,39 @@ def test_a_tenant_that_there_is_not_is_a_mistake_on_the_command_line(loaded):
     assert sources.calls == []
 
 
-def test_real_data_never_goes_into_a_sandbox_target(full, loaded):
-    sandbox, *_ = full
+@pytest.fixture(scope="module")
+def sandboxed(loaded):
+    """A sandbox run where another target and other sources are configured."""
     site, sources = loaded
-    target = f"sqlite:///{sandbox.folder / 'sandbox.db'}"
-    before = sandbox.query("SELECT count(*) FROM messy_migration_run")
-    result = site.run("--target", target).ended(3)
+    before = site.query("SELECT count(*), max(started_at) FROM messy_migration_run")
+    result = site.run("--sandbox", "--select", "eventcombo.events", MIGRATE_TARGET=site.url)
+    after = site.query("SELECT count(*), max(started_at) FROM messy_migration_run")
+    return result.matched(), before == after, len(sources.calls)
+
+
+def test_a_sandbox_run_leaves_the_configured_target_and_sources_alone(loaded, sandboxed):
+    site, _ = loaded
+    result, is_untouched, calls = sandboxed
+    assert result.json["target"].endswith("/sandbox.db")
+    assert is_untouched
+    assert calls == 0
+    with closing(sqlite3.connect(site.folder / "sandbox.db")) as connection:
+        stamp = connection.execute("SELECT kind FROM messy_migration_stamp").fetchall()
+        assert stamp == [("sandbox",)]
+        assert connection.execute("SELECT count(*) FROM events").fetchone()[0] > 0
+
+
+def test_real_data_never_goes_into_a_sandbox_target(loaded, sandboxed):
+    site, sources = loaded
+    result = site.run("--target", "sqlite:///sandbox.db").ended(3)
     assert "belongs to a sandbox" in result.json["error"]["what"]
     assert sources.calls == []
-    assert sandbox.query("SELECT count(*) FROM messy_migration_run") == before
+    with closing(sqlite3.connect(site.folder / "sandbox.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM messy_migration_run").fetchone() == (1,)
 
 
 def test_sandbox_data_never_goes_into_a_real_target(loaded):
     site, _ = loaded
-    result = site.run("--sandbox", "--target", site.url).ended(3)
+    arguments = ("--sandbox", "--select", "eventcombo.events", "--target", site.url)
+    result = site.run(*arguments).ended(3)
     assert "belongs to real data" in result.json["error"]["what"]
-
-
-def test_a_sandbox_run_leaves_the_configured_target_and_sources_alone(loaded):
-    site, sources = loaded
-    before = site.query("SELECT count(*), max(started_at) FROM messy_migration_run")
-    result = site.run("--sandbox", "--select", "eventcombo.events").matched()
-    assert result.json["target"].endswith("/sandbox.db")
-    assert site.query("SELECT count(*), max(started_at) FROM messy_migration_run") == before
-    assert sources.calls == []
-    with closing(sqlite3.connect(site.folder / "sandbox.db")) as connection:
-        assert connection.execute("SELECT kind FROM messy_migration_stamp").fetchall() == [
-            ("sandbox",)
-        ]
-        assert connection.execute("SELECT count(*) FROM events").fetchone()[0] > 0

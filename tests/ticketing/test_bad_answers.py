@@ -71,7 +71,7 @@ def spoilt(request, new_site, new_sources):
     """A run against sources that answer badly, and one after they were put right."""
     cases = CASES[request.param]
     with new_sources() as sources:
-        site = new_site().configure(sources, http=PATIENCE, top=50, floor=50)
+        site = new_site().configure(sources, http=PATIENCE, floor=50)
         spoil(sources, cases)
         bad = site.run()
         spoil(sources, ())
@@ -96,7 +96,7 @@ def test_an_answer_that_stays_bad_is_an_error_of_its_stream_and_no_other(spoilt)
 
 
 def test_nothing_is_loaded_of_a_partition_that_was_not_read_whole(spoilt):
-    site, cases, result, _ = spoilt
+    _, cases, result, _ = spoilt
     for case in cases:
         name, _, tenant = case.stream.partition("@")
         counts = result.stream(name, tenant)
@@ -139,7 +139,7 @@ def test_what_passes_is_waited_for_and_costs_nothing(new_site, sources, undistur
     ]
     spoil(sources, passing)
     http = {**QUICK, "asked": 5, "tries": 6}
-    result = new_site().configure(sources, http=http, top=50).run()
+    result = new_site().configure(sources, http=http).run()
     assert result.matched().fingerprints == expected.fingerprints
     statuses = [call.status for call in sources.calls]
     assert (statuses.count(429), statuses.count(500)) == (1, 3)

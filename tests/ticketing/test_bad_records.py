@@ -98,7 +98,7 @@ def test_bad_records_change_nothing_that_was_loaded_and_every_record_is_accounte
 
 def test_too_many_bad_records_are_said_with_7(loaded, broken):
     site, sources = loaded
-    site.configure(sources, top=50, core={"quarantine_limit": 1})
+    site.configure(sources, core={"quarantine_limit": 1})
     result = site.run("--tenant", "auckland", "--since", "2026-06-01").ended(7, "MATCH")
     assert any("vivenu.tickets" in it["where"] for it in result.json["problems"])
 

@@ -18,6 +18,14 @@ OTHERS = ("events", "ticket_types", "promo_codes", "orders", "attendees")
 
 
 @pytest.fixture(scope="module")
+def full(new_site):
+    """The command on an empty folder: its site, what it printed, and its evidence."""
+    site = new_site("sqlite:///sandbox.db")
+    result = site.migrate("run", *PLUGINS, "--sandbox")
+    return site, result, site.report()
+
+
+@pytest.fixture(scope="module")
 def truth():
     """What the sandboxes of the command serve: plugin -> manifest."""
     names = {name: f"messy_migration_{name}.sandbox" for name in ("eventcombo", "vivenu")}
@@ -149,6 +157,19 @@ def test_a_second_time_nothing_is_inserted_or_updated(full, again):
     for table in again.json["tables"]:
         assert (table["inserted"], table["updated"]) == (0, 0), table
     assert again.fingerprints == fingerprints(report)
+
+
+def test_postgres_holds_what_sqlite_holds_of_the_whole_sandbox(full, new_site, postgres_url):
+    _, _, report = full
+    site = new_site(postgres_url)
+    arguments = ("--sandbox", "--target", postgres_url, "--workers", "4", "--json")
+    result = site.migrate("run", *PLUGINS, *arguments).matched()
+    assert result.json["workers"] == 4
+    assert result.fingerprints == fingerprints(report)
+    assert [about["refused_writes"] for about in result.json["sandbox"].values()] == [0, 0]
+    for name, extracted in ((it["stream"], it["extracted"]) for it in result.json["streams"]):
+        assert extracted > 0, name
+    assert not (site.folder / "sandbox.db").exists()
 
 
 def test_nothing_was_written_to_a_sandbox(again):

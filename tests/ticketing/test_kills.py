@@ -25,6 +25,7 @@ from .site import Result, waited
 CHAINS = 4
 MOMENTS = ("request", "batch", "request", "batch", "stub")
 TUNING = {"batch_records": 100}
+WINDOWS = {"begin": "2025-07-01", "window_days": 182}
 
 
 @dataclass
@@ -44,7 +45,7 @@ def chains(new_site, new_sources, undisturbed):
 
     def live(number):
         with new_sources() as sources:
-            site = new_site().configure(sources, core=TUNING, top=50)
+            site = new_site().configure(sources, core=TUNING, **WINDOWS)
             chain = Chain(site, sources)
             chance = random.Random(f"chain {number}")
             for moment in MOMENTS:

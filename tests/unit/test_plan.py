@@ -139,7 +139,7 @@ def test_what_one_tenant_has_is_not_there_for_another(workspace):
 def test_what_is_half_loaded_is_gone_on_with_under_the_same_plan(workspace):
     one, space = stream(), workspace(shop=Plugin(ONE))
     identity = plan_id(space, one, CUTTING)
-    history = History((planned(one, ONE, identity),), frozenset({place(one, ONE)}))
+    history = History((planned(one, ONE, identity),), frozenset({(*place(one, ONE), identity)}))
     (plan,) = build(space, [one], history, CUTTING)
     assert (plan.plan_id, plan.partitions, plan.problems) == (identity, (ONE,), ())
 
@@ -147,7 +147,7 @@ def test_what_is_half_loaded_is_gone_on_with_under_the_same_plan(workspace):
 @pytest.mark.parametrize("table", [KEYED, KEYLESS], ids=["keyed", "keyless"])
 def test_what_is_half_loaded_under_another_plan_would_be_counted_twice(workspace, table):
     one = stream(table=table)
-    history = History((planned(one, ONE, "older"),), frozenset({place(one, ONE)}))
+    history = History((planned(one, ONE, "older"),), frozenset({(*place(one, ONE), "older")}))
     (plan,) = build(workspace(shop=Plugin(ONE, TWO)), [one], history, CUTTING)
     assert plan.partitions == (TWO,)
     (problem,) = plan.problems
@@ -167,7 +167,8 @@ def test_a_changed_file_of_a_stream_without_a_key_would_double_rows(workspace, i
     one = stream(table=KEYLESS)
     changed = Partition(ONE.name, "another digest")
     there = frozenset({place(one, ONE)})
-    history = History((planned(one, ONE, "older"),), there, there if is_complete else frozenset())
+    begun = frozenset({(*place(one, ONE), "older")})
+    history = History((planned(one, ONE, "older"),), begun, there if is_complete else frozenset())
     (plan,) = build(workspace(shop=Plugin(changed, TWO)), [one], history, CUTTING)
     assert plan.partitions == (TWO,)
     (problem,) = plan.problems
@@ -178,16 +179,44 @@ def test_a_changed_file_of_a_stream_without_a_key_would_double_rows(workspace, i
 def test_a_changed_file_of_a_stream_with_keys_is_merged(workspace):
     one = stream()
     there = frozenset({place(one, ONE)})
-    history = History((planned(one, ONE, "older"),), there, there)
+    begun = frozenset({(*place(one, ONE), "older")})
+    history = History((planned(one, ONE, "older"),), begun, there)
     changed = Partition(ONE.name, "another digest")
     (plan,) = build(workspace(shop=Plugin(changed)), [one], history, CUTTING)
     assert (plan.partitions, plan.problems) == ((changed,), ())
 
 
+def test_a_plan_whose_batches_are_another_plans_is_none_of_its_own(workspace):
+    """A run that failed before its first batch under one version goes on under the next."""
+    one, space = stream(), workspace(shop=Plugin(ONE))
+    identity = plan_id(space, one, CUTTING)
+    rows = (planned(one, ONE, "older"), planned(one, ONE, identity))
+    history = History(rows, frozenset({(*place(one, ONE), identity)}))
+    (plan,) = build(space, [one], history, CUTTING)
+    assert (plan.partitions, plan.problems) == ((ONE,), ())
+
+
+def test_a_file_that_is_what_it_was_before_the_last_change_is_merged_again(workspace):
+    one = stream()
+    other = Partition(ONE.name, "another digest")
+    rows = (planned(one, ONE, "older"), planned(one, other, "older"))
+    there = frozenset({place(one, ONE), place(one, other)})
+    begun = frozenset((*item, "older") for item in there)
+    (plan,) = build(workspace(shop=Plugin(ONE)), [one], History(rows, begun, there), CUTTING)
+    (renewed,) = plan.partitions
+    assert renewed.digest == f"{ONE.digest}~another digest"
+    rows = (*rows, planned(one, renewed, "older"))
+    there |= {place(one, renewed)}
+    begun |= {(*place(one, renewed), "older")}
+    (plan,) = build(workspace(shop=Plugin(ONE)), [one], History(rows, begun, there), CUTTING)
+    assert (plan.partitions, [part.digest for part in plan.skipped]) == ((), [renewed.digest])
+
+
 def test_one_table_without_a_key_is_enough_to_refuse(workspace):
     one = Stream("shop.s", (KEYED, Table("u", COLUMNS)))
     there = frozenset({place(one, ONE)})
-    history = History((planned(one, ONE, "older"),), there, there)
+    begun = frozenset({(*place(one, ONE), "older")})
+    history = History((planned(one, ONE, "older"),), begun, there)
     changed = Partition(ONE.name, "another digest")
     (plan,) = build(workspace(shop=Plugin(changed)), [one], history, CUTTING)
     assert plan.partitions == ()

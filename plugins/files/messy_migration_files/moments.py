@@ -56,6 +56,8 @@ _FIXED = {
     "f": ("ffffff", "fff"),
     "z": ("Z", "±oo:ii", "±ooii"),
 }
+# What stands for itself in a template: what follows a NUL, and two characters of `%z`.
+_LITERAL = frozenset("\0Z:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,19 +205,17 @@ def _parts(pattern: str) -> list[tuple[bool, str]]:
 def _read_template(cells: NDArray[np.uint8], template: str, rows: Micros, read: Read) -> None:
     """Read cells of one width into the places `rows`."""
     fields: dict[str, Micros] = {}
-    good = np.ones(len(cells), bool)
+    letters = re.findall(r"\0?.", template, re.DOTALL)
+    good = _has_literals(cells, letters)
+    if not good.any():
+        return  # most often all of a column has one form, and several have its width
     sign = np.ones(len(cells), np.int64)
-    # A literal character follows a NUL.
-    for at, letter in enumerate(re.findall(r"\0?.", template, re.DOTALL)):
+    for at, letter in enumerate(letters):
         column = cells[:, at]
-        if letter[0] == "\0":
-            good &= column == ord(letter[1])
-        elif letter in "Z:":
-            good &= column == ord(letter)
-        elif letter == "±":
+        if letter == "±":
             good &= (column == ord("+")) | (column == ord("-"))
             sign[column == ord("-")] = -1
-        else:
+        elif letter[0] not in _LITERAL:
             digit = column - np.uint8(ord("0"))
             good &= digit <= 9
             fields[letter] = fields.get(letter, np.zeros(len(cells), np.int64)) * 10 + digit
@@ -238,6 +238,15 @@ def _read_template(cells: NDArray[np.uint8], template: str, rows: Micros, read: 
     rows = rows[good]
     read.local[rows], read.offset[rows] = local[good], offset[good]
     read.zoned[rows], read.good[rows] = zoned, True
+
+
+def _has_literals(cells: NDArray[np.uint8], letters: list[str]) -> NDArray[np.bool_]:
+    """Cells that have every character which is the same in all texts of a template."""
+    good = np.ones(len(cells), bool)
+    for at, letter in enumerate(letters):
+        if letter[0] in _LITERAL:
+            good &= cells[:, at] == ord(letter[-1])
+    return good
 
 
 def _days(fields: dict[str, Micros]) -> tuple[Micros, NDArray[np.bool_]]:

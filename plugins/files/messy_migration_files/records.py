@@ -301,9 +301,14 @@ def _quote_faults(
 def _fields(
     delimiters: Positions, quotes: Positions, starts: Positions, stops: Positions
 ) -> Positions:
-    if len(quotes) and len(delimiters) and len(starts):
-        before = np.searchsorted(quotes, delimiters)
-        record = np.maximum(np.searchsorted(starts, delimiters, side="right") - 1, 0)
-        base = np.searchsorted(quotes, starts)[record]
-        delimiters = delimiters[((before - base) & 1) == 0]
-    return np.searchsorted(delimiters, stops) - np.searchsorted(delimiters, starts) + 1
+    found = np.searchsorted(delimiters, stops) - np.searchsorted(delimiters, starts) + 1
+    if not len(quotes) or not len(delimiters) or not len(starts):
+        return found
+    record = np.maximum(np.searchsorted(starts, quotes, side="right") - 1, 0)
+    inside = (quotes >= starts[record]) & (quotes < stops[record])
+    # A record has whole pairs of quotes; what is not in a record (a broken line) may have not.
+    record, quotes = record[inside], quotes[inside]
+    passed = np.searchsorted(delimiters, quotes)
+    quoted = np.zeros(len(starts), np.int64)
+    np.add.at(quoted, record[::2], passed[1::2] - passed[::2])
+    return found - quoted
