@@ -11,7 +11,7 @@ from messy_migration.ledger import fence, quarantine, receipts, runs, states
 from messy_migration.ledger.fence import Holder
 from messy_migration.ledger.quarantine import Entry
 from messy_migration.ledger.receipts import Signature, StreamTotals
-from messy_migration.ledger.runs import Run, short
+from messy_migration.ledger.runs import Planned, Run, short
 from messy_migration.model import Fingerprint, ForeignKey, Partition, Receipt, Stream, TableReceipt
 
 SIGNATURE = Signature("run", 1, 7, "2026-01-01T00:00:00+00:00")
@@ -147,9 +147,18 @@ def test_a_partition_is_complete_with_its_last_batch_only(site):
     write(site, receipt("a"), receipt("b", 1, partition="done", last=True))
     write(site, receipt("base", partition="base", last=True), kind="baseline")
     assert read(site, receipts.complete) == {("shop.s", "", "done")}
-    assert read(site, receipts.begun) == {("shop.s", "", "digest"), ("shop.s", "", "done")}
     assert read(site, receipts.of_partition, "shop.s", "", "done") == {"b"}
     assert read(site, receipts.committed, ["b", "c"]) == {"b"}
+
+
+def test_a_partition_is_begun_under_the_plan_whose_first_batch_is_committed(site):
+    first = receipts.batch_id("shop.s", "", "new plan", "digest", 0)
+    write(site, receipt(first), receipt("of another plan", 1))
+    rows = [
+        Planned("run", "shop.s", "", plan, 0, Partition("file", "digest"))
+        for plan in ("old plan", "new plan")
+    ]
+    assert read(site, receipts.begun, rows) == {("shop.s", "", "digest", "new plan")}
 
 
 def test_runs_come_back_as_they_were_written(site):

@@ -134,7 +134,7 @@ def test_a_stream_belongs_to_the_plugin_before_the_dot_and_shows_its_tenant():
 
 
 def test_streams_and_partitions_survive_the_way_between_processes():
-    table = Table("t", (column("a", "decimal(5,2)"),), key=("a",), scope=())
+    table = Table("t", (column("a", "int64"), column("m", "decimal(5,2)")), key=("a",))
     stream = Stream("shop.orders", (table,), tenant="oslo", bookmark="a")
     assert pickle.loads(pickle.dumps(stream)) == stream
     partition = Partition("file", "digest", {"from": 1, "to": [2, None]}, 7)
