@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import URL, Connection
 
 from messy_migration import errors, settings
-from messy_migration.errors import Locked, UsageProblem
+from messy_migration.errors import Locked, TargetError, UsageProblem
 from messy_migration.ledger import fence, receipts, runs, schema, states
 from messy_migration.ledger.fence import Holder
 from messy_migration.ledger.receipts import StreamTotals
@@ -208,6 +208,14 @@ def reconcile(
             _refuse_empty(workspace, schema.version(connection))
             tables = _tables_of(workspace, connection, run_id)
             incomplete = _incomplete(workspace, connection)
+            lost = receipts.missing(connection, workspace.ledger)
+            if lost:
+                raise TargetError(
+                    "the ledger was edited by hand",
+                    target.label,
+                    f"{lost} parts of receipts have no receipt",
+                    "restore the tables of the ledger; nothing can be proven without them",
+                )
         proof = prove(workspace, tables, incomplete, limit)
     verdict = overall(list(proof.verdicts))
     code = errors.exit_code(set(), mismatch=verdict == "MISMATCH", unknown=verdict == "UNKNOWN")

@@ -217,6 +217,8 @@ def target_url(settings: Settings, resolve: Callable[[str], str]) -> URL:
         password = core.target_password
         if is_reference(password):
             password = resolve(_anchored(password, settings.directory))
+        if url.get_backend_name() == "sqlite":
+            raise ConfigurationError("an SQLite target takes no password", where="target_password")
         url = url.set(password=password)
     if url.get_backend_name() == "sqlite" and url.database:
         url = url.set(database=str(settings.directory / url.database))

@@ -47,6 +47,8 @@ def outcome_text(outcome: Outcome) -> str:
         )
         more = " ..." if len(outcome.quarantine) > 4 else ""
         parts.append(f"{_count(held, 'record')} in quarantine: {rules}{more}")
+    if outcome.waiting > held:
+        parts.append(f"{_count(outcome.waiting, 'record')} in quarantine over all runs")
     parts.append(f"report: {_short(outcome.report)}")
     return "\n".join(parts)
 

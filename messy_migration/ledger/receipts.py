@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, func, insert, select
@@ -210,6 +210,44 @@ def stream_totals(connection: Connection, ledger: Ledger, run_id: str) -> list[S
         )
         for row in connection.execute(query)
     ]
+
+
+def standing(
+    connection: Connection, ledger: Ledger, newest: Collection[tuple[str, str, str]]
+) -> dict[tuple[str, str], tuple[int, int]]:
+    """(stream, tenant) -> records extracted and quarantined, over all runs.
+
+    Args:
+        connection: any.
+        ledger: of the target.
+        newest: (stream, tenant, partition digest) of what was not read again since; what was
+            repaired and read again counts no more.
+    """
+    table = ledger.receipt
+    query = select(
+        table.c.stream,
+        table.c.tenant,
+        table.c.partition,
+        func.sum(table.c.extracted),
+        func.sum(table.c.quarantined),
+    ).group_by(table.c.stream, table.c.tenant, table.c.partition)
+    found: dict[tuple[str, str], tuple[int, int]] = {}
+    for stream, tenant, digest, extracted, quarantined in connection.execute(query):
+        if not digest or (stream, tenant, digest) in newest:
+            before = found.get((stream, tenant), (0, 0))
+            found[stream, tenant] = (before[0] + int(extracted), before[1] + int(quarantined))
+    return found
+
+
+def missing(connection: Connection, ledger: Ledger) -> int:
+    """Parts of receipts whose head is gone: somebody edited the ledger."""
+    part, head = ledger.receipt_table, ledger.receipt
+    query = (
+        select(func.count())
+        .select_from(part.outerjoin(head, head.c.batch_id == part.c.batch_id))
+        .where(head.c.batch_id.is_(None))
+    )
+    return int(connection.execute(query).scalar_one())
 
 
 def table_totals(connection: Connection, ledger: Ledger, run_id: str) -> list[TableTotals]:

@@ -18,6 +18,7 @@ _NAME = re.compile(r"[a-z_][a-z0-9_]*\Z")
 _TYPE = re.compile(r"([a-z0-9]+)(?:\(\s*(\d+)\s*,\s*(\d+)\s*\))?\Z")
 
 _ORDERED = frozenset({"int16", "int32", "int64", "date", "timestamp"})
+_TAKEN = ("messy_migration", "sqlite_", "pg_", "mm_stage_")
 _OURS = frozenset(
     {RECORD, "_position", "_kind", "_where", "_raw", "_rule", "_reason", "_column", "_count"}
 )
@@ -143,6 +144,9 @@ class Table:
         wrong = [name for name in (self.name, *names) if not _NAME.match(name) or len(name) > 63]
         problems = {
             "is not a name of lower-case letters, digits and underscores up to 63": wrong,
+            "belongs to the database or to the ledger": [
+                name for name in (self.name,) if name.startswith(_TAKEN)
+            ],
             "is a column twice": sorted({name for name in names if names.count(name) > 1}),
             "is in a key or the scope but is no column": [n for n in used if n not in names],
             "is a name of ours": sorted(_OURS.intersection(names)),

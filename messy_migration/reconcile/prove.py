@@ -52,6 +52,8 @@ def prove(
             word, reason = "UNKNOWN", incomplete[label]
         elif word == "MATCH":
             word, reason = _judged(pointing)
+        if word == "MATCH" and state.baseline_rows:
+            reason = f"{state.baseline_rows:,} rows were there before the first run"
         counts = tuple((parents.label(key), count) for key, count in pointing)
         verdicts.append(TableVerdict(*state.key, label, expected, actual, word, reason, counts))
     return verdicts

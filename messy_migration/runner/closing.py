@@ -6,6 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from sqlalchemy import Connection
+
 from messy_migration import errors
 from messy_migration.errors import Interrupted, MigrationError, QualityError
 from messy_migration.ledger import quarantine, receipts, runs
@@ -14,6 +16,7 @@ from messy_migration.ledger.runs import short
 from messy_migration.reconcile.verdict import overall
 from messy_migration.runner.evidence import write_evidence
 from messy_migration.runner.outcome import Outcome
+from messy_migration.runner.plan import History
 from messy_migration.runner.proof import reconcile
 from messy_migration.runner.state import RunState
 from messy_migration.runner.stop import StopSignals
@@ -38,7 +41,8 @@ def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:
         streams = receipts.stream_totals(connection, workspace.ledger, state.run.run_id)
         rows = receipts.table_totals(connection, workspace.ledger, state.run.run_id)
         reasons = quarantine.reasons(connection, workspace.ledger, state.run.run_id)
-    state.problems += _over_limit(streams, workspace.settings.core.quarantine_limit)
+        waiting = _waiting(state, connection)
+    state.problems += _over_limit(waiting, workspace.settings.core.quarantine_limit)
     verdict = overall(list(proof.verdicts))
     codes = {problem.exit_code for problem in state.problems}
     if stop.number:
@@ -54,6 +58,7 @@ def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:
         tables=tuple(rows),
         proof=proof,
         quarantine=tuple(reasons),
+        waiting=sum(quarantined for _, quarantined in waiting.values()),
         problems=tuple(state.problems),
         skipped=sum(len(plan.skipped) for plan in state.plans),
         verdict=verdict,
@@ -91,16 +96,33 @@ def _all_streams(state: RunState, found: Sequence[StreamTotals]) -> tuple[Stream
     )
 
 
-def _over_limit(streams: Sequence[StreamTotals], limit: float) -> list[MigrationError]:
+def _waiting(state: RunState, connection: Connection) -> dict[tuple[str, str], tuple[int, int]]:
+    """(stream, tenant) of this run -> records extracted and quarantined, over all runs."""
+    ledger = state.workspace.ledger
+    history = History.read(connection, ledger)
+    newest: dict[tuple[str, str, str], str] = {}
+    for stream in state.streams:
+        for item in history.loaded(stream):
+            newest[stream.name, stream.tenant, item.partition.name] = item.partition.digest
+    places = {(stream, tenant, digest) for (stream, tenant, _), digest in newest.items()}
+    ours = {(stream.name, stream.tenant) for stream in state.streams}
+    totals = receipts.standing(connection, ledger, places)
+    return {place: counts for place, counts in totals.items() if place in ours}
+
+
+def _over_limit(
+    waiting: Mapping[tuple[str, str], tuple[int, int]], limit: float
+) -> list[MigrationError]:
+    """A stream stays over the limit until its records are repaired, however often it is run."""
     found: list[MigrationError] = []
-    for item in streams:
-        share = 100 * item.quarantined / item.extracted if item.extracted else 0.0
+    for (stream, tenant), (extracted, quarantined) in waiting.items():
+        share = 100 * quarantined / extracted if extracted else 0.0
         if share > limit:
             found.append(
                 QualityError(
                     f"{share:.2f} % of the records are in quarantine",
-                    f"stream {item.stream}",
-                    f"{item.quarantined:,} of {item.extracted:,}, the limit is {limit:g} %",
+                    f"stream {stream}@{tenant}" if tenant else f"stream {stream}",
+                    f"{quarantined:,} of {extracted:,}, the limit is {limit:g} %",
                     "repair them at the source, or raise quarantine_limit in the profile",
                 )
             )

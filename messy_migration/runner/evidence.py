@@ -48,6 +48,7 @@ def run_object(outcome: Outcome) -> dict[str, Any]:
         "tables": tables,
         "differences": difference_objects(outcome.proof.findings),
         "located": findings_objects(outcome.proof.findings),
+        "waiting": outcome.waiting,
         "quarantine": [
             {"stream": stream, "tenant": tenant, "rule": rule, "column": column, "records": count}
             for stream, tenant, rule, column, count in outcome.quarantine

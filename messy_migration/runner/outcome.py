@@ -67,6 +67,7 @@ class Outcome:
         tables: counts of rows, this run.
         proof: the reconciliation.
         quarantine: (stream, tenant, rule, column, records), this run.
+        waiting: records of these streams in quarantine, over all runs.
         problems: what went wrong, in the order in which it was met.
         skipped: partitions that were in the target already.
         verdict, exit_code: the end of it.
@@ -87,5 +88,6 @@ class Outcome:
     skipped: int
     verdict: Word
     exit_code: int
+    waiting: int = 0
     report: str = ""
     sandbox: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

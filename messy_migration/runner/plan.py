@@ -287,7 +287,7 @@ def _conflict(
     has_key = all(table.key for table in stream.tables)
     if same is None and namesake is not None and not has_key:
         return SourceError(
-            f"{partition.name} was loaded before with other content",
+            f"{partition.name} was loaded before with other content or under another schema",
             f"stream {stream.label}, run {short(namesake.run_id)}",
             "the stream has no key, so its rows can be neither merged nor told apart",
             "give the new records a file of their own, or declare a key",

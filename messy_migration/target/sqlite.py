@@ -175,7 +175,7 @@ class SQLite:
         if not database or database == ":memory:":
             yield _held
             return
-        path = Path(database + ".lock")
+        path = Path(f"{Path(database).resolve()}.lock")
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:

@@ -297,9 +297,7 @@ def test_keys_are_in_place_where_others_may_need_them_during_the_load(
 
 
 @postgresql
-def test_a_table_of_the_user_without_the_key_is_refused_and_never_altered(
-    site, run_of, stream_of
-):
+def test_a_table_of_the_user_without_the_key_is_refused_and_never_altered(site, run_of, stream_of):
     site.run("CREATE TABLE t (id integer, age bigint, v text)")
     with pytest.raises(TargetError, match="no unique key on id"):
         run_of(stream_of())

@@ -304,6 +304,8 @@ def _digest(written: SchemaFile, columns: tuple[SourceColumn, ...]) -> str:
     canonical = json.dumps(
         [
             written.table,
+            written.key,
+            sorted(name for name, column in written.columns.items() if column.required),
             written.format.model_dump(mode="json"),
             [
                 [

@@ -61,6 +61,16 @@ def as_utf8(read: Callable[[int], bytes], encoding: str, shown: str) -> Callable
                     f'declare encoding = "{marked}" in the schema',
                 )
             break
+    if (
+        head
+        and family in {"utf-16", "utf-32"}
+        and not any(head.startswith(mark) for mark, _ in _MARKS)
+    ):
+        raise SourceError(
+            f"the file has no byte order mark, so {encoding} does not say how to read it",
+            shown,
+            next=f'declare encoding = "{family}-le" or "{family}-be" in the schema',
+        )
     if family == "utf-8":
         return _with_head(head.removeprefix(codecs.BOM_UTF8), read)
     return _transcoded(_with_head(head, read), encoding)
