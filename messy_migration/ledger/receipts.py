@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, func, insert, select
 
 from messy_migration.ledger.runs import Planned, now
-from messy_migration.ledger.tables import Ledger
+from messy_migration.ledger.tables import Ledger, legible
 from messy_migration.model import Fingerprint, Receipt, TableReceipt
 
 Scope = tuple[tuple[str, str], ...]
@@ -128,9 +128,10 @@ def expected(connection: Connection, ledger: Ledger) -> dict[tuple[str, Scope, s
     query = select(
         table.c.table_name, table.c.scope, table.c.format_id, table.c.net_rows, table.c.net_lanes
     )
-    for name, scope, format_id, rows, lanes in connection.execute(query):
-        key = (name, scope_of(scope), format_id)
-        sums[key] = sums.get(key, Fingerprint()) + Fingerprint.of(rows, lanes)
+    with legible("table receipt_table"):
+        for name, scope, format_id, rows, lanes in connection.execute(query):
+            key = (name, scope_of(scope), format_id)
+            sums[key] = sums.get(key, Fingerprint()) + Fingerprint.of(rows, lanes)
     return sums
 
 

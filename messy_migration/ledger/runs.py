@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
-from messy_migration.ledger.tables import Ledger
+from messy_migration.ledger.tables import Ledger, legible
 from messy_migration.model import Partition, Stream
 
 
@@ -184,23 +184,24 @@ def planned(connection: Connection, ledger: Ledger) -> list[Planned]:
         .join(run, run.c.run_id == table.c.run_id)
         .order_by(run.c.started_at, table.c.stream, table.c.tenant, table.c.ordinal)
     )
-    return [
-        Planned(
-            row["run_id"],
-            row["stream"],
-            row["tenant"],
-            row["plan_id"],
-            row["ordinal"],
-            Partition(
-                row["name"],
-                row["digest"],
-                json.loads(row["bounds"]),
-                row["records"],
-                row["until"],
-            ),
-        )
-        for row in connection.execute(query).mappings()
-    ]
+    with legible("table partition"):
+        return [
+            Planned(
+                row["run_id"],
+                row["stream"],
+                row["tenant"],
+                row["plan_id"],
+                row["ordinal"],
+                Partition(
+                    row["name"],
+                    row["digest"],
+                    json.loads(row["bounds"]),
+                    row["records"],
+                    row["until"],
+                ),
+            )
+            for row in connection.execute(query).mappings()
+        ]
 
 
 def _run(row: RowMapping) -> Run:

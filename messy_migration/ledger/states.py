@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
 from messy_migration.ledger.receipts import Scope, scope_of, scope_text
-from messy_migration.ledger.tables import Ledger
+from messy_migration.ledger.tables import Ledger, legible
 from messy_migration.model import Column, ColumnType, ForeignKey, Table
 
 
@@ -116,7 +117,11 @@ def definition_text(table: Table) -> str:
 
 def definition_of(name: str, text: str, scope: Scope) -> Table:
     """The table that `definition_text` wrote."""
-    definition = json.loads(text)
+    with legible(f"table table_state, {name}"):
+        return _read(name, json.loads(text), scope)
+
+
+def _read(name: str, definition: dict[str, Any], scope: Scope) -> Table:
     columns = tuple(
         Column(column, ColumnType.parse(kind), required)
         for column, kind, required in definition["columns"]

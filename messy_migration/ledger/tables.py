@@ -7,6 +7,8 @@ The Alembic revisions in `migrations/` create them; a test holds the two against
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 
@@ -21,6 +23,8 @@ from sqlalchemy import (
     Table,
     Text,
 )
+
+from messy_migration.errors import TargetError
 
 SCHEMA = "messy_migration"
 
@@ -46,6 +50,24 @@ class Ledger:
 def naming(dialect: str) -> tuple[str | None, str]:
     """Schema and prefix of the ledger's tables in a database of that kind."""
     return (SCHEMA, "") if dialect == "postgresql" else (None, SCHEMA + "_")
+
+
+@contextmanager
+def legible(what: str) -> Iterator[None]:
+    """Read what the ledger wrote as text.
+
+    Raises:
+        TargetError: somebody else wrote something there.
+    """
+    try:
+        yield
+    except (ValueError, KeyError, TypeError) as error:
+        raise TargetError(
+            "the ledger was edited by hand",
+            what,
+            f"it cannot be read ({type(error).__name__})",
+            "restore the tables of the ledger; nothing can be proven without them",
+        ) from error
 
 
 @cache

@@ -6,13 +6,25 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
+from messy_migration.errors import TargetError
 from messy_migration.fingerprint import format_id
 from messy_migration.ledger import fence, quarantine, receipts, runs, states
 from messy_migration.ledger.fence import Holder
 from messy_migration.ledger.quarantine import Entry
 from messy_migration.ledger.receipts import Signature, StreamTotals
 from messy_migration.ledger.runs import Planned, Run, short
-from messy_migration.model import Fingerprint, ForeignKey, Partition, Receipt, Stream, TableReceipt
+from messy_migration.ledger.states import TableState
+from messy_migration.model import (
+    Column,
+    ColumnType,
+    Fingerprint,
+    ForeignKey,
+    Partition,
+    Receipt,
+    Stream,
+    Table,
+    TableReceipt,
+)
 
 SIGNATURE = Signature("run", 1, 7, "2026-01-01T00:00:00+00:00")
 
@@ -271,3 +283,32 @@ def test_the_newest_heartbeat_is_the_only_one(site):
 
 def test_the_short_name_of_a_run_is_its_time():
     assert short("01976f3c-2b1a-7abc-8def-0123456789ab") == "01976f3c-2b1a"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE {receipt_table} SET net_lanes = 'junk'",
+        "UPDATE {partition} SET bounds = 'junk'",
+        "UPDATE {table_state} SET definition = 'xx'",
+        "UPDATE {table_state} SET definition = '[1]'",
+    ],
+)
+def test_a_ledger_that_somebody_wrote_into_is_no_defect_of_ours(site, statement):
+    table = Table("t", (Column("id", ColumnType("int64")),), ("id",))
+    state = TableState(table, "shop.s", "", format_id(table), True, "run", 0, None, False)
+    stream = Stream("shop.s", (table,))
+    names = ("receipt_table", "partition", "table_state")
+    write(site, receipt("b", tables=(part(Fingerprint(1, 2, 3)),)))
+    with site.begin() as connection:
+        runs.add(connection, site.ledger, run("run"))
+        runs.plan(connection, site.ledger, "run", stream, "p", [Partition("f", "d")])
+        states.add(connection, site.ledger, state)
+        places = {name: getattr(site.ledger, name).fullname for name in names}
+        connection.exec_driver_sql(statement.format(**places))
+
+    def everything():
+        return [read(site, one) for one in (receipts.expected, runs.planned, states.all_states)]
+
+    with pytest.raises(TargetError, match="edited by hand"):
+        everything()
