@@ -18,7 +18,7 @@ from messy_migration.ledger.fence import Holder
 from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.runs import Run, short
 from messy_migration.ledger.states import TableState
-from messy_migration.model import Table
+from messy_migration.model import Table, stream_label
 from messy_migration.reconcile.verdict import Word, overall
 from messy_migration.runner import plan as planning
 from messy_migration.runner.outcome import Observer, Options, Outcome
@@ -30,7 +30,7 @@ from messy_migration.runner.sandbox import serve
 from messy_migration.runner.workspace import Request, Workspace, open_workspace
 from messy_migration.target.engine import Target, open_target
 from messy_migration.target.failures import refusals
-from messy_migration.target.tables import ddl, has_unique_key, misfits
+from messy_migration.target.tables import ddl, obstacles
 
 __all__ = [
     "Options",
@@ -160,14 +160,10 @@ def plan(request: Request, options: Options | None = None) -> Plan:
         for stream in streams:
             for table in stream.tables:
                 found = target.dialect.columns(connection, table.name)
-                demanded = target.dialect.demanded(connection, table.name)
-                problems = (
-                    misfits(target.dialect, table, found, demanded) if found is not None else []
-                )
-                is_pending = table.name in pending
-                has_key = is_pending or has_unique_key(connection, target.dialect, table)
-                if found is not None and not has_key:
-                    problems.append(f"it has no unique key on {', '.join(table.key)}")
+                problems: list[str] = []
+                if found is not None:
+                    has_key = table.name not in pending
+                    problems = obstacles(connection, target.dialect, table, found, with_key=has_key)
                 statement = ddl(target.dialect, table)
                 tables.append(
                     TablePlan(table, stream.label, found is not None, statement, tuple(problems))
@@ -272,7 +268,7 @@ def _incomplete(workspace: Workspace, connection: Connection) -> dict[str, str]:
     for item in runs.planned(connection, ledger):
         place = (item.stream, item.tenant, item.partition.digest)
         if item.run_id in unfinished and place not in complete:
-            label = f"{item.stream}@{item.tenant}" if item.tenant else item.stream
+            label = stream_label(item.stream, item.tenant)
             found[label] = f"run {short(item.run_id)} has not read all of it"
     return found
 

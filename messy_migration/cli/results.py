@@ -8,6 +8,7 @@ from pathlib import Path
 from messy_migration.api import Outcome, Reconciliation
 from messy_migration.cli.render import table
 from messy_migration.ledger.runs import short
+from messy_migration.model import stream_label
 from messy_migration.reconcile.verdict import Findings, TableVerdict
 
 
@@ -22,7 +23,7 @@ def outcome_text(outcome: Outcome) -> str:
             ["stream", "extracted", "loaded", "quarantined", "filtered"],
             [
                 [
-                    f"{item.stream}@{item.tenant}" if item.tenant else item.stream,
+                    stream_label(item.stream, item.tenant),
                     item.extracted,
                     item.loaded,
                     item.quarantined,

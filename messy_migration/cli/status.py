@@ -10,6 +10,7 @@ from messy_migration import api
 from messy_migration.cli.options import Common, common_options, json_option, target_option
 from messy_migration.cli.render import emit_json, table
 from messy_migration.ledger.runs import short
+from messy_migration.model import stream_label
 from messy_migration.runner.evidence import stream_object
 
 
@@ -68,7 +69,7 @@ def status_text(found: api.Status) -> str:
                     state.table.name
                     + "".join(f" {name}={value}" for name, value in state.table.scope),
                     count,
-                    f"{state.stream}@{state.tenant}" if state.tenant else state.stream,
+                    stream_label(state.stream, state.tenant),
                 ]
                 for state, count in found.tables
             ],

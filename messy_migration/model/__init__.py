@@ -15,6 +15,7 @@ from messy_migration.model.declared import (
     Sandbox,
     Stream,
     Table,
+    stream_label,
 )
 from messy_migration.model.flow import (
     Batch,
@@ -49,4 +50,5 @@ __all__ = [
     "TableReceipt",
     "Transformed",
     "Violation",
+    "stream_label",
 ]

@@ -228,7 +228,7 @@ class Stream:
     @property
     def label(self) -> str:
         """The stream as people see it: its name, and its tenant if it has one."""
-        return f"{self.name}@{self.tenant}" if self.tenant else self.name
+        return stream_label(self.name, self.tenant)
 
     def table(self, name: str) -> Table:
         """The declared table of that name; KeyError where there is none."""
@@ -236,6 +236,11 @@ class Stream:
             if table.name == name:
                 return table
         raise KeyError(name)
+
+
+def stream_label(stream: str, tenant: str) -> str:
+    """A stream as people see it: its name, and its tenant if it has one."""
+    return f"{stream}@{tenant}" if tenant else stream
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from messy_migration.errors import TargetError
 from messy_migration.ledger.receipts import Scope
 from messy_migration.ledger.states import TableState
-from messy_migration.model import Fingerprint, ForeignKey, Table
+from messy_migration.model import Fingerprint, ForeignKey, Table, stream_label
 from messy_migration.reconcile import parents
 from messy_migration.reconcile.verdict import TableVerdict, Word
 from messy_migration.target.dialect import Dialect, scoped
@@ -42,7 +42,7 @@ def prove(
     """
     verdicts = []
     for state in states:
-        label = f"{state.stream}@{state.tenant}" if state.tenant else state.stream
+        label = stream_label(state.stream, state.tenant)
         expected = sums.get((*state.key, state.format_id), Fingerprint())
         actual, word, reason = _compare(connection, dialect, state, expected)
         is_pointing = with_parents and actual is not None

@@ -13,6 +13,7 @@ from messy_migration.errors import Interrupted, MigrationError, QualityError
 from messy_migration.ledger import quarantine, receipts, runs
 from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.runs import short
+from messy_migration.model import stream_label
 from messy_migration.reconcile.verdict import overall
 from messy_migration.runner.evidence import write_evidence
 from messy_migration.runner.outcome import Outcome
@@ -121,7 +122,7 @@ def _over_limit(
             found.append(
                 QualityError(
                     f"{share:.2f} % of the records are in quarantine",
-                    f"stream {stream}@{tenant}" if tenant else f"stream {stream}",
+                    f"stream {stream_label(stream, tenant)}",
                     f"{quarantined:,} of {extracted:,}, the limit is {limit:g} %",
                     "repair them at the source, or raise quarantine_limit in the profile",
                 )

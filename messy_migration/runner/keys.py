@@ -19,7 +19,7 @@ from dataclasses import replace
 from messy_migration.errors import TargetError
 from messy_migration.ledger import fence, quarantine, receipts, states
 from messy_migration.ledger.states import TableState
-from messy_migration.model import Fingerprint, Stream, TableReceipt
+from messy_migration.model import Fingerprint, Stream, TableReceipt, stream_label
 from messy_migration.pipeline.commit import displaced_entry
 from messy_migration.pipeline.rules import DUPLICATE
 from messy_migration.runner.prepare import Site
@@ -39,7 +39,7 @@ def add_keys(state: RunState) -> None:
     with target.dialect.reading(target.engine) as connection:
         known = states.all_states(connection, ledger).values()
     for item in known:
-        label = f"{item.stream}@{item.tenant}" if item.tenant else item.stream
+        label = stream_label(item.stream, item.tenant)
         is_ours = item.key_pending and item.first_run == state.run.run_id
         if is_ours and label not in state.unfinished:
             where = f"key of table {item.table.name}"

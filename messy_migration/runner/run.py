@@ -14,7 +14,7 @@ from dataclasses import replace
 from messy_migration.errors import MigrationError, TargetUnavailable, UsageProblem
 from messy_migration.ledger import fence, receipts, runs
 from messy_migration.ledger.receipts import StreamTotals
-from messy_migration.model import Stream
+from messy_migration.model import Stream, stream_label
 from messy_migration.runner import plan as planning
 from messy_migration.runner.closing import close_run
 from messy_migration.runner.engine import EnginePool, find_engine
@@ -194,7 +194,7 @@ def _finished(
     state: RunState, finished: Finished, scouts: Sequence[Piece], stop: StopSignals
 ) -> None:
     piece = finished.piece
-    label = f"{piece.stream}@{piece.tenant}" if piece.tenant else piece.stream
+    label = stream_label(piece.stream, piece.tenant)
     if finished.error is not None:
         state.note(label, finished.error)
         if piece in scouts:

@@ -23,7 +23,7 @@ from messy_migration.errors import (
 from messy_migration.ledger import landings, receipts
 from messy_migration.ledger.receipts import Scope, Signature
 from messy_migration.ledger.runs import now
-from messy_migration.model import Extracted, Partition, Stream
+from messy_migration.model import Extracted, Partition, Stream, stream_label
 from messy_migration.pipeline.commit import Writer, batch_id, commit
 from messy_migration.pipeline.cut import Cut, cut
 from messy_migration.pipeline.stages import Prepared, prepare
@@ -80,8 +80,7 @@ class Piece:
     @property
     def label(self) -> str:
         """The piece as people see it."""
-        tenant = f"@{self.tenant}" if self.tenant else ""
-        return f"{self.stream}{tenant}, {self.partition.name}"
+        return f"{stream_label(self.stream, self.tenant)}, {self.partition.name}"
 
 
 class Worker:

@@ -28,19 +28,11 @@ _ADVICE = {
 
 
 class RowsRefused(TargetError):
-    """The database refused the values of some row of a batch (states 22 and 23).
-
-    Attributes:
-        is_key: it was a key that is taken already.
-    """
-
-    is_key = False
+    """The database refused the values of some row of a batch (states 22, 23 and P0)."""
 
 
 class KeyTaken(RowsRefused):
     """A row with this key is in the table already."""
-
-    is_key = True
 
 
 @contextmanager

@@ -31,9 +31,7 @@ def prepare(
         with refusals(f"table {table.name}"):
             connection.exec_driver_sql(ddl(dialect, table, with_key=with_key))
         return True
-    problems = misfits(dialect, table, found, dialect.demanded(connection, table.name))
-    if with_key and not has_unique_key(connection, dialect, table):
-        problems.append(f"it has no unique key on {', '.join(table.key)}")
+    problems = obstacles(connection, dialect, table, found, with_key=with_key)
     if problems:
         raise TargetError(
             "the table in the target differs from the stream's schema",
@@ -42,6 +40,29 @@ def prepare(
             "change the schema file or the table so that they agree",
         )
     return False
+
+
+def obstacles(
+    connection: Connection,
+    dialect: Dialect,
+    table: Table,
+    found: dict[str, str],
+    *,
+    with_key: bool,
+) -> list[str]:
+    """Why an existing table cannot be loaded; empty if it can.
+
+    Args:
+        connection: any.
+        dialect: of the target.
+        table: as the stream declares it.
+        found: column -> type, as the database has them.
+        with_key: it has to have its key already.
+    """
+    problems = misfits(dialect, table, found, dialect.demanded(connection, table.name))
+    if with_key and not has_unique_key(connection, dialect, table):
+        problems.append(f"it has no unique key on {', '.join(table.key)}")
+    return problems
 
 
 def has_unique_key(connection: Connection, dialect: Dialect, table: Table) -> bool:
