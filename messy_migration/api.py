@@ -147,6 +147,7 @@ def plan(request: Request, options: Options | None = None) -> Plan:
         target.dialect.reading(target.engine) as connection,
     ):
         server = target.dialect.check(connection)
+        target.dialect.check_writable(connection)
         history = History()
         revision = schema.version(connection)
         schema.refuse_newer(revision)

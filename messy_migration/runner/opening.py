@@ -67,6 +67,7 @@ def open_run(
     target, settings = workspace.target, workspace.settings
     with target.engine.begin() as connection:
         server = target.dialect.check(connection)
+        target.dialect.check_writable(connection)
         target.dialect.end_others(connection, f"mm:{run_id}")
     target.dialect.ready(target.engine)
     with target.engine.begin() as connection:

@@ -1,4 +1,8 @@
-"""What a kind of database must be able to do to be a target."""
+"""What a kind of database must be able to do: to be read and proven, and to be a target.
+
+`Reader` is the first half. It stands by itself, so that a database into which nothing is loaded
+can still be held against another one. `Dialect` is both halves.
+"""
 
 from __future__ import annotations
 
@@ -61,33 +65,62 @@ class LateKeys(Protocol):
         """Delete the rows that were set apart; how many."""
 
 
-class Dialect(Protocol):
-    """One kind of database. Stateless; every call gets the connection it works on."""
+class Reader(Protocol):
+    """One kind of database to read and prove. Stateless; every call gets its connection."""
 
     name: str
-    batch_records: int
-    """The most records that one transaction should hold."""
-    late_keys: LateKeys | None
-    """How a key comes after the load; None where a table is created with it or never has it."""
 
     def check(self, connection: Connection) -> str:
         """The server's version in words.
 
         Raises:
-            TargetError: the server is too old, read-only, or of a wrong encoding.
+            TargetError: the server is too old, or of an encoding that cannot be proven.
+        """
+
+    def columns(self, connection: Connection, table: str) -> dict[str, str] | None:
+        """Column name -> type as the database spells it; None where there is no such table."""
+
+    def unique_keys(self, connection: Connection, table: str) -> list[set[str]]:
+        """The columns of each unique key that holds for all rows of a table."""
+
+    def streamed(self, table: Table) -> tuple[str, ...]:
+        """Columns whose C1 field this kind of database cannot compute.
+
+        Where there are any, `fingerprint` fetches the rows and hashes them here.
+        """
+
+    def fingerprint(self, connection: Connection, table: Table, source: str) -> Fingerprint:
+        """The fingerprint of the rows of `source` (a FROM clause, table alias `t`)."""
+
+    def row_fields(
+        self, connection: Connection, table: Table, source: str
+    ) -> Iterator[list[tuple[bytes, ...]]]:
+        """The C1 fields of each row of `source`, in chunks, without holding the table."""
+
+    def reading(self, engine: Engine) -> AbstractContextManager[Connection]:
+        """A connection inside one read-only snapshot."""
+
+
+class Dialect(Reader, Protocol):
+    """One kind of database as a target: it can be read and proven, and written."""
+
+    batch_records: int
+    """The most records that one transaction should hold."""
+    late_keys: LateKeys | None
+    """How a key comes after the load; None where a table is created with it or never has it."""
+
+    def check_writable(self, connection: Connection) -> None:
+        """Refuse a server that can only be read.
+
+        Raises:
+            TargetError: it is a standby, or read-only.
         """
 
     def ready(self, engine: Engine) -> None:
         """Set the database up for a run, once it is known to be usable."""
 
-    def columns(self, connection: Connection, table: str) -> dict[str, str] | None:
-        """Column name -> type as the database spells it; None where there is no such table."""
-
     def demanded(self, connection: Connection, table: str) -> set[str]:
         """Columns that every new row has to give: NOT NULL and without a default."""
-
-    def unique_keys(self, connection: Connection, table: str) -> list[set[str]]:
-        """The columns of each unique key that holds for all rows of a table."""
 
     def type_name(self, table: Table, column: str) -> str:
         """How this database spells the type of a column of ours."""
@@ -112,17 +145,6 @@ class Dialect(Protocol):
     def row_bytes(self, table: Table, alias: str) -> str:
         """SQL: the C1 text of a row, as bytes."""
 
-    def fingerprint(self, connection: Connection, table: Table, source: str) -> Fingerprint:
-        """The fingerprint of the rows of `source` (a FROM clause, table alias `t`)."""
-
-    def row_fields(
-        self, connection: Connection, table: Table, source: str
-    ) -> Iterator[list[tuple[bytes, ...]]]:
-        """The C1 fields of each row of `source`, in chunks, without holding the table."""
-
-    def reading(self, engine: Engine) -> AbstractContextManager[Connection]:
-        """A connection inside one read-only snapshot."""
-
     def lock(self, engine: Engine) -> AbstractContextManager[Callable[[], bool] | None]:
         """Hold the run lock as long as the context lasts; None if another process has it.
 
@@ -137,6 +159,11 @@ class Dialect(Protocol):
 
     def fence_suffix(self) -> str:
         """What the query of the fence adds to hold its row until COMMIT."""
+
+
+def count_rows(connection: Connection, source: str) -> int:
+    """The number of rows of `source` (a FROM clause)."""
+    return int(connection.exec_driver_sql(f"SELECT count(*) FROM {source}").scalar_one())
 
 
 def column_types(dialect: Dialect, table: Table) -> str:

@@ -47,7 +47,7 @@ def open_target(url: URL, application: str) -> Target:
     label = url.render_as_string(hide_password=True)
     kind = url.get_backend_name()
     if kind == "postgresql":
-        return Target(_postgresql(url, application), PostgreSQL(), label)
+        return Target(postgresql_engine(url, application), PostgreSQL(), label)
     if kind == "sqlite":
         return Target(_sqlite(url), SQLite(), label)
     raise ConfigurationError(
@@ -55,7 +55,8 @@ def open_target(url: URL, application: str) -> Target:
     )
 
 
-def _postgresql(url: URL, application: str) -> Engine:
+def postgresql_engine(url: URL, application: str) -> Engine:
+    """An engine that makes a connection each time it is asked for one, and keeps none."""
     arguments = {
         "application_name": application,
         "connect_timeout": CONNECT_SECONDS,

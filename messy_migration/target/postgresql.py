@@ -46,24 +46,27 @@ class PostgreSQL:
         row = connection.execute(
             text(
                 "SELECT current_setting('server_version_num')::int,"
-                " current_setting('server_version'), current_setting('server_encoding'),"
-                " pg_is_in_recovery(),"
-                " current_setting('default_transaction_read_only')"
+                " current_setting('server_version'), current_setting('server_encoding')"
             )
         ).one()
-        number, words, encoding, standby, read_only = row
-        problems = (
+        number, words, encoding = row
+        _refuse(
+            connection,
             (number < MINIMUM_VERSION, f"it is version {words}, the oldest supported is 15"),
             (encoding != "UTF8", f"its encoding is {encoding}, it has to be UTF8"),
+        )
+        return f"PostgreSQL {words}"
+
+    def check_writable(self, connection: Connection) -> None:
+        row = connection.execute(
+            text("SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only')")
+        ).one()
+        standby, read_only = row
+        _refuse(
+            connection,
             (standby, "it is a standby and cannot be written"),
             (read_only == "on", "it is read-only"),
         )
-        for is_wrong, why in problems:
-            if is_wrong:
-                raise TargetError(
-                    "the target is not usable", str(connection.engine.url.database), why
-                )
-        return f"PostgreSQL {words}"
 
     def columns(self, connection: Connection, table: str) -> dict[str, str] | None:
         rows = connection.execute(
@@ -153,6 +156,10 @@ class PostgreSQL:
     def row_bytes(self, table: Table, alias: str) -> str:
         return f"convert_to({c1.row_text(table, alias)}, 'UTF8')"
 
+    def streamed(self, table: Table) -> tuple[str, ...]:
+        del table  # it computes every field
+        return ()
+
     def fingerprint(self, connection: Connection, table: Table, source: str) -> Fingerprint:
         with refusals(f"table {table.name}"):
             row = connection.exec_driver_sql(c1.aggregate(table, "t", source)).one()
@@ -228,3 +235,10 @@ class PostgreSQL:
 
     def fence_suffix(self) -> str:
         return " FOR SHARE"
+
+
+def _refuse(connection: Connection, *problems: tuple[bool, str]) -> None:
+    for is_wrong, why in problems:
+        if is_wrong:
+            where = str(connection.engine.url.database)
+            raise TargetError("the target is not usable", where, why)

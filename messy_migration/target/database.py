@@ -1,0 +1,73 @@
+"""Open a database that is only read: to be held against another one, never to be loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy.pool import NullPool
+
+from messy_migration.errors import ConfigurationError
+from messy_migration.target.dialect import Reader
+from messy_migration.target.engine import BUSY_SECONDS, postgresql_engine
+from messy_migration.target.postgresql import PostgreSQL
+from messy_migration.target.sqlite import SQLite
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database that is only read.
+
+    Attributes:
+        engine: makes connections; one process has its own.
+        reader: how this kind of database is read and proven.
+        label: the URL without its password, for people.
+    """
+
+    engine: Engine
+    reader: Reader
+    label: str
+
+
+def open_database(url: URL, application: str) -> Database:
+    """Prepare, but do not connect to, the database behind a URL. Nothing is ever created.
+
+    Args:
+        url: of any kind of database that can be proven.
+        application: the name under which a server lists our connections.
+
+    Raises:
+        ConfigurationError: this kind of database cannot be proven, or a file is missing.
+    """
+    label = url.render_as_string(hide_password=True)
+    kind = url.get_backend_name()
+    if kind == "postgresql":
+        return Database(postgresql_engine(url, application), PostgreSQL(), label)
+    if kind == "sqlite":
+        return Database(_sqlite(url), SQLite(), label)
+    raise ConfigurationError(
+        f"{kind!r} is not a kind of database that can be proven",
+        why="the kinds are postgresql and sqlite",
+    )
+
+
+def _sqlite(url: URL) -> Engine:
+    path = Path(url.database or "")
+    if not path.is_file():
+        raise ConfigurationError("there is no such database", where=str(path))
+    read_only = url.set(
+        database=f"file:{quote(str(path.resolve()))}", query={"mode": "ro", "uri": "true"}
+    )
+    engine = create_engine(read_only, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: object, _: object) -> None:
+        SQLite.prepare(connection)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: object) -> None:
+        connection.exec_driver_sql("BEGIN")  # type: ignore[attr-defined]
+
+    return engine
