@@ -10,7 +10,7 @@ from sqlalchemy import Connection, inspect, text
 from messy_migration.errors import TargetError
 from messy_migration.ledger.tables import SCHEMA, naming
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision in `migrations/`; a test compares the two."""
 
 

@@ -45,6 +45,7 @@ class Ledger:
     stamp: Table
     epoch: Table
     heartbeat: Table
+    chain: Table
 
 
 def naming(dialect: str) -> tuple[str | None, str]:
@@ -135,6 +136,7 @@ def ledger(dialect: str) -> Ledger:
         Column("pid", Integer, nullable=False),
         Column("started_at", Text, nullable=False),
         Column("committed_at", Text, nullable=False),
+        Column("xid", Text),
         CheckConstraint("extracted = loaded + quarantined + filtered", name="receipt_balance"),
     )
     Index(f"{prefix}receipt_partition", receipt.c.stream, receipt.c.tenant, receipt.c.partition)
@@ -149,6 +151,7 @@ def ledger(dialect: str) -> Ledger:
         Column("unchanged", BigInteger, nullable=False),
         Column("net_rows", BigInteger, nullable=False),
         Column("net_lanes", Text, nullable=False),
+        Column("amounts", Text),
         PrimaryKeyConstraint("batch_id", "table_name", "scope"),
     )
     quarantine = table(
@@ -227,6 +230,22 @@ def ledger(dialect: str) -> Ledger:
         Column("started_at", Text, nullable=False),
         Column("beat_at", Text, nullable=False),
     )
+    chain = table(
+        "chain",
+        Column("ordinal", BigInteger, primary_key=True, autoincrement=False),
+        Column("run_id", Text, nullable=False),
+        Column("kind", Text, nullable=False),
+        Column("previous", Text, nullable=False),
+        Column("last_seq", BigInteger, nullable=False),
+        Column("receipts", BigInteger, nullable=False),
+        Column("receipts_digest", Text, nullable=False),
+        Column("quarantine_digest", Text, nullable=False),
+        Column("plans_digest", Text, nullable=False),
+        Column("evidence_digest", Text, nullable=False),
+        Column("verdict", Text, nullable=False),
+        Column("head", Text, nullable=False),
+        Column("written_at", Text, nullable=False),
+    )
     return Ledger(
         metadata,
         run,
@@ -240,4 +259,5 @@ def ledger(dialect: str) -> Ledger:
         stamp,
         epoch,
         heartbeat,
+        chain,
     )

@@ -113,6 +113,39 @@ def test_an_upgrade_repeated_changes_nothing(bare_site):
         assert schema.version(connection) == schema.HEAD
 
 
+def test_a_ledger_of_the_first_revision_keeps_its_rows_when_it_is_upgraded(bare_site):
+    own, prefix = naming(bare_site.kind)
+    place = f'"{own}".' if own else prefix
+    with bare_site.begin() as connection:
+        command.upgrade(configuration(connection), "0001")
+        connection.execute(text(f"INSERT INTO {place}epoch (id, epoch) VALUES (1, 7)"))
+        receipt = {
+            **dict.fromkeys(("batch_id", "kind", "run_id", "stream", "tenant", "partition"), "a"),
+            **dict.fromkeys(("filters", "started_at", "committed_at"), "{}"),
+            **dict.fromkeys(("ordinal", "last", "warnings", "epoch", "pid", "filtered"), 0),
+            "extracted": 3,
+            "loaded": 2,
+            "quarantined": 1,
+        }
+        first = bare_site.ledger.receipt
+        connection.execute(first.insert().values(receipt))
+    upgraded(bare_site)
+    with bare_site.begin() as connection:
+        assert schema.version(connection) == schema.HEAD == "0002"
+        row = connection.execute(first.select()).mappings().one()
+        assert {name: row[name] for name in receipt} == receipt
+        assert row["xid"] is None
+        assert connection.execute(bare_site.ledger.chain.select()).all() == []
+        command.downgrade(configuration(connection), "0001")
+    with bare_site.begin() as connection:
+        names = {
+            column["name"] for column in inspect(connection).get_columns(first.name, schema=own)
+        }
+        assert "xid" not in names
+        kept = connection.execute(text(f"SELECT extracted FROM {place}receipt")).scalar_one()
+        assert kept == 3
+
+
 def test_an_upgrade_that_is_rolled_back_leaves_nothing(bare_site):
     with bare_site.target.engine.connect() as connection:
         transaction = connection.begin()
