@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ _TYPE = re.compile(r"([a-z0-9]+)(?:\(\s*(\d+)\s*,\s*(\d+)\s*\))?\Z")
 
 _ORDERED = frozenset({"int16", "int32", "int64", "date", "timestamp"})
 _TAKEN = ("messy_migration", "sqlite_", "pg_", "mm_stage_")
+_LONGEST = 63
 _OURS = frozenset(
     {RECORD, "_position", "_kind", "_where", "_raw", "_rule", "_reason", "_column", "_count"}
 )
@@ -120,10 +121,10 @@ class ForeignKey:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What one stream writes into one target table.
+    """A table: what one stream writes into a target, or what somebody's database has.
 
     Attributes:
-        name: the table, lower case, letters, digits and underscores.
+        name: the table; in a stream lower-case letters, digits and underscores, as for columns.
         columns: in the order of the fingerprint.
         key: names of the key columns; empty for a multiset.
         scope: (column, value) pairs that all rows of this stream share, when several streams
@@ -141,15 +142,11 @@ class Table:
         names = self.names
         pointing = (name for item in self.foreign_keys for name in item.columns)
         used = (*self.key, *(name for name, _ in self.scope), *pointing)
-        wrong = [name for name in (self.name, *names) if not _NAME.match(name) or len(name) > 63]
         problems = {
-            "is not a name of lower-case letters, digits and underscores up to 63": wrong,
-            "belongs to the database or to the ledger": [
-                name for name in (self.name,) if name.startswith(_TAKEN)
-            ],
+            "is no name": [name for name in (self.name, *names) if not name or "\0" in name],
             "is a column twice": sorted({name for name in names if names.count(name) > 1}),
             "is in a key or the scope but is no column": [n for n in used if n not in names],
-            "is a name of ours": sorted(_OURS.intersection(names)),
+            "is a name of ours": [name for name in names if name == RECORD],
             "is in the scope but is not text": [
                 column.name
                 for column in self.columns
@@ -157,10 +154,28 @@ class Table:
             ],
             "has no columns": [] if names else [self.name],
         }
-        for problem, found in problems.items():
-            if found:
-                why = f"{', '.join(found)!r} {problem}"
-                raise ConfigurationError(f"table {self.name!r} is not usable", why=why)
+        _refuse(self.name, problems)
+
+    def check_names(self) -> None:
+        """Hold the names against what a stream may write.
+
+        A table of somebody else's database may have any names. What we create has only names
+        that no database would have quoted, and none of the ledger's.
+
+        Raises:
+            ConfigurationError: a name would need quoting, is too long, or is taken.
+        """
+        names = (self.name, *self.names)
+        problems = {
+            "is not a name of lower-case letters, digits and underscores up to 63": [
+                name for name in names if not _NAME.match(name) or len(name) > _LONGEST
+            ],
+            "belongs to the database or to the ledger": [
+                name for name in (self.name,) if name.startswith(_TAKEN)
+            ],
+            "is a name of ours": sorted(_OURS.intersection(self.names)),
+        }
+        _refuse(self.name, problems)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -212,6 +227,7 @@ class Stream:
 
     def __post_init__(self) -> None:
         for table in self.tables:
+            table.check_names()
             for column in table.columns:
                 if column.name == self.bookmark and column.type.kind not in _ORDERED:
                     raise ConfigurationError(
@@ -236,6 +252,13 @@ class Stream:
             if table.name == name:
                 return table
         raise KeyError(name)
+
+
+def _refuse(table: str, problems: Mapping[str, Sequence[str]]) -> None:
+    for problem, found in problems.items():
+        if found:
+            why = f"{', '.join(found)!r} {problem}"
+            raise ConfigurationError(f"table {table!r} is not usable", why=why)
 
 
 def stream_label(stream: str, tenant: str) -> str:

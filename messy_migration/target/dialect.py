@@ -20,8 +20,8 @@ POSITION = "_position"
 
 
 def quote(name: str) -> str:
-    """A quoted identifier; `Table` lets no name through that would need escaping."""
-    return f'"{name}"'
+    """A quoted identifier."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def column_list(names: Sequence[str], alias: str = "") -> str:

@@ -100,7 +100,7 @@ class SQLite:
         self._fill(connection, quote(table.name), table, data.select(table.names), ())
 
     def stage(self, connection: Connection, table: Table, data: pa.Table) -> str:
-        name = f'temp."mm_stage_{table.name}"'
+        name = f"temp.{quote(f'mm_stage_{table.name}')}"
         columns = column_types(self, table)
         connection.exec_driver_sql(f"DROP TABLE IF EXISTS {name}")
         connection.exec_driver_sql(

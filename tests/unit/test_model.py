@@ -86,15 +86,41 @@ def test_what_is_no_type_is_refused_with_the_types_there_are(text):
 @pytest.mark.parametrize(
     "name", ["", "Upper", "1st", 'quo"te', "sp ace", "semi;colon", "é", "new\n", "a" * 64]
 )
-def test_a_name_that_would_need_quoting_is_refused_for_table_and_column(name):
+def test_a_stream_may_not_write_a_name_that_would_need_quoting(name):
     with pytest.raises(ConfigurationError, match="not usable"):
+        Stream("shop.orders", (Table(name, (column("a"),)),))
+    with pytest.raises(ConfigurationError, match="not usable"):
+        Stream("shop.orders", (Table("t", (column(name),)),))
+
+
+@pytest.mark.parametrize("name", ["Order Details", 'quo"te', "é", "pg_thing", "a" * 64])
+def test_a_table_of_another_database_may_have_any_name(name):
+    assert Table(name, (column(name),)).names == (name,)
+
+
+@pytest.mark.parametrize("name", ["", "a\0b"])
+def test_what_no_database_takes_for_a_name_is_refused(name):
+    with pytest.raises(ConfigurationError, match="is no name"):
         Table(name, (column("a"),))
-    with pytest.raises(ConfigurationError, match="not usable"):
+    with pytest.raises(ConfigurationError, match="is no name"):
         Table("t", (column(name),))
 
 
+@pytest.mark.parametrize("name", ["pg_thing", "sqlite_thing", "messy_migration_runs"])
+def test_a_stream_may_not_write_a_table_of_the_database_or_the_ledger(name):
+    with pytest.raises(ConfigurationError, match="belongs to"):
+        Stream("shop.orders", (Table(name, (column("a"),)),))
+
+
+@pytest.mark.parametrize("name", ["_position", "_raw"])
+def test_a_stream_may_not_write_a_column_of_ours(name):
+    with pytest.raises(ConfigurationError, match="name of ours"):
+        Stream("shop.orders", (Table("t", (column(name),)),))
+
+
 def test_a_name_of_63_letters_is_the_longest():
-    assert Table("t" * 63, (column("c" * 63),)).names == ("c" * 63,)
+    stream = Stream("shop.orders", (Table("t" * 63, (column("c" * 63),)),))
+    assert stream.tables[0].names == ("c" * 63,)
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,7 @@ def load_schema(path: Path, shown: str) -> Schema:
             ),
             key=tuple(written.key),
         )
+        table.check_names()
     except ConfigurationError as error:
         raise ConfigurationError(error.what, shown, error.why, error.next) from None
     if written.bookmark is not None and written.bookmark not in table.names:
