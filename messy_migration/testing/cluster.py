@@ -1,53 +1,35 @@
 """A Postgres server of our own, from a folder of binaries, that leaves nothing behind.
 
-It listens on 127.0.0.1 only, under a fresh password, in a temporary folder. Postgres refuses
-to run as root, so under root it runs as `nobody`.
+It listens on 127.0.0.1 only, under a fresh password, in a temporary folder.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pwd
 import secrets
-import shutil
 import signal
-import socket
 import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 import psycopg
 
-from messy_migration.errors import ConfigurationError, TargetError
+from messy_migration.errors import TargetError
+from messy_migration.testing.throwaway import (
+    free_port,
+    give,
+    last_line,
+    launch,
+    reachable,
+    temporary_home,
+)
 
 _USER = "postgres"
 _PREFIX = "messy-migration-pg-"
-_MARK = "in-use"
 _START_SECONDS = 30.0
 _STOP_SECONDS = 15.0
-
-# Becomes the server: first it leaves root, then it asks the kernel to end it together with the
-# process that started it (a change of user would undo the request), so that a killed test run
-# leaves no server. In a `preexec_fn` the same would not be safe in a process with threads.
-_LAUNCHER = """
-import ctypes, os, signal, sys
-parent, user, group = (int(word) for word in sys.argv[1:4])
-libc = ctypes.CDLL(None)
-if user >= 0:
-    os.setgroups([]); os.setgid(group); os.setuid(user)
-if sys.platform == "linux":
-    libc.prctl(1, int(signal.SIGQUIT))
-    if os.getppid() != parent:
-        sys.exit("the process that wanted a server has gone")
-os.execv(sys.argv[4], sys.argv[4:])
-"""
 
 
 @dataclass(slots=True)
@@ -103,7 +85,7 @@ class Cluster:
         for name, value in self.settings.items():
             command += ["-c", f"{name}={value}"]
         with (self.home / "log").open("ab") as log:
-            self._process = _launch(command, self.home, log.fileno())
+            self._process = launch(command, self.home, log.fileno())
         self._wait()
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
@@ -141,7 +123,7 @@ class Cluster:
         raise TargetError(
             "the Postgres server of the tests does not start",
             where=str(self.binaries),
-            why=_last_line(self.home / "log"),
+            why=last_line(self.home / "log"),
         )
 
 
@@ -156,50 +138,41 @@ def cluster(binaries: Path, settings: Mapping[str, str]) -> Iterator[Cluster]:
     Raises:
         TargetError: the server cannot be made or does not start.
     """
-    _sweep()
-    home = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_temporary()))
-    made = Cluster(binaries, home, settings)
-    owner = _owned(home)
-    try:
-        if _unprivileged() is not None:
-            os.chown(home, *_unprivileged_ids())
-        made.binaries = _reachable(binaries, home)
-        _initialise(made)
-        _start_on_free_port(made)
-        yield made
-    finally:
-        made.stop(signal.SIGQUIT)
-        shutil.rmtree(home, ignore_errors=True)
-        owner.close()
+    with temporary_home(_PREFIX) as home:
+        made = Cluster(binaries, home, settings)
+        try:
+            made.binaries = reachable(binaries, home)
+            _initialise(made)
+            _start_on_free_port(made)
+            yield made
+        finally:
+            made.stop(signal.SIGQUIT)
 
 
 def _initialise(made: Cluster) -> None:
     secret = made.home / "password"
     secret.touch(mode=0o600)
     secret.write_text(made.password)
-    if _unprivileged() is not None:
-        os.chown(secret, *_unprivileged_ids())
+    give(secret)
     command = [str(made.binaries / "initdb"), "-D", str(made.home / "data"), "-U", _USER]
     command += ["--auth=scram-sha-256", f"--pwfile={secret}", "--no-sync"]
     command += ["--encoding=UTF8", "--no-locale"]
     log = made.home / "log"
     with log.open("ab") as output:
-        code = _launch(command, made.home, output.fileno()).wait()
+        code = launch(command, made.home, output.fileno()).wait()
     secret.unlink()
     if code:
         raise TargetError(
             "initdb cannot make a Postgres server for the tests",
             where=str(made.binaries),
-            why=_last_line(log),
+            why=last_line(log),
         )
 
 
 def _start_on_free_port(made: Cluster) -> None:
     """Between choosing a port and taking it, somebody else may: then choose again."""
     for left in (2, 1, 0):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            made.port = probe.getsockname()[1]
+        made.port = free_port()
         try:
             made.start()
         except TargetError:
@@ -208,89 +181,3 @@ def _start_on_free_port(made: Cluster) -> None:
                 raise
         else:
             return
-
-
-def _launch(command: list[str], home: Path, output: int) -> subprocess.Popen[bytes]:
-    user, group = _unprivileged_ids()
-    launcher = [sys.executable, "-I", "-S", "-c", _LAUNCHER]
-    return subprocess.Popen(
-        [*launcher, str(os.getpid()), str(user), str(group), *command],
-        cwd=home,
-        # Not ours: a PGDATA or PGPORT of the caller would reach the server.
-        env={"PATH": os.defpath, "LC_ALL": "C"},
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=output,
-        # Ctrl-C on the terminal is for pytest, which then stops the server itself.
-        start_new_session=True,
-    )
-
-
-def _unprivileged() -> pwd.struct_passwd | None:
-    return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
-
-
-def _unprivileged_ids() -> tuple[int, int]:
-    user = _unprivileged()
-    return (user.pw_uid, user.pw_gid) if user else (-1, -1)
-
-
-def _is_traversable(folder: Path) -> bool:
-    """Whether the unprivileged user can reach what is in the folder."""
-    if _unprivileged() is None:
-        return True
-    resolved = folder.resolve()
-    return all(path.stat().st_mode & 0o001 for path in (resolved, *resolved.parents))
-
-
-def _temporary() -> Path:
-    for name in (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108 - mkdtemp goes below
-        if Path(name).is_dir() and _is_traversable(Path(name)):
-            return Path(name)
-    raise ConfigurationError(
-        "no temporary folder that the user nobody can reach",
-        where=tempfile.gettempdir(),
-        next="point TMPDIR to a folder that others may enter",
-    )
-
-
-def _reachable(binaries: Path, home: Path) -> Path:
-    """The binaries, or a copy of them where the unprivileged user cannot reach them."""
-    if _is_traversable(binaries):
-        return binaries
-    tree = binaries.parent
-    copy = home / "copy" / tree.parent.name
-    shutil.copytree(tree, copy / tree.name, symlinks=True)
-    # A repaired wheel keeps its shared libraries beside the package and finds them from there.
-    libraries = tree.parent.with_name(f"{tree.parent.name}.libs")
-    if libraries.is_dir():
-        shutil.copytree(libraries, copy.with_name(libraries.name), symlinks=True)
-    (home / "copy").chmod(0o755)
-    return copy / tree.name / binaries.name
-
-
-def _owned(home: Path) -> IO[bytes]:
-    """Mark the folder as in use until the file is closed, by us or by the death of the process.
-
-    The mark gets its name only when it is locked, so that nobody ever sees it without.
-    """
-    mark = (home / "starting").open("wb")
-    fcntl.flock(mark, fcntl.LOCK_EX)
-    Path(mark.name).rename(home / _MARK)
-    return mark
-
-
-def _sweep() -> None:
-    """Remove the folders of test runs that were killed; their servers have ended with them."""
-    for folder in _temporary().glob(f"{_PREFIX}*"):
-        try:
-            with (folder / _MARK).open("rb") as mark:
-                fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:  # in use, or somebody else's
-            continue
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")

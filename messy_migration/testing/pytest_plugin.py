@@ -1,35 +1,42 @@
 """Fixtures for every test suite in whose environment this package is installed.
 
 `postgres_server` is one server for the session and `postgres_url` a fresh database on it for
-one test. At the end one line says on which server the tests ran. pytest imports this module in
-every run, so it imports no driver and no container library before a test asks for a server.
+one test; `mariadb_server` and `mariadb_url` are the same of MariaDB. At the end a line for each
+says on which server the tests ran. pytest imports this module in every run, so it imports no
+driver and no container library before a test asks for a server.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from messy_migration.testing import mariadb
     from messy_migration.testing.postgres import Server
 
 
 @dataclass(slots=True)
 class _Usage:
-    """What the closing line tells: the server, and the tests that ran on it."""
+    """What a closing line tells: the server, and the tests that ran on it."""
 
     wanted: int = 0
     provider: str = ""
     version: str = ""
     docker: str = ""
+    missing: str = ""
     tests: set[str] = field(default_factory=set)
 
 
 _NAME = "messy_migration"
-_USAGE = pytest.StashKey[_Usage]()
+_KINDS = ("postgres", "mariadb")
+_REQUIRED = "MESSY_TEST_MARIADB_REQUIRED"
+_USAGE = pytest.StashKey[dict[str, _Usage]]()
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +47,7 @@ def postgres_server(pytestconfig: pytest.Config) -> Iterator[Server]:
     """
     from messy_migration.testing.postgres import docker_problem, server
 
-    usage = pytestconfig.stash[_USAGE]
+    usage = pytestconfig.stash[_USAGE]["postgres"]
     with server() as running:
         usage.provider, usage.version = running.provider, running.version
         if running.provider != "docker":
@@ -54,27 +61,56 @@ def postgres_url(postgres_server: Server, request: pytest.FixtureRequest) -> Ite
 
     It reads `postgresql+psycopg://user:password@127.0.0.1:port/database`.
     """
-    request.config.stash[_USAGE].tests.add(request.node.nodeid)
+    request.config.stash[_USAGE]["postgres"].tests.add(request.node.nodeid)
     with postgres_server.database() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mariadb_server(pytestconfig: pytest.Config) -> Iterator[mariadb.Server]:
+    """A real MariaDB server, from the first provider there is.
+
+    Where there is none the tests that ask for it are skipped and the summary says so, unless
+    `MESSY_TEST_MARIADB_REQUIRED` is set: then they fail.
+    """
+    usage = pytestconfig.stash[_USAGE]["mariadb"]
+    usage.missing = _mariadb_problem()
+    if usage.missing:
+        pytest.skip(f"no MariaDB: {usage.missing}")
+    from messy_migration.testing import mariadb
+
+    with mariadb.server() as running:
+        usage.provider, usage.version = running.provider, running.version
+        yield running
+
+
+@pytest.fixture
+def mariadb_url(mariadb_server: mariadb.Server) -> Iterator[str]:
+    """The URL of an empty utf8mb4 database, which is dropped after the test.
+
+    It reads `mysql+pymysql://user:password@127.0.0.1:port/database`.
+    """
+    with mariadb_server.database() as url:
         yield url
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the place where the session counts."""
-    config.stash[_USAGE] = _Usage()
+    config.stash[_USAGE] = {kind: _Usage() for kind in _KINDS}
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Count the tests that want a server, to be able to say that none was had."""
-    usage = session.config.stash[_USAGE]
-    usage.wanted = sum("postgres_server" in _fixtures(item) for item in session.items)
+    for kind, usage in session.config.stash[_USAGE].items():
+        usage.wanted = sum(f"{kind}_server" in _fixtures(item) for item in session.items)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Count the tests whose body ran with a server set up for them."""
-    if "postgres_server" in _fixtures(item):
-        item.config.stash[_USAGE].tests.add(item.nodeid)
+    for kind, usage in item.config.stash[_USAGE].items():
+        if f"{kind}_server" in _fixtures(item):
+            usage.tests.add(item.nodeid)
     return (yield)
 
 
@@ -82,40 +118,50 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """In a worker of pytest-xdist: hand what was counted to the process that prints."""
     output: dict[str, object] | None = getattr(session.config, "workeroutput", None)
     if output is not None:
-        usage = session.config.stash[_USAGE]
-        output[_NAME] = {**asdict(usage), "tests": sorted(usage.tests)}
+        output[_NAME] = {
+            kind: {**asdict(usage), "tests": sorted(usage.tests)}
+            for kind, usage in session.config.stash[_USAGE].items()
+        }
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """In the process that prints: add up what a worker counted."""
-    counted = getattr(node, "workeroutput", {}).get(_NAME)
-    if counted is None:
-        return
-    usage = node.config.stash[_USAGE]
-    usage.wanted = max(usage.wanted, counted["wanted"])
-    usage.tests.update(counted["tests"])
-    for name in ("provider", "version", "docker"):
-        setattr(usage, name, counted[name] or getattr(usage, name))
+    for kind, counted in getattr(node, "workeroutput", {}).get(_NAME, {}).items():
+        usage = node.config.stash[_USAGE][kind]
+        usage.wanted = max(usage.wanted, counted["wanted"])
+        usage.tests.update(counted["tests"])
+        for name in ("provider", "version", "docker", "missing"):
+            setattr(usage, name, counted[name] or getattr(usage, name))
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Say on which server the tests ran, and what did not run."""
-    usage = config.stash[_USAGE]
-    if not usage.wanted:
-        return
+    """Say on which servers the tests ran, and what did not run."""
+    for kind, usage in config.stash[_USAGE].items():
+        if usage.wanted:
+            terminalreporter.write_line(f"{kind}: {_closing(usage)}")
+
+
+def _closing(usage: _Usage) -> str:
+    if usage.missing:
+        return f"NOT EXERCISED, {usage.wanted} tests did not run ({usage.missing})"
     if not usage.provider:
-        line = f"postgres: NO SERVER for {usage.wanted} tests that need one"
-    else:
-        line = (
-            f"postgres: provider {usage.provider}, server {usage.version}, "
-            f"{len(usage.tests)} tests ran on it"
-        )
-        if usage.docker:
-            line += f"; testcontainers: NOT EXERCISED ({usage.docker})"
-    terminalreporter.write_line(line)
+        return f"NO SERVER for {usage.wanted} tests that need one"
+    line = f"provider {usage.provider}, server {usage.version}, {len(usage.tests)} tests ran on it"
+    return f"{line}; testcontainers: NOT EXERCISED ({usage.docker})" if usage.docker else line
+
+
+def _mariadb_problem() -> str:
+    """Why the tests may go on without MariaDB; empty where they have it or must have it."""
+    if os.environ.get(_REQUIRED, "0") != "0":
+        return ""
+    if find_spec("pymysql") is None:
+        return "the extra messy-migration[mysql] is not installed"
+    from messy_migration.testing import mariadb
+
+    return mariadb.problem()
 
 
 def _fixtures(item: pytest.Item) -> list[str]:

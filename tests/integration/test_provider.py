@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import make_url
 
 from messy_migration.errors import ConfigurationError, TargetError
-from messy_migration.testing import binaries, cluster, postgres
+from messy_migration.testing import binaries, postgres, throwaway
 
 OURS = [
     pytest.param(
@@ -157,13 +157,13 @@ def test_settings_reach_the_server_and_win_over_the_defaults():
 
 
 def test_a_server_that_does_not_start_says_why_and_leaves_nothing():
-    before = set(cluster._temporary().glob("messy-migration-pg-*"))
+    before = set(throwaway.temporary().glob("messy-migration-pg-*"))
     with (
         pytest.raises(TargetError, match="no_such_setting"),
         postgres.server(own_provider(), no_such_setting="1"),
     ):
         pytest.fail("it started")
-    assert set(cluster._temporary().glob("messy-migration-pg-*")) <= before
+    assert set(throwaway.temporary().glob("messy-migration-pg-*")) <= before
 
 
 def test_the_end_of_the_context_leaves_no_process_and_no_folder():
