@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL
 
-_WHOLE = ("workers", "batch_records", "batch_bytes")
+_WHOLE = ("workers", "batch_records", "batch_bytes", "frozen_after")
 _SECRET_ORIGINS = ("environment", ".env")
 
 
@@ -41,7 +41,8 @@ class CoreSettings(BaseModel):
     """What the core itself can be told; each field is also a flag and a MIGRATE_ variable.
 
     `quarantine_limit` is in percent of a stream's records, `batch_bytes` in bytes, `workers`
-    None means one for each CPU. `target` and `target_password` are left out of the repr.
+    None means one for each CPU. A worker that shows no sign of life for `frozen_after` seconds
+    is replaced. `target` and `target_password` are left out of the repr.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -52,6 +53,7 @@ class CoreSettings(BaseModel):
     workers: int | None = Field(None, ge=1, le=64)
     batch_records: int = Field(50_000, ge=1, le=1_000_000)
     batch_bytes: int = Field(32 * 1024 * 1024, ge=1024, le=1024**3)
+    frozen_after: int = Field(30, ge=5, le=3600)
     quarantine_limit: float = Field(1.0, ge=0, le=100, allow_inf_nan=False)
     report: Path = Field(Path(), strict=False)
     landing: Path = Field(Path(".migrate/landing"), strict=False)

@@ -145,6 +145,7 @@ def _core_ranges() -> dict[str, str]:
         "workers": f"a whole number from 1 to 64 (this machine has {os.cpu_count() or 1} CPUs)",
         "batch_records": "a whole number from 1 to 1000000",
         "batch_bytes": "a whole number of bytes from 1024 to 1073741824",
+        "frozen_after": "a whole number of seconds from 5 to 3600",
         "quarantine_limit": "a number from 0 to 100 (percent)",
         "plugins": 'a list of names such as ["files"]',
     }

@@ -92,6 +92,13 @@ def write(
         connection.execute(insert(ledger.quarantine), rows)
 
 
+def batches_of(connection: Connection, ledger: Ledger, rule: str) -> set[str]:
+    """The batches of which a rule sent records to quarantine."""
+    table = ledger.quarantine
+    query = select(table.c.batch_id).where(table.c.rule == rule)
+    return set(connection.execute(query).scalars())
+
+
 def reasons(
     connection: Connection, ledger: Ledger, run_id: str
 ) -> list[tuple[str, str, str, str | None, int]]:

@@ -156,7 +156,8 @@ def begun(
     """(stream, tenant, partition digest, plan id) of those whose first batch is committed."""
     table = ledger.receipt
     query = select(table.c.batch_id).where(table.c.kind == "load", table.c.ordinal == 0)
-    first = set(connection.execute(query).scalars())
+    # A batch that was committed in parts is known by theirs, which name its own first.
+    first = {identity.partition(".")[0] for identity in connection.execute(query).scalars()}
     return {
         (item.stream, item.tenant, item.partition.digest, item.plan_id)
         for item in planned

@@ -26,6 +26,8 @@ from messy_migration.model import (
     TableReceipt,
     Violation,
 )
+from messy_migration.pipeline.cut import Cut
+from messy_migration.pipeline.parts import part_id
 from messy_migration.pipeline.records import numbers, only, present
 from messy_migration.pipeline.rules import DUPLICATE, DUPLICATE_KEY, TARGET, contradiction
 from messy_migration.pipeline.stages import Prepared
@@ -61,9 +63,10 @@ class Writer:
         return (table.name, table.scope) in self.fresh
 
 
-def batch_id(stream: Stream, partition: Partition, plan_id: str, ordinal: int) -> str:
-    """The identity of a batch: the same work done again has the same id."""
-    return receipts.batch_id(stream.name, stream.tenant, plan_id, partition.digest, ordinal)
+def batch_id(stream: Stream, partition: Partition, plan_id: str, cut: Cut) -> str:
+    """The identity of a batch, or of a part of one: the same work done again has the same id."""
+    whole = receipts.batch_id(stream.name, stream.tenant, plan_id, partition.digest, cut.ordinal)
+    return part_id(whole, cut)
 
 
 def commit(
@@ -114,7 +117,7 @@ def _transaction(
     writer: Writer, partition: Partition, plan_id: str, prepared: Prepared, *, merging: bool
 ) -> Receipt | None:
     stream = prepared.stream
-    identity = batch_id(stream, partition, plan_id, prepared.cut.ordinal)
+    identity = batch_id(stream, partition, plan_id, prepared.cut)
     with (
         refusals(f"stream {stream.label}"),
         writer.target.engine.connect() as connection,

@@ -23,6 +23,7 @@ class Cut:
         rejected: records that could not become rows.
         filtered: rule -> records left out on purpose.
         last: nothing comes after it.
+        span: the rows of the batch that it holds, if it is a part of one; None for a whole.
     """
 
     ordinal: int
@@ -30,6 +31,7 @@ class Cut:
     rejected: list[Rejected] = field(default_factory=list)
     filtered: Counter[str] = field(default_factory=Counter)
     last: bool = False
+    span: tuple[int, int] | None = None
     size: int = 0
     _starts: list[int] = field(default_factory=list)
     _frames: list[tuple[Frame, int]] = field(default_factory=list)
@@ -53,6 +55,20 @@ class Cut:
         self.tables.append(part)
         self._rows += count
         self.size += part.nbytes
+
+    def part(self, start: int, stop: int) -> Cut:
+        """The rows from `start` to `stop`; what became no row goes with the first of them."""
+        taken = Cut(self.ordinal, last=self.last and stop == self.rows, span=(start, stop))
+        for begin, (frame, offset), table in zip(
+            self._starts, self._frames, self.tables, strict=True
+        ):
+            low, high = max(start, begin), min(stop, begin + table.num_rows)
+            if low < high:
+                taken.add(frame, offset + low - begin, high - low)
+        if start == 0:
+            taken.rejected = self.rejected
+            taken.filtered = self.filtered
+        return taken
 
     def origin(self, record: int) -> Origin | None:
         """The raw record behind a row, if the source tells.

@@ -19,6 +19,7 @@ from messy_migration.model import RECORD, Table, Violation
 DUPLICATE = "core.duplicate"
 DUPLICATE_KEY = "core.duplicate_key"
 TARGET = "core.target"
+CRASH = "core.crash"
 _UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
 Unstorable = Callable[[Table, pa.Table], dict[str, list[int]]]

@@ -22,6 +22,7 @@ from messy_migration.pipeline.conform import as_table, conform
 from messy_migration.pipeline.cut import Cut
 from messy_migration.pipeline.records import count, numbers, only, present, without
 from messy_migration.pipeline.rules import (
+    CRASH,
     DUPLICATE,
     DUPLICATE_KEY,
     Repeats,
@@ -85,6 +86,16 @@ def prepare(
         for plugin, found in registry.call_each("validate", stream=stream, table=name, batch=batch):
             violations += _checked(found, plugin, stream, present([data]))
     return _settle(stream, cut, tables, violations, filtered)
+
+
+def condemned(stream: Stream, cut: Cut, why: str) -> Prepared:
+    """A batch of one record that goes to quarantine unlooked at, because workers died of it."""
+    name = stream.name if stream.record else stream.tables[0].name
+    numbered = np.zeros(cut.rows, dtype=np.int32)
+    rows = pa.concat_tables(cut.tables).append_column(RECORD, pa.array(numbered))
+    violation = Violation(0, name, None, CRASH, why)
+    entries = [*_rejected(cut), *_entries(stream, cut, [violation], {name: rows})]
+    return Prepared(cut.records, {}, tuple(entries), dict(cut.filtered), 0, cut, stream)
 
 
 def _first_frame(stream: Stream, cut: Cut) -> tuple[dict[str | None, pa.Table], list[Violation]]:
@@ -290,10 +301,7 @@ def _settle(
     counts.update(filtered[record] for record in set(filtered) - {item.record for item in errors})
     if repeats:
         counts[DUPLICATE] += len(repeats)
-    entries = [
-        Entry(item.where, item.rule, item.reason, item.raw, None, item.column)
-        for item in cut.rejected
-    ]
+    entries = _rejected(cut)
     entries += _entries(stream, cut, [*errors, *contradictions], tables)
     accounted = count(clean.values()) + len(entries) + counts.total()
     if accounted != cut.records:
@@ -304,6 +312,13 @@ def _settle(
         )
     warnings = len(violations) - len(errors)
     return Prepared(cut.records, clean, tuple(entries), dict(counts), warnings, cut, stream)
+
+
+def _rejected(cut: Cut) -> list[Entry]:
+    return [
+        Entry(item.where, item.rule, item.reason, item.raw, None, item.column)
+        for item in cut.rejected
+    ]
 
 
 def _once(stream: Stream, name: str, data: pa.Table) -> pa.Table:

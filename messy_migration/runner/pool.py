@@ -1,8 +1,10 @@
 """Local workers under supervision: spawned, restarted when they die, never left behind.
 
-A worker that is killed or crashes costs one attempt of one piece. The pipe between parent and
-worker carries plain data only. Workers die with their parent: the kernel kills them (Linux),
-and without their parent's end of the pipe they stop by themselves.
+A worker that is killed, crashes, freezes or runs out of memory costs one attempt of one batch.
+A batch that costs too many is taken in halves, and a record that workers die of on its own goes
+to quarantine. The pipe between parent and worker carries plain data only. Workers die with
+their parent: the kernel kills them (Linux), and without their parent's end of the pipe they
+stop by themselves.
 """
 
 from __future__ import annotations
@@ -20,12 +22,16 @@ from typing import Any, Self
 
 from messy_migration import errors
 from messy_migration.errors import MigrationError, PluginError
+from messy_migration.runner.deaths import Deaths
 from messy_migration.runner.process import is_orphan, tie_to_parent
+from messy_migration.runner.pulse import Pulse
 from messy_migration.runner.work import Job, Piece, Worker, failure
 
-ATTEMPTS = 3
 TICK_SECONDS = 0.2
 GRACE_SECONDS = 25.0
+FROZEN_SECONDS = 30.0
+START_SECONDS = 60.0
+"""A new process that imports what it needs does not beat yet, and a busy machine takes long."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +47,29 @@ class Finished:
 class _Slot:
     process: SpawnProcess
     pipe: Connection
+    pulse: Pulse
     piece: Piece | None = None
+    beats: int = 0
+    silence: float = 0.0
+    is_frozen: bool = False
+
+    def listen(self, passed: float) -> float:
+        """Seconds without a beat; `passed` went by since the last call."""
+        beats = self.pulse.beats
+        self.silence = 0.0 if beats != self.beats else self.silence + passed
+        self.beats = beats
+        return self.silence
 
 
 class LocalPool:
     """Processes of this machine that work on pieces, as a context manager."""
 
-    def __init__(self, job: Job, workers: int) -> None:
+    def __init__(self, job: Job, workers: int, frozen_after: float = FROZEN_SECONDS) -> None:
         self._job = job
         self._workers = workers
+        self._frozen_after = frozen_after
+        self._deaths = Deaths()
+        self._listened = time.monotonic()
         self._slots: list[_Slot] = []
         self._context = multiprocessing.get_context("spawn")
 
@@ -78,7 +98,6 @@ class LocalPool:
                 batch.
         """
         queue = deque(pieces)
-        attempts: dict[tuple[str, str, str], int] = {}
         told = 0.0
         while queue or any(slot.piece for slot in self._slots):
             if should_stop():
@@ -87,7 +106,8 @@ class LocalPool:
                 if time.monotonic() - told > GRACE_SECONDS:
                     self._kill()
             self._feed(queue)
-            yield from self._collect(queue, attempts, stopping=bool(told))
+            yield from self._collect(queue, stopping=bool(told))
+            self._end_frozen()
             tick()
 
     def _feed(self, queue: deque[Piece]) -> None:
@@ -108,12 +128,27 @@ class LocalPool:
 
     def _start(self) -> _Slot:
         ours, theirs = self._context.Pipe()
+        pulse = Pulse(self._context)
         process = self._context.Process(
-            target=_main, args=(theirs, self._job, os.getpid()), name="messy-migration worker"
+            target=_main,
+            args=(theirs, pulse, self._job, os.getpid()),
+            name="messy-migration worker",
         )
         process.start()
         theirs.close()
-        return _Slot(process, ours)
+        return _Slot(process, ours, pulse)
+
+    def _end_frozen(self) -> None:
+        """Kill workers that show no sign of life; what they had under way is begun again."""
+        now = time.monotonic()
+        # Where this process was stopped too (Ctrl-Z, a sleeping laptop), the time does not count.
+        passed = min(now - self._listened, 5 * TICK_SECONDS)
+        self._listened = now
+        for slot in self._slots:
+            limit = self._frozen_after if slot.beats else START_SECONDS
+            if slot.listen(passed) > limit and not slot.is_frozen:
+                slot.is_frozen = True
+                slot.process.kill()
 
     def _kill(self) -> None:
         for slot in self._slots:
@@ -127,9 +162,7 @@ class LocalPool:
                 continue
         return time.monotonic()
 
-    def _collect(
-        self, queue: deque[Piece], attempts: dict[tuple[str, str, str], int], *, stopping: bool
-    ) -> Iterator[Finished]:
+    def _collect(self, queue: deque[Piece], *, stopping: bool) -> Iterator[Finished]:
         watched: list[Any] = [slot.pipe for slot in self._slots]
         watched += [slot.process.sentinel for slot in self._slots]
         ready = wait(watched, timeout=TICK_SECONDS)
@@ -146,25 +179,17 @@ class LocalPool:
             if slot.process.sentinel in ready and not slot.process.is_alive():
                 self._slots.remove(slot)
                 slot.pipe.close()
-                if slot.piece is not None:
-                    yield from self._died(slot, slot.piece, queue, attempts, stopping=stopping)
-
-    def _died(
-        self,
-        slot: _Slot,
-        piece: Piece,
-        queue: deque[Piece],
-        attempts: dict[tuple[str, str, str], int],
-        *,
-        stopping: bool,
-    ) -> Iterator[Finished]:
-        attempts[piece.place] = attempts.get(piece.place, 0) + 1
-        if stopping:
-            yield Finished(piece, complete=False)
-        elif attempts[piece.place] < ATTEMPTS:
-            queue.appendleft(piece)
-        else:
-            yield Finished(piece, complete=False, error=_death(slot, piece))
+                if slot.piece is None:
+                    continue
+                if stopping:
+                    yield Finished(slot.piece, complete=False)
+                    continue
+                again = self._deaths.after(slot.piece, slot.pulse.span, _how(slot))
+                if again is None:
+                    error = _given_up(slot, slot.piece)
+                    yield Finished(slot.piece, complete=False, error=error)
+                else:
+                    queue.appendleft(again)
 
 
 def finished(piece: Piece, answer: dict[str, Any]) -> Finished:
@@ -182,16 +207,22 @@ def revived(data: dict[str, str]) -> MigrationError:
     return kind(data["what"], data["where"], data["why"], data["next"])
 
 
-def _death(slot: _Slot, piece: Piece) -> MigrationError:
+def _how(slot: _Slot) -> str:
+    """How a worker died, in words."""
+    if slot.is_frozen:
+        return "frozen, without a sign of life"
     code = slot.process.exitcode or 0
-    how = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit status {code}"
-    what = f"a worker died {ATTEMPTS} times on the same piece"
-    if code == -signal.SIGKILL:
+    return f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit status {code}"
+
+
+def _given_up(slot: _Slot, piece: Piece) -> MigrationError:
+    what = "workers died again and again on the same partition"
+    if slot.process.exitcode == -signal.SIGKILL and not slot.is_frozen:
         advice = "give the machine more memory, or set batch_records lower"
-        return MigrationError(what, piece.label, how, advice)
-    # Nothing of ours ends a process; code that a plugin runs in it does.
-    advice = f"try the plugin {piece.stream.partition('.')[0]} on this input alone"
-    return PluginError(what, piece.label, how, advice)
+        return MigrationError(what, piece.label, _how(slot), advice)
+    # Nothing of ours ends or stops a process; code that a plugin runs in it does.
+    advice = f"try the plugin {piece.plugin} on this input alone"
+    return PluginError(what, piece.label, _how(slot), advice)
 
 
 def _blamed(error: BaseException) -> BaseException:
@@ -200,9 +231,10 @@ def _blamed(error: BaseException) -> BaseException:
     return error
 
 
-def _main(pipe: Connection, job: Job, parent: int) -> None:
+def _main(pipe: Connection, pulse: Pulse, job: Job, parent: int) -> None:
     """What a worker process runs."""
     tie_to_parent(parent)
+    pulse.start()
     # What plugins print is no data; stdout belongs to the result of the command.
     os.dup2(2, 1)
     worker: Worker | None = None
@@ -226,7 +258,7 @@ def _main(pipe: Connection, job: Job, parent: int) -> None:
         answer: dict[str, Any] = {"complete": False, "error": None}
         try:
             worker = worker or Worker(job)
-            answer["complete"] = worker.work(piece, should_stop)
+            answer["complete"] = worker.work(piece, should_stop, pulse.at)
         except (EOFError, BrokenPipeError):
             return
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever it is, it is told

@@ -12,14 +12,15 @@ from sqlalchemy import Connection, select
 
 from messy_migration.errors import MigrationError, PluginError
 from messy_migration.fingerprint import row_hashes, row_texts, total
-from messy_migration.ledger import receipts, runs, states
+from messy_migration.ledger import quarantine, receipts, runs, states
 from messy_migration.ledger.runs import Planned, short
 from messy_migration.ledger.states import TableState
 from messy_migration.model import RECORD, Stream, Table
 from messy_migration.pipeline.commit import batch_id
 from messy_migration.pipeline.cut import Cut
+from messy_migration.pipeline.parts import committed_parts
 from messy_migration.pipeline.records import numbers, present, without
-from messy_migration.pipeline.rules import DUPLICATE_KEY, TARGET
+from messy_migration.pipeline.rules import CRASH, DUPLICATE_KEY, TARGET
 from messy_migration.pipeline.stages import prepare
 from messy_migration.reconcile.locate import locate
 from messy_migration.reconcile.prove import prove
@@ -171,20 +172,21 @@ def _partition(
     done = receipts.of_partition(
         connection, workspace.ledger, stream.name, stream.tenant, item.partition.digest
     )
+    # What workers died of would be the end of this process too.
+    crashed = quarantine.batches_of(connection, workspace.ledger, CRASH)
     for part in cuts(workspace, job, stream, item.partition):
-        if batch_id(stream, item.partition, item.plan_id, part.ordinal) not in done:
-            continue
-        prepared = prepare(
-            workspace.registry,
-            stream,
-            item.partition,
-            part,
-            workspace.target.dialect.unstorable,
-        )
-        data = prepared.tables.get(state.table.name)
-        if data is None or not data.num_rows:
-            continue
-        yield _as_loaded(state.table, data, part, refused).drop_columns([RECORD])
+        identity = batch_id(stream, item.partition, item.plan_id, part)
+        for some in committed_parts(part, identity, done - crashed):
+            prepared = prepare(
+                workspace.registry,
+                stream,
+                item.partition,
+                some,
+                workspace.target.dialect.unstorable,
+            )
+            data = prepared.tables.get(state.table.name)
+            if data is not None and data.num_rows:
+                yield _as_loaded(state.table, data, some, refused).drop_columns([RECORD])
 
 
 def _as_loaded(

@@ -141,7 +141,8 @@ def _work(
 
 def _pool(state: RunState) -> LocalPool | EnginePool:
     if state.options.engine is None:
-        return LocalPool(state.job, state.workers)
+        frozen_after = state.workspace.settings.core.frozen_after
+        return LocalPool(state.job, state.workers, frozen_after)
     registry = state.workspace.registry
     return EnginePool(state.job, find_engine(registry, state.options.engine, state.workers))
 

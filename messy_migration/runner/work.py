@@ -26,7 +26,8 @@ from messy_migration.ledger.runs import now
 from messy_migration.model import Extracted, Partition, Stream, stream_label
 from messy_migration.pipeline.commit import Writer, batch_id, commit
 from messy_migration.pipeline.cut import Cut, cut
-from messy_migration.pipeline.stages import Prepared, prepare
+from messy_migration.pipeline.parts import Span, left_over, span_of
+from messy_migration.pipeline.stages import Prepared, condemned, prepare
 from messy_migration.runner import landing
 from messy_migration.runner.workspace import Request, Workspace, open_workspace
 from messy_migration.target.failures import refusals
@@ -60,12 +61,22 @@ class Job:
 
 @dataclass(frozen=True)
 class Piece:
-    """One partition to be read."""
+    """One partition to be read.
+
+    Attributes:
+        stream, tenant, plan_id: what it belongs to, and how its records become rows.
+        partition: what to read.
+        fatal: rows of which workers died when they took them at once: they are taken in halves,
+            and a single record goes to quarantine.
+        death: how the last of those workers died, in words.
+    """
 
     stream: str
     tenant: str
     plan_id: str
     partition: Partition
+    fatal: tuple[Span, ...] = ()
+    death: str = ""
 
     @property
     def plugin(self) -> str:
@@ -83,6 +94,10 @@ class Piece:
         return f"{stream_label(self.stream, self.tenant)}, {self.partition.name}"
 
 
+def _unwatched(_: Span) -> None:
+    """Nobody supervises this worker."""
+
+
 class Worker:
     """A process's own settings, plugins and target for one job."""
 
@@ -91,12 +106,23 @@ class Worker:
         self.workspace = open_workspace(job.request, application=job.application)
         self.streams = {(stream.name, stream.tenant): stream for stream in self.workspace.streams()}
 
-    def work(self, piece: Piece, should_stop: Callable[[], bool]) -> bool:
+    def work(
+        self,
+        piece: Piece,
+        should_stop: Callable[[], bool],
+        at: Callable[[Span], None] = _unwatched,
+    ) -> bool:
         """Read, prepare and commit what is left of a partition; False if told to stop before.
+
+        Args:
+            piece: which partition.
+            should_stop: asked before each batch.
+            at: told of the rows that are taken on; of no rows while the next ones are extracted.
 
         Raises:
             MigrationError: what is committed stays committed, the rest can be resumed.
         """
+        at(Span(0, 0, 0))
         stream = self._stream(piece)
         writer = self._writer()
         with (
@@ -115,9 +141,12 @@ class Worker:
             extracted += part.records
             if part.last and not stream.lands:
                 self._check_count(stream, piece.partition, extracted, extracted)
-            if batch_id(stream, piece.partition, piece.plan_id, part.ordinal) in done:
-                continue
-            commit(writer, piece.partition, piece.plan_id, self._prepare(stream, piece, part))
+            identity = batch_id(stream, piece.partition, piece.plan_id, part)
+            for some in left_over(part, identity, done, piece.fatal):
+                at(span_of(some))
+                prepared = self._prepare(stream, piece, some)
+                commit(writer, piece.partition, piece.plan_id, prepared)
+            at(Span(part.ordinal + 1, 0, 0))
         return True
 
     def _land(self, stream: Stream, partition: Partition, *, is_begun: bool) -> None:
@@ -156,6 +185,8 @@ class Worker:
             )
 
     def _prepare(self, stream: Stream, piece: Piece, part: Cut) -> Prepared:
+        if part.rows == 1 and span_of(part) in piece.fatal:
+            return condemned(stream, part, f"workers that took it on died: {piece.death}")
         target = self.workspace.target
         return prepare(
             self.workspace.registry, stream, piece.partition, part, target.dialect.unstorable

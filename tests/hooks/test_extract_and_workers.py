@@ -182,7 +182,7 @@ def test_a_worker_that_dies_costs_three_attempts_of_its_piece_and_nothing_else(p
     result = project.migrate("run", "--json", "--workers", "2")
     assert result.code == 4
     [line] = result.errors
-    assert "a worker died 3 times on the same piece [src.s, p1]" in line
+    assert "workers died again and again on the same partition [src.s, p1]" in line
     assert words in line
     assert (project.path / "attempts").read_text() == "xxx"
     assert result.verdicts() == {"s": "UNKNOWN"}
@@ -192,6 +192,31 @@ def test_a_worker_that_dies_costs_three_attempts_of_its_piece_and_nothing_else(p
     assert again.code == 0
     assert again.verdicts() == {"s": "MATCH"}
     assert again.stream("src.s") == (8, 8, 0, 0)
+
+
+def test_a_record_that_workers_die_of_costs_itself_and_the_proof_does_not_die_of_it(project):
+    project.install(
+        "src",
+        """
+@hookimpl
+def streams(): return [Stream("src.s", (table("s"),))]
+
+@hookimpl
+def extract(): yield frame("abcd")
+
+@hookimpl
+def transform(batch):
+    if 3 in batch.table["id"].to_pylist(): os.abort()
+""",
+    )
+    result = project.migrate("run", "--json", "--workers", "1")
+    assert result.code == 0
+    assert result.verdicts() == {"s": "MATCH"}
+    assert result.stream("src.s") == (4, 3, 1, 0)
+    project.query("UPDATE s SET name = 'z' WHERE id = 4")
+    proof = project.migrate("reconcile", "--json")
+    assert proof.code == 8
+    assert [item["key"] for item in proof.json["differences"]] == [{"id": "4"}]
 
 
 def test_partitions_that_are_none_are_named(project):
