@@ -14,6 +14,44 @@ _PREFIXES = ("MIGRATE_", "FILES__")
 _TERMINAL = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "PY_COLORS", "COLUMNS")
 
 
+_LEFT = pytest.StashKey[int]()
+
+
+def pytest_addoption(parser):
+    """`--sweeps`, for the environment of tox that has the time."""
+    parser.addoption("--sweeps", action="store_true", help="run the long fault sweeps too")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave the long sweeps to their own environment, and remember how many they are."""
+    if config.getoption("sweeps"):
+        return
+    left = [item for item in items if item.get_closest_marker("sweep")]
+    config.stash[_LEFT] = len(left)
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in set(left)]
+
+
+def pytest_sessionfinish(session):
+    """In a worker of pytest-xdist: hand the number to the process that prints."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["sweeps"] = session.config.stash.get(_LEFT, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """In the process that prints: every worker has counted the same."""
+    node.config.stash[_LEFT] = getattr(node, "workeroutput", {}).get("sweeps", 0)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Say what did not run."""
+    left = config.stash.get(_LEFT, 0)
+    if left:
+        terminalreporter.write_line(f"faults: {left} sweeps left to `tox -e faults`")
+
+
 @pytest.fixture(autouse=True)
 def scrubbed_environment(monkeypatch):
     """Remove what would configure a run or its colours from outside of the test."""

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -60,6 +60,7 @@ def write(path: Path, stream: Stream, items: Iterable[Extracted]) -> tuple[Lande
     records = 0
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _clear(path)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
             options = pa.ipc.IpcWriteOptions(compression="zstd")
@@ -72,10 +73,7 @@ def write(path: Path, stream: Stream, items: Iterable[Extracted]) -> tuple[Lande
                     records += pc.sum(part.column("_count")).as_py() or 0
                     writer.write_table(part)
                 writer.close()
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-            _sync(path.parent)
+                _appear(file, Path(temporary), path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
@@ -217,6 +215,20 @@ def _items(part: pa.Table, columns: list[str]) -> Iterator[Extracted]:
             yield Filtered(row["_rule"], row["_count"])
         else:
             yield Rejected(row["_raw"], row["_where"], row["_reason"], row["_rule"], row["_column"])
+
+
+def _clear(path: Path) -> None:
+    """Remove what attempts at this partition left behind when they were killed."""
+    for temporary in path.parent.glob(f".{path.name}.*"):
+        temporary.unlink(missing_ok=True)
+
+
+def _appear(file: IO[bytes], temporary: Path, path: Path) -> None:
+    """Give a written file its name, once all of it is on disk."""
+    file.flush()
+    os.fsync(file.fileno())
+    temporary.replace(path)
+    _sync(path.parent)
 
 
 def _sync(folder: Path) -> None:

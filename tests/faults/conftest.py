@@ -1,0 +1,71 @@
+"""The targets of the fault tests, and which of these tests are left to their own environment."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import pytest
+
+from messy_migration.testing.postgres import server
+
+from .oracle import Golden, findings
+from .site import ALONE, Site, Source, Warm
+
+KINDS = ("sqlite", "postgres")
+# What is committed must outlive a killed backend; only a power cut may cost something here.
+DURABLE = {"synchronous_commit": "on"}
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory):
+    """What all fault tests migrate."""
+    return Source(tmp_path_factory.mktemp("source"))
+
+
+@pytest.fixture(scope="session")
+def warm(source):
+    """A process that forks commands."""
+    process = Warm(source)
+    yield process
+    process.stop()
+
+
+@pytest.fixture(scope="session")
+def new_site(source, warm, tmp_path_factory):
+    """A function that makes targets; a Postgres one has a server of its own, to be killed."""
+    with ExitStack() as stack:
+        servers = {}
+
+        def make(kind, *, is_warm=True, fork_workers=True):
+            folder = tmp_path_factory.mktemp(kind) / "site"
+            url = f"sqlite:///{folder / 'target.db'}"
+            if kind == "postgres":
+                if not servers:
+                    servers[kind] = stack.enter_context(server(**DURABLE))
+                url = stack.enter_context(servers[kind].database())
+            site = Site(kind, folder, url, source, warm if is_warm else None, servers.get(kind))
+            site.fork_workers = is_warm and fork_workers
+            stack.callback(site.stop)
+            site.clear()
+            return site
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def ground(new_site):
+    """A function that gives the cleared site of a kind, and what an undisturbed run leaves."""
+    made = {}
+
+    def give(kind):
+        if kind not in made:
+            site = new_site(kind)
+            result = site.run(*ALONE)
+            assert result.code == 0, result.err
+            golden = Golden(site)
+            assert [*golden.problems(site), *findings(site, golden, result)] == []
+            made[kind] = site, golden
+        made[kind][0].clear()
+        return made[kind]
+
+    return give

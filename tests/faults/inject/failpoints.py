@@ -1,0 +1,179 @@
+"""Named moments of a run at which it can be made to fail, and what then happens to it.
+
+A plan is a list of faults in the environment variable FAULTS_PLAN (JSON: point, hit, action).
+Hits are counted over all processes of a run, in files of the folder FAULTS_DIR, so that "the
+seventh batch" means the same however many workers there are. A fault says in the file `fired`
+that it comes before it acts: a fault that did not fire proves nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import hooking
+from points import POINTS
+
+
+class Injected(Exception):
+    """The action `raise`: an error that nobody foresaw."""
+
+
+class Stubborn(Exception):
+    """The action `unpicklable`: an error that no process can hand to another."""
+
+    def __init__(self, first, second):
+        super().__init__(first)
+        self.second = second
+
+    def __reduce__(self):
+        raise TypeError("this error does not travel")
+
+
+def patches():
+    """Module name -> the patches that put the points in."""
+    by_place = defaultdict(lambda: defaultdict(list))
+    for name, point in POINTS.items():
+        for place in point.places:
+            module, path = place.split(":")
+            whole = module if module.startswith("sqlalchemy") else f"messy_migration.{module}"
+            by_place[whole][path].append((name, point.when))
+    return {module: [functools.partial(_put_in, paths=paths)] for module, paths in by_place.items()}
+
+
+def _put_in(module, paths):
+    for path, names in paths.items():
+        hooking.replace(module, path, functools.partial(_wrapped, names=names))
+    if module.__name__ == "sqlalchemy.engine.default":
+        hooking.replace(module, "DefaultDialect.do_rollback", _forgetting)
+
+
+_this = threading.local()
+"""Of this thread: the fence was checked, so that the next COMMIT is one that counts."""
+
+
+def _wrapped(function, names):
+    def meet(when):
+        for name, moment in names:
+            if moment == when and (not name.startswith(("commit.", "decision.")) or is_fenced()):
+                hit(name)
+
+    def is_fenced():
+        return getattr(_this, "fenced", False)
+
+    @functools.wraps(function)
+    def call(*arguments, **named):
+        meet("before")
+        result = function(*arguments, **named)
+        if function.__qualname__ == "check" and function.__module__.endswith(".fence"):
+            _this.fenced = True
+        meet("after")
+        if function.__qualname__.endswith(".do_commit"):
+            _this.fenced = False
+        return result
+
+    @functools.wraps(function)
+    def walk(*arguments, **named):
+        for item in function(*arguments, **named):
+            meet("each")
+            yield item
+
+    return walk if any(when == "each" for _, when in names) else call
+
+
+def _forgetting(function):
+    @functools.wraps(function)
+    def call(*arguments):
+        _this.fenced = False
+        return function(*arguments)
+
+    return call
+
+
+def hit(name):
+    """Count that a point was met, and fail if the plan says so."""
+    folder = os.environ.get("FAULTS_DIR")
+    process = "worker" if multiprocessing.parent_process() else "parent"
+    if not folder or POINTS[name].process != process:
+        return
+    count = _counted(Path(folder) / name)
+    for fault in json.loads(os.environ.get("FAULTS_PLAN", "[]")):
+        if fault["point"] == name and fault["hit"] in (count, "each"):
+            with (Path(folder) / "fired").open("a") as file:
+                file.write(json.dumps({**fault, "pid": os.getpid(), "at": time.time()}) + "\n")
+            _act(fault["action"])
+
+
+def _counted(path):
+    """Append one byte; where the file then ends is the number of the hit, in all processes."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        os.write(handle, b".")
+        return os.lseek(handle, 0, os.SEEK_CUR)
+    finally:
+        os.close(handle)
+
+
+def _act(action):
+    word, _, value = action.partition(":")
+    _ACTIONS[word](*([value] if value else []))
+
+
+def _kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(60)  # until the signal comes
+
+
+def _fail():
+    raise Injected
+
+
+def _fail_stubborn():
+    raise Stubborn(1, 2)
+
+
+def _fail_os(number):
+    raise OSError(number, os.strerror(number))
+
+
+def _lose():
+    """The connection dies while the answer to COMMIT is under way."""
+    if "psycopg" in sys.modules and os.environ["MIGRATE_TARGET"].startswith("postgresql"):
+        import psycopg
+
+        raise psycopg.OperationalError("consuming input failed: server closed the connection")
+    import sqlite3
+
+    raise sqlite3.OperationalError("database is locked")
+
+
+def _eat():
+    """Take all the memory that there is."""
+    taken = []
+    while True:
+        taken.append(b"x" * (8 << 20))
+
+
+_ACTIONS = {
+    "kill9": _kill,
+    "raise": _fail,
+    "unpicklable": _fail_stubborn,
+    "exit0": lambda: os._exit(0),
+    "sysexit": lambda: sys.exit(0),
+    "abort": os.abort,
+    "stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
+    "sleep": lambda seconds: time.sleep(float(seconds)),
+    "enospc": lambda: _fail_os(errno.ENOSPC),
+    "oserror": lambda: _fail_os(errno.EIO),
+    "lost": _lose,
+    "eat": _eat,
+}

@@ -1,0 +1,373 @@
+"""A target, the command that fills it, and what the operating system knows of its processes."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import select
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from .inject import shop
+
+PATIENCE = 60.0
+INJECT = Path(__file__).with_name("inject")
+MIGRATE = str(Path(sys.executable).with_name("migrate"))
+RUN = ("run", "--json", "--workers", "2")
+ALONE = ("run", "--json", "--workers", "1")
+"""With one worker the n-th hit of a failpoint is the same moment every time."""
+TABLES = ("customers", "orders", "order_lines", "events", "items")
+COLUMNS = {table.name: table.names for stream in shop.STREAMS.values() for table in stream.tables}
+_CONFIGURATION = """
+[profiles.default]
+plugins = ["shop"]
+batch_records = 15
+quarantine_limit = 100
+"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended; `code` is the negative signal if it was killed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+class Source:
+    """The file that the plugin serves, the folder that makes it a plugin, and the truth."""
+
+    def __init__(self, folder, seed=1):
+        self.folder = folder
+        self.records = shop.generated(seed)
+        self.path = folder / "source.json"
+        self.path.write_text(json.dumps(self.records))
+        info = folder / "mm_fault_shop-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mm-fault-shop\nVersion: 1.0\n")
+        (info / "entry_points.txt").write_text("[messy_migration]\nshop = shop\n")
+        self.digest = self.current_digest()
+
+    def current_digest(self):
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+    def extracted(self):
+        """Stream -> how many records it has; one more for a header of each part of `events`."""
+        counts = {
+            f"shop.{name}": sum(len(part) for part in parts) for name, parts in self.records.items()
+        }
+        counts["shop.events"] += len(self.records["events"])
+        return counts
+
+    def environment(self):
+        """What a run needs to know to find the source, without any fault."""
+        clean = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.upper().startswith(("MIGRATE_", "FILES__", "FAULTS_"))
+        }
+        path = os.pathsep.join([str(INJECT), str(self.folder)])
+        return {**clean, "PYTHONPATH": path, "FAULTS_SOURCE": str(self.path)}
+
+
+class Warm:
+    """A process that forks commands; see inject/warm.py."""
+
+    def __init__(self, source):
+        self._process = subprocess.Popen(
+            [sys.executable, str(INJECT / "warm.py")],
+            env=source.environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._answer()
+
+    def start(self, argv, folder, environment):
+        order = {"argv": argv, "folder": str(folder), "environment": environment}
+        return self._ask(order)["pid"]
+
+    def wait(self, pid):
+        return self._ask({"wait": pid})["code"]
+
+    def stop(self):
+        self._process.stdin.close()
+        self._process.wait(PATIENCE)
+        self._process.stdout.close()
+
+    def _ask(self, order):
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def _answer(self):
+        line = self._process.stdout.readline()
+        assert line, "the warm process ended"
+        return json.loads(line)
+
+
+class Run:
+    """A command under way, in a process group of its own."""
+
+    def __init__(self, pid, folder, wait):
+        self.pid = pid
+        self._folder = folder
+        self._wait = wait
+        self._handle = os.pidfd_open(pid)
+        self._result = None
+
+    def ends_within(self, seconds):
+        """Wait so long; whether it has ended."""
+        if self._result is not None:
+            return True
+        return bool(select.select([self._handle], [], [], max(seconds, 0))[0])
+
+    def wait(self):
+        """How it ended."""
+        if self._result is None:
+            if not self.ends_within(PATIENCE):
+                os.killpg(self.pid, signal.SIGKILL)
+                raise AssertionError(f"the command hung: {(self._folder / 'err').read_text()}")
+            code = self._wait()
+            os.close(self._handle)
+            texts = [(self._folder / name).read_text() for name in ("out", "err")]
+            self._result = Result(code, *texts)
+        return self._result
+
+    def kill(self):
+        """Kill the parent alone; whether it was alive."""
+        return not self.ends_within(0) and strike(self.pid)
+
+    def kill_group(self):
+        """Kill the parent and all workers at once."""
+        if self.ends_within(0):
+            return False
+        os.killpg(self.pid, signal.SIGKILL)
+        return True
+
+    def workers(self):
+        """The process ids of its live workers."""
+        return [
+            pid
+            for pid, parent, group in processes()
+            if parent == self.pid and group == self.pid and "resource_tracker" not in _command(pid)
+        ]
+
+
+def strike(pid, number=signal.SIGKILL):
+    """Send a signal; whether the process was there."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+        return True
+    return False
+
+
+def processes():
+    """(pid, parent, group) of all processes that are not dead already."""
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, parent, group = place.read_text().rpartition(")")[2].split()[:3]
+            if state not in "ZX":
+                yield int(place.parent.name), int(parent), int(group)
+
+
+def _command(pid):
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    return ""
+
+
+@dataclass
+class Site:
+    """One target of a kind, filled again and again from the same source.
+
+    Attributes:
+        kind: `sqlite` or `postgres`.
+        folder: of configuration, landed files, reports and output.
+        url: of the target.
+        source: what is migrated.
+        warm: the process that forks commands, or None: then each is a new process.
+        server: the Postgres server, on which nothing else may run.
+        fork_workers: let workers be forked too.
+    """
+
+    kind: str
+    folder: Path
+    url: str
+    source: Source
+    warm: Warm | None = None
+    server: object = None
+    fork_workers: bool = False
+    groups: list = field(default_factory=list)
+
+    def clear(self):
+        """Empty the target, and forget what landed and was reported."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        (self.folder / "migrate.toml").write_text(_CONFIGURATION)
+        (self.folder / "faults").mkdir()
+        self.groups.clear()
+        if self.kind == "postgres":
+            if self.server.cluster is not None:
+                self.server.start()  # a test may have left it dead
+            self._clear_database()
+
+    def _clear_database(self):
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                with self.connect() as connection:
+                    connection.execute("DROP SCHEMA IF EXISTS messy_migration CASCADE")
+                    for table in TABLES:
+                        name = sql.Identifier(table)
+                        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))
+            except psycopg.OperationalError:
+                assert time.monotonic() < end, "the server does not come back"
+                time.sleep(0.05)
+            else:
+                return
+
+    def start(self, *argv, plan=(), environment=None):
+        """Start a command, to fail as the plan says."""
+        given = {
+            **self.source.environment(),
+            "MIGRATE_TARGET": self.url,
+            "FAULTS_DIR": str(self.folder / "faults"),
+            "FAULTS_ACCESS": str(self.folder / "access"),
+            "FAULTS_PLAN": json.dumps(list(plan)),
+            **({"FAULTS_WORKERS": "fork"} if self.fork_workers else {}),
+            **(environment or {}),
+        }
+        argv = list(argv or RUN)
+        if self.warm is not None:
+            pid = self.warm.start(argv, self.folder, given)
+            run = Run(pid, self.folder, lambda: self.warm.wait(pid))
+        else:
+            run = self._start_cold(argv, given)
+        self.groups.append(run.pid)
+        return run
+
+    def _start_cold(self, argv, environment):
+        with (self.folder / "out").open("wb") as out, (self.folder / "err").open("wb") as err:
+            process = subprocess.Popen(
+                [MIGRATE, *argv],
+                cwd=self.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+        return Run(process.pid, self.folder, process.wait)
+
+    def run(self, *argv, plan=(), environment=None):
+        """A command, to its end."""
+        return self.start(*argv, plan=plan, environment=environment).wait()
+
+    def finish(self, attempts=8):
+        """Type the same command again until it is content."""
+        seen = []
+        for _ in range(attempts):
+            result = self.run()
+            if result.code in (0, 7):
+                return result
+            seen.append((result.code, result.err.strip()))
+            time.sleep(0.2)
+        raise AssertionError(f"the same command again does not finish the run: {seen}")
+
+    def fired(self):
+        """The faults that came, as they said themselves."""
+        path = self.folder / "faults" / "fired"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def hits(self, point):
+        """How often a point was met since the target was cleared."""
+        path = self.folder / "faults" / point
+        return path.stat().st_size if path.exists() else 0
+
+    def asked(self):
+        """Every page that was read of a stream that lands."""
+        path = self.folder / "access"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    @contextmanager
+    def connect(self):
+        """A connection of the test's own; every statement commits at once."""
+        if self.kind == "sqlite":
+            with closing(sqlite3.connect(self.database, timeout=PATIENCE)) as connection:
+                connection.isolation_level = None
+                yield connection
+            return
+        plain = self.url.replace("postgresql+psycopg://", "postgresql://")
+        with psycopg.connect(plain, autocommit=True, application_name="oracle") as connection:
+            yield connection
+
+    @property
+    def database(self):
+        """The file of a SQLite target."""
+        return Path(self.url.removeprefix("sqlite:///"))
+
+    def query(self, statement):
+        """Rows of a query."""
+        with self.connect() as connection:
+            return connection.execute(statement).fetchall()
+
+    def ledger(self, table):
+        """The name of a table of the ledger."""
+        return ("messy_migration_" if self.kind == "sqlite" else "messy_migration.") + table
+
+    def backends(self):
+        """The server's processes that serve the run."""
+        with suppress(psycopg.Error), self.connect() as connection:
+            rows = connection.execute(
+                "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'mm:%' ORDER BY pid"
+            )
+            return [pid for (pid,) in rows]
+        return []
+
+    def is_locked(self):
+        """Whether somebody holds the run lock, asked of the system and not of the program."""
+        if self.kind == "sqlite":
+            path = Path(f"{self.database}.lock")
+            if not path.exists():
+                return False
+            with path.open("rb") as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return True
+            return False
+        return bool(self.query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted"))
+
+    def stop(self):
+        """End what a failed test may have left running."""
+        for group in self.groups:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, signal.SIGKILL)
+
+
+def until(is_so, seconds=PATIENCE):
+    """Wait for a condition; how long it took, or None if it did not come."""
+    began = time.monotonic()
+    while time.monotonic() - began < seconds:
+        if is_so():
+            return time.monotonic() - began
+        time.sleep(0.005)
+    return None
