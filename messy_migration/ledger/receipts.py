@@ -7,7 +7,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Text, cast, func, insert, select
 
 from messy_migration.ledger.runs import Planned, now
 from messy_migration.ledger.tables import Ledger, legible
@@ -101,6 +101,7 @@ def write(
             pid=signature.pid,
             started_at=signature.started_at,
             committed_at=now(),
+            xid=_transaction(connection),
         )
     )
     rows = [
@@ -119,6 +120,13 @@ def write(
     ]
     if rows:
         connection.execute(insert(ledger.receipt_table), rows)
+
+
+def _transaction(connection: Connection) -> ColumnElement[str] | None:
+    """The number of the transaction, all of its 64 bits, where the database has one."""
+    if connection.dialect.name != "postgresql":
+        return None
+    return cast(func.pg_current_xact_id(), Text)
 
 
 def expected(connection: Connection, ledger: Ledger) -> dict[tuple[str, Scope, str], Fingerprint]:

@@ -12,7 +12,8 @@ from messy_migration.ledger.receipts import Scope
 from messy_migration.ledger.states import TableState
 from messy_migration.model import Fingerprint, ForeignKey, Table, stream_label
 from messy_migration.reconcile import parents
-from messy_migration.reconcile.verdict import TableVerdict, Word
+from messy_migration.reconcile.checks import checks, judged
+from messy_migration.reconcile.verdict import Check, TableVerdict, Word
 from messy_migration.target.dialect import Dialect, scoped
 from messy_migration.target.failures import refusals
 from messy_migration.target.tables import misfits
@@ -25,38 +26,72 @@ def prove(
     sums: Mapping[tuple[str, Scope, str], Fingerprint],
     incomplete: Mapping[str, str],
     *,
-    with_parents: bool = True,
+    rows_only: bool = False,
 ) -> list[TableVerdict]:
-    """A verdict for each table.
+    """A verdict for each table; UNKNOWN for what a lost connection leaves unread.
 
     Args:
-        connection: in a read-only snapshot of the target.
+        connection: in a read-only snapshot of the target; `invalidated` afterwards if it was
+            lost on the way.
         dialect: of the target.
         states: the tables and scopes to prove.
         sums: the receipts, by table, scope and format id.
         incomplete: label of a stream -> why not all of it was read; its tables are UNKNOWN.
-        with_parents: hold foreign keys against their parents too.
-
-    Raises:
-        TargetUnavailable: the connection is lost; what was found so far is no verdict.
+        rows_only: leave out parents, counters and keys.
     """
-    verdicts = []
+    verdicts: list[TableVerdict] = []
+    lost = ""
     for state in states:
         label = stream_label(state.stream, state.tenant)
         expected = sums.get((*state.key, state.format_id), Fingerprint())
-        actual, word, reason = _compare(connection, dialect, state, expected)
-        is_pointing = with_parents and actual is not None
-        pointing = _parents(connection, dialect, state) if is_pointing else []
-        if word == "MATCH" and label in incomplete:
-            # Its parents may be among what was not read, and there are no stubs yet.
-            word, reason = "UNKNOWN", incomplete[label]
-        elif word == "MATCH":
-            word, reason = _judged(pointing)
-        if word == "MATCH" and state.baseline_rows:
-            reason = f"{state.baseline_rows:,} rows were there before the first run"
-        counts = tuple((parents.label(key), count) for key, count in pointing)
-        verdicts.append(TableVerdict(*state.key, label, expected, actual, word, reason, counts))
+        if not lost:
+            try:
+                verdicts.append(
+                    _verdict(connection, dialect, state, expected, incomplete, rows_only=rows_only)
+                )
+                continue
+            except TargetError as error:
+                lost = f"the connection to the target was lost: {error.why or error.what}"
+        verdicts.append(TableVerdict(*state.key, label, expected, None, "UNKNOWN", lost))
     return verdicts
+
+
+def _verdict(
+    connection: Connection,
+    dialect: Dialect,
+    state: TableState,
+    expected: Fingerprint,
+    incomplete: Mapping[str, str],
+    *,
+    rows_only: bool,
+) -> TableVerdict:
+    label = stream_label(state.stream, state.tenant)
+    actual, word, reason = _compare(connection, dialect, state, expected)
+    is_whole = not rows_only and actual is not None
+    pointing = _parents(connection, dialect, state) if is_whole else []
+    beside = _checks(connection, dialect, state) if is_whole else ()
+    if word == "MATCH" and label in incomplete:
+        # Its parents may be among what was not read, and there are no stubs yet.
+        word, reason = "UNKNOWN", incomplete[label]
+    elif word == "MATCH":
+        word, reason = _judged(pointing)
+    if word == "MATCH":
+        word, reason = judged(beside)
+    if word == "MATCH" and state.baseline_rows:
+        reason = f"{state.baseline_rows:,} rows were there before the first run"
+    counts = tuple((parents.label(key), count) for key, count in pointing)
+    return TableVerdict(*state.key, label, expected, actual, word, reason, counts, beside)
+
+
+def _checks(connection: Connection, dialect: Dialect, state: TableState) -> tuple[Check, ...]:
+    try:
+        with _attempt(connection, state.table):
+            return checks(connection, dialect, state)
+    except TargetError as error:
+        if connection.invalidated:
+            raise
+        why = error.why or error.what
+        return (Check("counter", f"counters of {state.table.name}", "UNKNOWN", why, error.next),)
 
 
 def _parents(

@@ -2,13 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
 
 from messy_migration.model import Fingerprint
 
 Word = Literal["MATCH", "MISMATCH", "UNKNOWN"]
 Kind = Literal["missing", "extra", "changed"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """Something that has to hold beside the rows of a table.
+
+    Attributes:
+        name: `counter` (a sequence, identity or AUTOINCREMENT is ahead of the data), `key` (the
+            database refuses a second row with the key), `insert` (a write probe).
+        subject: the counter, the key or the table.
+        verdict: UNKNOWN where it could not be looked at; that stops no MATCH of the rows
+            unless `--strict` or `--probe` asks for it.
+        why: in words; empty for MATCH.
+        next: the statement that mends it, whole.
+    """
+
+    name: Literal["counter", "key", "insert"]
+    subject: str
+    verdict: Word
+    why: str = ""
+    next: str = ""
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Who wrote the rows of a table that differ, as far as the database can tell.
+
+    Attributes:
+        others: rows that a transaction of somebody else wrote since the load; None if unknown.
+        corrupted: rows that differ though only transactions of ours wrote them; None if unknown.
+        note: why it cannot be told; empty if it can.
+    """
+
+    others: int | None
+    corrupted: int | None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Money:
+    """The total of an amount in one currency; `expected` is None where receipts keep none."""
+
+    column: str
+    currency: str
+    expected: Decimal | None
+    actual: Decimal
 
 
 @dataclass(frozen=True)
@@ -23,6 +71,11 @@ class TableVerdict:
         verdict: MATCH only if everything was read and is equal.
         reason: why it is not MATCH, in words.
         orphans: foreign key -> rows whose parent is missing; None if the parent's table is.
+        checks: counters, keys and the write probe.
+        drift: who wrote the rows that differ; None where nothing differs or nobody can know.
+        money: totals per currency of what the table declares as amounts.
+        waivers: names of the waivers that were needed for MATCH, and how many rows each covers.
+        tolerated: values that differ within the tolerance of their column.
     """
 
     table: str
@@ -33,6 +86,11 @@ class TableVerdict:
     verdict: Word
     reason: str = ""
     orphans: tuple[tuple[str, int | None], ...] = ()
+    checks: tuple[Check, ...] = ()
+    drift: Drift | None = None
+    money: tuple[Money, ...] = ()
+    waivers: tuple[tuple[str, int], ...] = ()
+    tolerated: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,6 +104,10 @@ class Difference:
         columns: the columns that differ; in a table without a key, those in which the missing
             and the extra rows differ as a whole.
         rows: how many equal rows this stands for; 1 unless the table has no key.
+        since: which side changed since the load: `source`, `target` or `both`; empty where the
+            source was not read again or it cannot be told.
+        writer: `others` if somebody else's transaction wrote the row of the target since the
+            load, `load` if one of ours did, empty where the database cannot tell.
     """
 
     table: str
@@ -53,6 +115,8 @@ class Difference:
     kind: Kind
     columns: tuple[str, ...]
     rows: int = 1
+    since: Literal["", "source", "target", "both"] = ""
+    writer: Literal["", "others", "load"] = ""
 
 
 @dataclass(frozen=True)
@@ -74,7 +138,7 @@ class Findings:
     note: str = ""
 
 
-def overall(verdicts: list[TableVerdict]) -> Word:
+def overall(verdicts: Sequence[TableVerdict]) -> Word:
     """One word for all tables: the worst, and UNKNOWN where nothing was compared."""
     words = {item.verdict for item in verdicts}
     if "MISMATCH" in words:

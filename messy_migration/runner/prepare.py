@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from messy_migration.errors import ConfigurationError, ProofError
+from messy_migration.errors import ConfigurationError, ProofError, TargetUnavailable
 from messy_migration.fingerprint import format_id
 from messy_migration.ledger import receipts, states
 from messy_migration.ledger.receipts import Scope, Signature
@@ -51,7 +51,9 @@ def prove_earlier(site: Site, streams: Sequence[Stream], accept: str | None) -> 
     ]
     sums = receipts.expected(site.connection, site.ledger)
     # A run that was killed has added no stubs, so that rows miss parents: nobody's change.
-    verdicts = prove(site.connection, site.dialect, wanted, sums, {}, with_parents=False)
+    verdicts = prove(site.connection, site.dialect, wanted, sums, {}, rows_only=True)
+    if site.connection.invalidated:
+        raise TargetUnavailable("the target went away", why=verdicts[-1].reason)
     wrong = [item for item in verdicts if item.verdict != "MATCH"]
     if not wrong:
         return []

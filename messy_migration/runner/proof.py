@@ -1,37 +1,30 @@
-"""Reconcile a target, and replay its inputs to name what differs."""
+"""Reconcile a target with its ledger, and replay its inputs to name what differs."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-import pyarrow as pa
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
-from messy_migration.errors import MigrationError, PluginError
-from messy_migration.fingerprint import row_hashes, row_texts, total
-from messy_migration.ledger import quarantine, receipts, runs, states
-from messy_migration.ledger.runs import Planned, short
+from messy_migration.errors import MigrationError, TargetError
+from messy_migration.ledger import receipts, states, transactions
 from messy_migration.ledger.states import TableState
-from messy_migration.model import RECORD, Stream, Table
-from messy_migration.pipeline.commit import batch_id
-from messy_migration.pipeline.cut import Cut
-from messy_migration.pipeline.parts import committed_parts
-from messy_migration.pipeline.records import numbers, present, without
-from messy_migration.pipeline.rules import CRASH, DUPLICATE_KEY, TARGET
-from messy_migration.pipeline.stages import prepare
+from messy_migration.model import Fingerprint
+from messy_migration.reconcile.drift import drift, words
 from messy_migration.reconcile.locate import locate
 from messy_migration.reconcile.prove import prove
+from messy_migration.reconcile.quick import Untouched, untouched
 from messy_migration.reconcile.verdict import Findings, TableVerdict
-from messy_migration.runner.plan import History, plan_id
-from messy_migration.runner.stubs import stub_rows
-from messy_migration.runner.work import Job, cuts
+from messy_migration.runner.replay import replayed, stream_of
 from messy_migration.runner.workspace import Workspace
+from messy_migration.target import writers
 
 LISTED = 50
 """Differences that are listed by default; all are counted."""
+
+_MOST = 1_000_000
+"""Differences that are held at once, to say who wrote each and which are waived."""
 
 
 @dataclass(frozen=True)
@@ -58,169 +51,106 @@ def reconcile(
     """
     target = workspace.target
     with target.dialect.reading(target.engine) as connection:
-        known = states.all_states(connection, workspace.ledger)
-        wanted = [state for key, state in known.items() if tables is None or key in tables]
+        wanted = wanted_states(workspace, connection, tables)
         sums = receipts.expected(connection, workspace.ledger)
         verdicts = prove(connection, target.dialect, wanted, sums, incomplete)
-        findings = [
-            _locate(workspace, connection, state, verdict, limit)
+        located = [
+            explained(workspace, connection, state, verdict)
             for state, verdict in zip(wanted, verdicts, strict=True)
-            if verdict.actual is not None and verdict.actual != verdict.expected
         ]
-    return Proof(tuple(verdicts), tuple(findings))
+    findings = [shown(found, limit) for _, found in located if found is not None]
+    return Proof(tuple(verdict for verdict, _ in located), tuple(findings))
 
 
-def _locate(
+def wanted_states(
+    workspace: Workspace,
+    connection: Connection,
+    tables: Sequence[tuple[str, receipts.Scope]] | None,
+) -> list[TableState]:
+    """What the ledger knows of these tables, or of all."""
+    known = states.all_states(connection, workspace.ledger)
+    return [state for key, state in known.items() if tables is None or key in tables]
+
+
+def quick(
+    workspace: Workspace, tables: Sequence[tuple[str, receipts.Scope]] | None
+) -> tuple[Untouched, ...]:
+    """Ask only whether tables are untouched since the load; reads no value.
+
+    Raises:
+        TargetError: this kind of database keeps no transaction with its rows.
+    """
+    target = workspace.target
+    if not writers.are_known(target.dialect):
+        raise TargetError(
+            "--quick needs a database that keeps the transaction of each row",
+            target.label,
+            f"{target.dialect.name} does not",
+            "migrate reconcile, which reads every value",
+        )
+    with target.dialect.reading(target.engine) as connection:
+        sums = receipts.expected(connection, workspace.ledger)
+        return tuple(
+            untouched(
+                connection,
+                state.table,
+                transactions.of_table(connection, workspace.ledger, *state.key),
+                sums.get((*state.key, state.format_id), Fingerprint()),
+            )
+            for state in wanted_states(workspace, connection, tables)
+        )
+
+
+def explained(
+    workspace: Workspace, connection: Connection, state: TableState, verdict: TableVerdict
+) -> tuple[TableVerdict, Findings | None]:
+    """What is behind a table that differs: rows, columns, and who wrote them."""
+    if verdict.actual is None or verdict.actual == verdict.expected or connection.invalidated:
+        return verdict, None
+    found = _located(workspace, connection, state, verdict)
+    return with_drift(workspace, connection, state, verdict, found)
+
+
+def with_drift(
     workspace: Workspace,
     connection: Connection,
     state: TableState,
     verdict: TableVerdict,
-    limit: int,
-) -> Findings:
-    def replay() -> Iterator[pa.Table]:
-        return _replayed(workspace, connection, state)
-
+    found: Findings,
+) -> tuple[TableVerdict, Findings]:
+    """Tell rows that others wrote since the load from corrupted ones, where it can be told."""
+    reader = workspace.target.dialect
+    if not writers.are_known(reader) or connection.invalidated:
+        return verdict, found
+    known = transactions.of_table(connection, workspace.ledger, *state.key)
     try:
-        stream = _stream_of(workspace, state)
-        return locate(
-            connection,
-            workspace.target.dialect,
-            state.table,
-            verdict.expected,
-            replay,
-            limit,
-            stream.bookmark,
-        )
+        with connection.begin_nested():
+            told, found = drift(connection, reader, state.table, known, found)
+    except TargetError:
+        return verdict, found
+    reason = f"{verdict.reason}; {words(told)}" if told.others else verdict.reason
+    return replace(verdict, drift=told, reason=reason), found
+
+
+def shown(found: Findings, limit: int) -> Findings:
+    """With only the first differences; the total stays."""
+    return replace(found, differences=found.differences[:limit])
+
+
+def _located(
+    workspace: Workspace, connection: Connection, state: TableState, verdict: TableVerdict
+) -> Findings:
+    try:
+        stream = stream_of(workspace, state)
+        with connection.begin_nested():
+            return locate(
+                connection,
+                workspace.target.dialect,
+                state.table,
+                verdict.expected,
+                lambda: replayed(workspace, connection, state),
+                _MOST,
+                stream.bookmark,
+            )
     except MigrationError as error:
         return Findings(state.table.name, (), 0, (), str(error))
-
-
-def _stream_of(workspace: Workspace, state: TableState) -> Stream:
-    for stream in workspace.streams():
-        if (stream.name, stream.tenant) == (state.stream, state.tenant):
-            return stream
-    raise PluginError(
-        "no selected plugin offers the stream of this table",
-        f"stream {state.stream}",
-        next=f"migrate reconcile --plugins {state.stream.partition('.')[0]}",
-    )
-
-
-def _replayed(
-    workspace: Workspace, connection: Connection, state: TableState
-) -> Iterator[pa.Table]:
-    """The rows that all runs loaded into one table, oldest run first."""
-    stream = _stream_of(workspace, state)
-    if state.baseline_rows:
-        raise PluginError(
-            "the table held rows before its first run, and they have no input",
-            f"table {state.table.name}",
-        )
-    yield from _stubs(workspace, connection, state)
-    refused = _refused(workspace, connection, stream)
-    loaded: dict[str, Planned] = {}
-    for item in History.read(connection, workspace.ledger).loaded(stream):
-        loaded.setdefault(item.partition.digest, item)
-    newest = {item.partition.name: digest for digest, item in loaded.items()}
-    for digest, item in loaded.items():
-        # With a key a file that changed replaces its rows, and its first content is gone.
-        is_there = stream.lands or newest[item.partition.name] == digest
-        if is_there or not state.table.key:
-            yield from _partition(workspace, connection, stream, state, item, refused)
-
-
-def _stubs(workspace: Workspace, connection: Connection, state: TableState) -> Iterator[pa.Table]:
-    """The rows that stood for missing parents; a real one that came later replaces its stub."""
-    children = {
-        table.name: table
-        for stream in workspace.streams()
-        for table in stream.tables
-        # Other accounts have tables of the same names, whose stubs say another account.
-        if table.scope == state.table.scope
-    }
-    for reason in receipts.reasons(connection, workspace.ledger, "stub", *state.key):
-        written = json.loads(reason)
-        child = children.get(written["child"])
-        if child is None:
-            raise PluginError(
-                "no selected plugin offers the table for which stubs were made",
-                f"table {written['child']}",
-                next="name its plugin in --plugins too",
-            )
-        for key in child.foreign_keys:
-            if key.parent == state.table.name and list(key.columns) == written["columns"]:
-                yield stub_rows(state.table, key, written["rows"])
-
-
-def _partition(
-    workspace: Workspace,
-    connection: Connection,
-    stream: Stream,
-    state: TableState,
-    item: Planned,
-    refused: Mapping[str, frozenset[str]],
-) -> Iterator[pa.Table]:
-    run = runs.find(connection, workspace.ledger, item.run_id)[0]
-    cutting = {name: int(run.options[name]) for name in ("batch_records", "batch_bytes")}
-    if plan_id(workspace, stream, cutting) != item.plan_id:
-        raise PluginError(
-            "the input was loaded by other versions of its plugins",
-            f"{item.partition.name}, run {short(item.run_id)}",
-            next="install the versions that the run's evidence names",
-        )
-    job = Job(workspace.request, item.run_id, 0, frozenset(), **cutting)
-    done = receipts.of_partition(
-        connection, workspace.ledger, stream.name, stream.tenant, item.partition.digest
-    )
-    # What workers died of would be the end of this process too.
-    crashed = quarantine.batches_of(connection, workspace.ledger, CRASH)
-    for part in cuts(workspace, job, stream, item.partition):
-        identity = batch_id(stream, item.partition, item.plan_id, part)
-        for some in committed_parts(part, identity, done - crashed):
-            prepared = prepare(
-                workspace.registry,
-                stream,
-                item.partition,
-                some,
-                workspace.target.dialect.unstorable,
-            )
-            data = prepared.tables.get(state.table.name)
-            if data is not None and data.num_rows:
-                yield _as_loaded(state.table, data, some, refused).drop_columns([RECORD])
-
-
-def _as_loaded(
-    table: Table, data: pa.Table, part: Cut, refused: Mapping[str, frozenset[str]]
-) -> pa.Table:
-    """Without the records that the target refused, which only the ledger knows of."""
-    gone = set()
-    if refused[DUPLICATE_KEY]:
-        hashes = row_hashes(row_texts(data, table.columns))
-        for place, record in enumerate(numbers(data)):
-            if total(hashes[place : place + 1]).lanes in refused[DUPLICATE_KEY]:
-                gone.add(record)
-    if refused[TARGET]:
-        for record in present([data]):
-            origin = part.origin(record)
-            if origin and hashlib.sha256(origin.raw).hexdigest() in refused[TARGET]:
-                gone.add(record)
-    return without(data, gone)
-
-
-def _refused(
-    workspace: Workspace, connection: Connection, stream: Stream
-) -> Mapping[str, frozenset[str]]:
-    """Rule -> identities of records that passed all hooks, and that the target refused."""
-    table = workspace.ledger.quarantine
-    return {
-        rule: frozenset(
-            connection.execute(
-                select(table.c.identity).where(
-                    table.c.stream == stream.name,
-                    table.c.tenant == stream.tenant,
-                    table.c.rule == rule,
-                )
-            ).scalars()
-        )
-        for rule in (DUPLICATE_KEY, TARGET)
-    }

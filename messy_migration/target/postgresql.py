@@ -183,8 +183,11 @@ class PostgreSQL:
             connection = plain.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
-            with connection.begin():
+            with connection.begin() as transaction:
                 yield connection
+                if connection.invalidated:
+                    # Who read has said so; a COMMIT would only fail once more.
+                    transaction.rollback()
 
     @contextmanager
     def lock(self, engine: Engine) -> Iterator[Callable[[], bool] | None]:

@@ -1,0 +1,66 @@
+"""What has to hold beside the rows, so that the application can go on with the table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection
+
+from messy_migration.ledger.states import TableState
+from messy_migration.reconcile.verdict import Check, Word
+from messy_migration.target.counters import Counter, counters
+from messy_migration.target.dialect import Dialect, column_list, quote
+from messy_migration.target.tables import has_unique_key
+
+
+def checks(connection: Connection, dialect: Dialect, state: TableState) -> tuple[Check, ...]:
+    """The counters of a table are ahead of its data, and its key is one that the database keeps.
+
+    Args:
+        connection: in a snapshot of the target.
+        dialect: of the target.
+        state: the table; a key that is still to come is not asked for.
+    """
+    found = [_counter(item) for item in counters(connection, dialect, state.table)]
+    if state.table.key and not state.key_pending:
+        found.append(_key(connection, dialect, state))
+    return tuple(found)
+
+
+def _counter(item: Counter) -> Check:
+    subject = f"{item.name} of column {item.column}"
+    if not item.is_known:
+        return Check("counter", subject, "UNKNOWN", item.problem, item.mend)
+    if item.problem:
+        return Check("counter", subject, "MISMATCH", item.problem, item.mend)
+    return Check("counter", subject, "MATCH")
+
+
+def _key(connection: Connection, dialect: Dialect, state: TableState) -> Check:
+    table = state.table
+    subject = f"key {', '.join(table.key)}"
+    if has_unique_key(connection, dialect, table):
+        return Check("key", subject, "MATCH")
+    columns = column_list(table.key)
+    return Check(
+        "key",
+        subject,
+        "MISMATCH",
+        "the database no longer refuses a second row with it",
+        f"CREATE UNIQUE INDEX ON {quote(table.name)} ({columns})"
+        if dialect.name == "postgresql"
+        else f"CREATE UNIQUE INDEX {quote(f'{table.name}_key')} ON {quote(table.name)} ({columns})",
+    )
+
+
+def judged(found: Iterable[Check]) -> tuple[Word, str]:
+    """The word that the checks allow a table whose own rows are right, and why."""
+    wrong = [item for item in found if item.verdict == "MISMATCH"]
+    if not wrong:
+        return "MATCH", ""
+    return "MISMATCH", "; ".join(f"{item.subject}: {item.why}" for item in wrong)
+
+
+def unread(found: Iterable[Check]) -> str:
+    """What could not be looked at, in words; empty if all of it could."""
+    return "; ".join(f"{item.subject}: {item.why}" for item in found if item.verdict == "UNKNOWN")

@@ -1,0 +1,140 @@
+"""After a cutover: rows that somebody else wrote since the load, told apart from corruption.
+
+PostgreSQL keeps with each row the transaction that wrote it, and the receipts keep ours. A row
+that differs and was written by another transaction is drift; one that differs though only we
+wrote it is corrupted. Where transaction ids cannot be trusted (before revision 0002, after a
+dump and restore, after two thousand million transactions) it says so and guesses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from sqlalchemy import Connection
+
+from messy_migration.ledger.transactions import Transactions
+from messy_migration.model import Table
+from messy_migration.reconcile.locate import readable
+from messy_migration.reconcile.verdict import Difference, Drift, Findings
+from messy_migration.target import writers
+from messy_migration.target.dialect import Reader
+
+_HALF = 1 << 31
+_MOST = 200_000
+"""Rows of others that are looked at one by one; of more only the number is told."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """Who wrote the rows of a table.
+
+    Attributes:
+        ours: rows of our transactions.
+        before: rows older than the newest adoption: a baseline, or changes that were adopted.
+        others: transactions of somebody else since then -> their rows.
+        problem: why none of this can be said; empty if it can.
+    """
+
+    ours: int = 0
+    before: int = 0
+    others: Mapping[int, int] | None = None
+    problem: str = ""
+
+
+def written(connection: Connection, table: Table, known: Transactions) -> Written:
+    """Sort the rows of a table (in its scope) by who wrote them.
+
+    Args:
+        connection: of a database that knows, in a snapshot.
+        table: to look at.
+        known: its transactions by the ledger.
+    """
+    now = writers.current(connection)
+    numbers = {*known.ours, *({known.adopted} if known.adopted is not None else ())}
+    if known.unknown:
+        return Written(problem="rows were loaded before the ledger kept transaction ids")
+    if numbers and max(numbers) >= now:
+        return Written(problem="the transaction ids are of another server: it was restored")
+    if numbers and now - min(numbers) >= _HALF:
+        return Written(problem="more than two thousand million transactions have passed")
+    rows = writers.rows_by_writer(connection, table)
+    ours = {writers.low(xid) for xid in known.ours}
+    mine = sum(count for xmin, count in rows.items() if xmin in ours)
+    before = 0
+    others: dict[int, int] = {}
+    for xmin, count in rows.items():
+        if xmin in ours:
+            continue
+        if known.adopted is not None and writers.whole(xmin, now) <= known.adopted:
+            before += count
+        else:
+            others[xmin] = count
+    if others and known.ours and not mine and not before:
+        return Written(problem="no row has a transaction of ours: it was restored or rewritten")
+    return Written(mine, before, others)
+
+
+def drift(
+    connection: Connection, reader: Reader, table: Table, known: Transactions, found: Findings
+) -> tuple[Drift, Findings]:
+    """How many rows others wrote and how many are corrupted; each difference with its writer.
+
+    Args:
+        connection: in a snapshot.
+        reader: of the database; must be one that knows.
+        table: to look at.
+        known: its transactions by the ledger.
+        found: what differs, all of it listed as far as it is known.
+    """
+    rows = written(connection, table, known)
+    if rows.others is None:
+        return Drift(None, None, rows.problem), found
+    count = sum(rows.others.values())
+    is_whole = not found.note and sum(item.rows for item in found.differences) == found.total
+    if count == 0:
+        marked = [_marked(item, "load") for item in found.differences]
+        wrong = sum(item.rows for item in marked if item.kind != "missing")
+        result = Drift(0, wrong if is_whole else None, "" if is_whole else found.note)
+        return result, replace(found, differences=tuple(marked))
+    if not table.key:
+        return Drift(count, None, "without a key a row cannot be followed"), found
+    if count > _MOST:
+        return Drift(count, None, f"more than {_MOST:,} rows are not looked at one by one"), found
+    keys = _keys(connection, reader, table, rows.others)
+    marked = [_marked(item, "others" if item.key in keys else "load") for item in found.differences]
+    wrong = sum(1 for item in marked if item.writer == "load")
+    result = Drift(count, wrong if is_whole else None, "" if is_whole else "not all was located")
+    return result, replace(found, differences=tuple(marked))
+
+
+def words(drift: Drift) -> str:
+    """The counts as a verdict says them."""
+    if drift.others is None:
+        return f"who wrote them is not known ({drift.note})"
+    text = f"cutover: {drift.others:,} rows written since by others"
+    if drift.corrupted is None:
+        return f"{text}, corrupted rows are not counted ({drift.note})"
+    return f"{text}, {drift.corrupted:,} corrupted"
+
+
+def _marked(item: Difference, writer: str) -> Difference:
+    """A row that is missing has nobody who wrote it."""
+    if item.kind == "missing":
+        return item
+    return replace(item, writer="others" if writer == "others" else "load")
+
+
+def _keys(
+    connection: Connection, reader: Reader, table: Table, others: Mapping[int, int]
+) -> set[tuple[tuple[str, str], ...]]:
+    """The keys of the rows of others, as differences write them."""
+    places = [table.names.index(name) for name in table.key]
+    return {
+        tuple(
+            (name, readable(table, name, row[place]))
+            for name, place in zip(table.key, places, strict=True)
+        )
+        for chunk in reader.row_fields(connection, table, writers.written_by(table, others))
+        for row in chunk
+    }

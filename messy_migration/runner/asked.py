@@ -1,0 +1,35 @@
+"""What is asked of a reconciliation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Form = Literal["ledger", "landed", "source"]
+Repair = Literal["differing", "corrupted", "all"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How a target is to be reconciled.
+
+    Attributes:
+        against: `ledger`, the fingerprints that the receipts add up to; `landed`, the values
+            that were read, from their landed files or their inputs; `source`, the values that
+            the source has now.
+        quick: only ask whether tables are untouched, by transaction ids; reads no value.
+        probe: write a row into each table and roll it back.
+        strict: accept no waiver, tolerance, declared loss, adopted change or warning.
+        repair: put the rows right that differ: `differing`, those that are missing or changed;
+            `corrupted`, of these only what others did not write since; `all`, extra rows too.
+        dry_run: only say what a repair would do.
+        accept_foreign: the reason for which changes of somebody else are adopted.
+    """
+
+    against: Form = "ledger"
+    quick: bool = False
+    probe: bool = False
+    strict: bool = False
+    repair: Repair | None = None
+    dry_run: bool = False
+    accept_foreign: str | None = None

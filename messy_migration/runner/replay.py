@@ -1,0 +1,189 @@
+"""Read again what was loaded: the landed files, or the inputs under their digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+import pyarrow as pa
+from sqlalchemy import Connection, select
+
+from messy_migration.errors import PluginError
+from messy_migration.fingerprint import row_hashes, row_texts, total
+from messy_migration.ledger import quarantine, receipts, runs
+from messy_migration.ledger.runs import Planned, short
+from messy_migration.ledger.states import TableState
+from messy_migration.model import RECORD, Stream, Table
+from messy_migration.pipeline.commit import batch_id
+from messy_migration.pipeline.cut import Cut
+from messy_migration.pipeline.parts import committed_parts
+from messy_migration.pipeline.records import numbers, present, without
+from messy_migration.pipeline.rules import CRASH, DUPLICATE_KEY, TARGET
+from messy_migration.pipeline.stages import prepare
+from messy_migration.runner.plan import History, plan_id
+from messy_migration.runner.stubs import stub_rows
+from messy_migration.runner.work import Job, cuts
+from messy_migration.runner.workspace import Workspace
+
+
+def stream_of(workspace: Workspace, state: TableState) -> Stream:
+    """The stream that owns a table.
+
+    Raises:
+        PluginError: no selected plugin offers it.
+    """
+    for stream in workspace.streams():
+        if (stream.name, stream.tenant) == (state.stream, state.tenant):
+            return stream
+    raise PluginError(
+        "no selected plugin offers the stream of this table",
+        f"stream {state.stream}",
+        next=f"migrate reconcile --plugins {state.stream.partition('.')[0]}",
+    )
+
+
+def replayed(workspace: Workspace, connection: Connection, state: TableState) -> Iterator[pa.Table]:
+    """The rows that all runs loaded into one table, oldest run first.
+
+    Raises:
+        MigrationError: some of it cannot be read again.
+    """
+    stream = stream_of(workspace, state)
+    if state.baseline_rows:
+        raise PluginError(
+            "the table held rows before its first run, and they have no input",
+            f"table {state.table.name}",
+        )
+    yield from stubs(workspace, connection, state)
+    for _, data in loaded(workspace, connection, stream, [state.table]):
+        yield data
+
+
+def loaded(
+    workspace: Workspace, connection: Connection, stream: Stream, tables: Sequence[Table]
+) -> Iterator[tuple[str, pa.Table]]:
+    """(table, rows) as all runs loaded them from one stream, oldest first, stubs left out.
+
+    Raises:
+        MigrationError: some of it cannot be read again.
+    """
+    refusing = refused(workspace, connection, stream)
+    inputs: dict[str, Planned] = {}
+    for item in History.read(connection, workspace.ledger).loaded(stream):
+        inputs.setdefault(item.partition.digest, item)
+    newest = {item.partition.name: digest for digest, item in inputs.items()}
+    for digest, item in inputs.items():
+        # With a key a file that changed replaces its rows, and its first content is gone.
+        is_there = stream.lands or newest[item.partition.name] == digest
+        wanted = [table for table in tables if is_there or not table.key]
+        if wanted:
+            yield from _partition(workspace, connection, stream, wanted, item, refusing)
+
+
+def stubs(workspace: Workspace, connection: Connection, state: TableState) -> Iterator[pa.Table]:
+    """The rows that stood for missing parents; a real one that came later replaces its stub."""
+    children = {
+        table.name: table
+        for stream in workspace.streams()
+        for table in stream.tables
+        # Other accounts have tables of the same names, whose stubs say another account.
+        if table.scope == state.table.scope
+    }
+    for reason in receipts.reasons(connection, workspace.ledger, "stub", *state.key):
+        written = json.loads(reason)
+        child = children.get(written["child"])
+        if child is None:
+            raise PluginError(
+                "no selected plugin offers the table for which stubs were made",
+                f"table {written['child']}",
+                next="name its plugin in --plugins too",
+            )
+        for key in child.foreign_keys:
+            if key.parent == state.table.name and list(key.columns) == written["columns"]:
+                yield stub_rows(state.table, key, written["rows"])
+
+
+def _partition(
+    workspace: Workspace,
+    connection: Connection,
+    stream: Stream,
+    tables: Sequence[Table],
+    item: Planned,
+    refusing: Mapping[str, frozenset[str]],
+) -> Iterator[tuple[str, pa.Table]]:
+    run = runs.find(connection, workspace.ledger, item.run_id)[0]
+    cutting = {name: int(run.options[name]) for name in ("batch_records", "batch_bytes")}
+    if plan_id(workspace, stream, cutting) != item.plan_id:
+        raise PluginError(
+            "the input was loaded by other versions of its plugins",
+            f"{item.partition.name}, run {short(item.run_id)}",
+            next="install the versions that the run's evidence names",
+        )
+    job = Job(workspace.request, item.run_id, 0, frozenset(), **cutting)
+    done = receipts.of_partition(
+        connection, workspace.ledger, stream.name, stream.tenant, item.partition.digest
+    )
+    # What workers died of would be the end of this process too.
+    crashed = quarantine.batches_of(connection, workspace.ledger, CRASH)
+    for part in cuts(workspace, job, stream, item.partition):
+        identity = batch_id(stream, item.partition, item.plan_id, part)
+        for some in committed_parts(part, identity, done - crashed):
+            prepared = prepare(
+                workspace.registry,
+                stream,
+                item.partition,
+                some,
+                workspace.target.dialect.unstorable,
+            )
+            yield from rows_of(tables, prepared.tables, some, refusing)
+
+
+def rows_of(
+    tables: Sequence[Table],
+    prepared: Mapping[str, pa.Table],
+    part: Cut,
+    refusing: Mapping[str, frozenset[str]],
+) -> Iterator[tuple[str, pa.Table]]:
+    """(table, rows) of a prepared batch, without what the target refused."""
+    for table in tables:
+        data = prepared.get(table.name)
+        if data is not None and data.num_rows:
+            yield table.name, _as_loaded(table, data, part, refusing).drop_columns([RECORD])
+
+
+def _as_loaded(
+    table: Table, data: pa.Table, part: Cut, refusing: Mapping[str, frozenset[str]]
+) -> pa.Table:
+    """Without the records that the target refused, which only the ledger knows of."""
+    gone = set()
+    if refusing[DUPLICATE_KEY]:
+        hashes = row_hashes(row_texts(data, table.columns))
+        for place, record in enumerate(numbers(data)):
+            if total(hashes[place : place + 1]).lanes in refusing[DUPLICATE_KEY]:
+                gone.add(record)
+    if refusing[TARGET]:
+        for record in present([data]):
+            origin = part.origin(record)
+            if origin and hashlib.sha256(origin.raw).hexdigest() in refusing[TARGET]:
+                gone.add(record)
+    return without(data, gone)
+
+
+def refused(
+    workspace: Workspace, connection: Connection, stream: Stream
+) -> Mapping[str, frozenset[str]]:
+    """Rule -> identities of records that passed all hooks, and that the target refused."""
+    table = workspace.ledger.quarantine
+    return {
+        rule: frozenset(
+            connection.execute(
+                select(table.c.identity).where(
+                    table.c.stream == stream.name,
+                    table.c.tenant == stream.tenant,
+                    table.c.rule == rule,
+                )
+            ).scalars()
+        )
+        for rule in (DUPLICATE_KEY, TARGET)
+    }
