@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from messy_migration.model import Table
-from messy_migration.target.dialect import Reader, quote
+from messy_migration.target.dialect import Reader, literal, quote
 from messy_migration.target.failures import refusals
 
 _BIGGEST = (1 << 63) - 1
@@ -93,8 +93,7 @@ def _sequences(connection: Connection, table: Table) -> list[Counter]:
         last, is_called = connection.exec_driver_sql(
             f"SELECT last_value, is_called FROM {sequence}"
         ).one()
-        name = '"' + column.replace('"', '""') + '"'
-        extreme = f"{'max' if step > 0 else 'min'}({name})"
+        extreme = f"{'max' if step > 0 else 'min'}({quote(column)})"
         place = f"SELECT {extreme} FROM {quote(table.name)}"
         furthest = connection.exec_driver_sql(place).scalar_one()
         following = last + step if is_called else last
@@ -104,7 +103,7 @@ def _sequences(connection: Connection, table: Table) -> list[Counter]:
             mend = f"ALTER SEQUENCE {sequence} with another range"
         elif furthest is not None and (furthest - following) * step >= 0:
             problem = f"the next number is {following}, and {column} goes to {furthest} already"
-            mend = f"SELECT setval('{sequence.replace(chr(39), chr(39) * 2)}', ({place}))"
+            mend = f"SELECT setval({literal(sequence)}, ({place}))"
         found.append(
             Counter(
                 sequence,
@@ -144,7 +143,7 @@ def _autoincrement(connection: Connection, table: Table) -> list[Counter]:
     elif furthest is not None and int(last or 0) < furthest:
         problem = f"it stands at {last or 0}, and {column} goes to {furthest} already"
         value = f"(SELECT max(rowid) FROM {quote(table.name)})"
-        name = "'" + table.name + "'"
+        name = literal(table.name)
         mend = (
             f"UPDATE sqlite_sequence SET seq = {value} WHERE name = {name}"
             if last is not None

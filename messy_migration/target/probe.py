@@ -79,8 +79,8 @@ def _statement(connection: Connection, dialect: Dialect, table: Table) -> str:
         if not key & fresh.keys():
             name = _chosen(table, key, pointing)
             fresh[name] = _fresh(dialect, table, name)
-    listed = ", ".join(_quoted(name) for name in names)
-    values = ", ".join(fresh.get(name, f"t.{_quoted(name)}") for name in names)
+    listed = ", ".join(quote(name) for name in names)
+    values = ", ".join(fresh.get(name, f"t.{quote(name)}") for name in names)
     overriding = " OVERRIDING SYSTEM VALUE" if dialect.name == "postgresql" else ""
     return (
         f"INSERT INTO {quote(table.name)} ({listed}){overriding}"
@@ -120,8 +120,3 @@ def _fresh(dialect: Dialect, table: Table, name: str) -> str:
         form = "'\\x{}'" if dialect.name == "postgresql" else "X'{}'"
         return form.format(secrets.token_hex(16))
     return literal(f"probe {secrets.token_hex(8)}")
-
-
-def _quoted(name: str) -> str:
-    """Columns that are not ours may have any name."""
-    return '"' + name.replace('"', '""') + '"'
