@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, Connection, Text, cast, func, insert, select
 
+from messy_migration.ledger import amounts
 from messy_migration.ledger.runs import Planned, now
 from messy_migration.ledger.tables import Ledger, legible
 from messy_migration.model import Fingerprint, Receipt, TableReceipt
@@ -115,6 +116,8 @@ def write(
             "unchanged": part.unchanged,
             "net_rows": part.net.rows,
             "net_lanes": part.net.lanes,
+            "amounts": None if part.amounts is None else amounts.text_of(part.amounts),
+            "losses": json.dumps(dict(part.losses), sort_keys=True) if part.losses else None,
         }
         for part in receipt.tables
     ]

@@ -107,12 +107,18 @@ def redefine(connection: Connection, ledger: Ledger, table: Table, format_id: st
 
 def definition_text(table: Table) -> str:
     """Columns and key as the ledger writes them."""
-    columns = [[column.name, str(column.type), column.required] for column in table.columns]
+    columns: list[list[object]] = []
+    for column in table.columns:
+        allowed = [column.loss, column.tolerance] if column.loss or column.tolerance else []
+        columns.append([column.name, str(column.type), column.required, *allowed])
     keys = [
         [list(key.columns), key.parent, list(key.parent_columns), [list(pair) for pair in key.stub]]
         for key in table.foreign_keys
     ]
-    return json.dumps({"columns": columns, "key": list(table.key), "foreign_keys": keys})
+    written: dict[str, object] = {"columns": columns, "key": list(table.key), "foreign_keys": keys}
+    if table.amounts:
+        written["amounts"] = [list(pair) for pair in table.amounts]
+    return json.dumps(written)
 
 
 def definition_of(name: str, text: str, scope: Scope) -> Table:
@@ -123,11 +129,12 @@ def definition_of(name: str, text: str, scope: Scope) -> Table:
 
 def _read(name: str, definition: dict[str, Any], scope: Scope) -> Table:
     columns = tuple(
-        Column(column, ColumnType.parse(kind), required)
-        for column, kind, required in definition["columns"]
+        Column(column, ColumnType.parse(kind), required, *allowed)
+        for column, kind, required, *allowed in definition["columns"]
     )
     keys = tuple(
         ForeignKey(tuple(ours), parent, tuple(theirs), tuple((a, b) for a, b in stub))
         for ours, parent, theirs, stub in definition["foreign_keys"]
     )
-    return Table(name, columns, tuple(definition["key"]), scope, keys)
+    amounts = tuple((column, currency) for column, currency in definition.get("amounts", ()))
+    return Table(name, columns, tuple(definition["key"]), scope, keys, amounts)

@@ -152,6 +152,7 @@ def ledger(dialect: str) -> Ledger:
         Column("net_rows", BigInteger, nullable=False),
         Column("net_lanes", Text, nullable=False),
         Column("amounts", Text),
+        Column("losses", Text),
         PrimaryKeyConstraint("batch_id", "table_name", "scope"),
     )
     quarantine = table(

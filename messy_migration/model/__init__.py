@@ -6,6 +6,7 @@ of it in the ledger.
 
 from __future__ import annotations
 
+from messy_migration.model.allowance import Loss
 from messy_migration.model.declared import (
     RECORD,
     Column,
@@ -27,7 +28,7 @@ from messy_migration.model.flow import (
     Transformed,
     Violation,
 )
-from messy_migration.model.proof import Fingerprint, LoadCounts, Receipt, TableReceipt
+from messy_migration.model.proof import Fingerprint, LoadCounts, Receipt, TableReceipt, Totals
 
 __all__ = [
     "RECORD",
@@ -40,6 +41,7 @@ __all__ = [
     "ForeignKey",
     "Frame",
     "LoadCounts",
+    "Loss",
     "Origin",
     "Partition",
     "Receipt",
@@ -48,6 +50,7 @@ __all__ = [
     "Stream",
     "Table",
     "TableReceipt",
+    "Totals",
     "Transformed",
     "Violation",
     "stream_label",

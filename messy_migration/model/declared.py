@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 
 from messy_migration.errors import ConfigurationError
+from messy_migration.model.allowance import Loss, losses, tolerance
 
 RECORD = "_record"
 """Name of the column (int32) that says which record of the batch a row came from."""
@@ -20,6 +22,7 @@ _TYPE = re.compile(r"([a-z0-9]+)(?:\(\s*(\d+)\s*,\s*(\d+)\s*\))?\Z")
 _ORDERED = frozenset({"int16", "int32", "int64", "date", "timestamp"})
 _TAKEN = ("messy_migration", "sqlite_", "pg_", "mm_stage_")
 _LONGEST = 63
+_COUNTED = frozenset({"decimal", "int16", "int32", "int64"})
 _OURS = frozenset(
     {RECORD, "_position", "_kind", "_where", "_raw", "_rule", "_reason", "_column", "_count"}
 )
@@ -91,11 +94,40 @@ class ColumnType:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table: its name, its type, and whether NULL is a violation."""
+    """One column of a table.
+
+    Attributes:
+        name: of the column.
+        type: of its values.
+        required: NULL is a violation.
+        loss: rules by which values are changed before they are loaded; every changed value is
+            counted. See `messy_migration.model.allowance`.
+        tolerance: how far apart two values may be and count as equal where values are compared.
+    """
 
     name: str
     type: ColumnType
     required: bool = False
+    loss: str = ""
+    tolerance: str = ""
+
+    def __post_init__(self) -> None:
+        try:
+            losses(self.loss, self.type.kind)
+            if self.tolerance:
+                tolerance(self.tolerance, self.type.kind)
+        except ConfigurationError as error:
+            raise ConfigurationError(error.what, f"column {self.name}", error.why) from None
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """The declared losses, in the order in which they are applied."""
+        return losses(self.loss, self.type.kind)
+
+    @property
+    def tolerance_value(self) -> Decimal:
+        """The declared tolerance, in microseconds for instants; 0 without one."""
+        return tolerance(self.tolerance, self.type.kind) if self.tolerance else Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +162,7 @@ class Table:
         scope: (column, value) pairs that all rows of this stream share, when several streams
             write into one table; the WHERE of its proof.
         foreign_keys: what its rows point at.
+        amounts: (column, column of its currency) pairs whose totals per currency are proven.
     """
 
     name: str
@@ -137,15 +170,19 @@ class Table:
     key: tuple[str, ...] = ()
     scope: tuple[tuple[str, str], ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
+    amounts: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         names = self.names
         pointing = (name for item in self.foreign_keys for name in item.columns)
-        used = (*self.key, *(name for name, _ in self.scope), *pointing)
+        money = (name for pair in self.amounts for name in pair)
+        used = (*self.key, *(name for name, _ in self.scope), *pointing, *money)
         problems = {
             "is no name": [name for name in (self.name, *names) if not name or "\0" in name],
             "is a column twice": sorted({name for name in names if names.count(name) > 1}),
-            "is in a key or the scope but is no column": [n for n in used if n not in names],
+            "is in a key, the scope or an amount but is no column": [
+                n for n in used if n not in names
+            ],
             "is a name of ours": [name for name in names if name == RECORD],
             "is in the scope but is not text": [
                 column.name
@@ -153,6 +190,16 @@ class Table:
                 if column.name in dict(self.scope) and column.type.kind != "text"
             ],
             "has no columns": [] if names else [self.name],
+            "is an amount but no decimal or integer": [
+                column.name
+                for column in self.columns
+                if column.name in dict(self.amounts) and column.type.kind not in _COUNTED
+            ],
+            "is a currency but not text": [
+                column.name
+                for column in self.columns
+                if column.name in dict(self.amounts).values() and column.type.kind != "text"
+            ],
         }
         _refuse(self.name, problems)
 

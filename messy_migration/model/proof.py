@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 
 _LANE = 1 << 64
+
+Totals = Mapping[tuple[str, str], Decimal]
+"""(column, currency) -> total; exact. A row without a currency counts under an empty one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,16 @@ class LoadCounts:
 
 @dataclass(frozen=True, slots=True)
 class TableReceipt:
-    """What one batch did to one table; `net` is rows and lanes added minus removed."""
+    """What one batch did to one table.
+
+    Attributes:
+        table, scope: where.
+        format_id: of the fingerprint.
+        inserted, updated, unchanged: rows.
+        net: rows and lanes added minus removed.
+        amounts: (column, currency) -> total added minus removed; None if it is not known.
+        losses: "column rule" -> values that a declared loss has changed.
+    """
 
     table: str
     scope: tuple[tuple[str, str], ...]
@@ -72,6 +85,8 @@ class TableReceipt:
     updated: int
     unchanged: int
     net: Fingerprint
+    amounts: Totals | None = None
+    losses: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from messy_migration.model import (
     TableReceipt,
     Violation,
 )
+from messy_migration.pipeline import losses
 from messy_migration.pipeline.cut import Cut
 from messy_migration.pipeline.parts import part_id
 from messy_migration.pipeline.records import numbers, only, present
@@ -240,6 +241,8 @@ def _receipt(
             result.updated,
             result.unchanged,
             result.net,
+            result.amounts,
+            losses.counts(prepared.changed, name, losses.names(prepared.tables[name])),
         )
         for name, result in written.items()
     )

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from messy_migration.errors import PluginError
 from messy_migration.model import RECORD, Column, Violation
+from messy_migration.pipeline import losses
 
 _TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
 _BYTES = (
@@ -75,11 +76,16 @@ def as_table(returned: Any, where: str) -> pa.Table:
 
 
 def conform(
-    data: pa.Table, columns: Sequence[Column], table: str, where: str
+    data: pa.Table,
+    columns: Sequence[Column],
+    table: str,
+    where: str,
+    changed: losses.Changed | None = None,
 ) -> tuple[pa.Table, list[Violation]]:
     """The frame in the declared columns, order and types, and the values that do not fit.
 
     A value that does not fit becomes NULL here; its violation sends the record to quarantine.
+    Declared losses are applied first, and what they change is added to `changed`.
 
     Raises:
         PluginError: a column is missing, is too many, or is of a type that cannot be meant, or
@@ -102,7 +108,12 @@ def conform(
     violations: list[Violation] = []
     arrays = []
     for column in columns:
-        array, misfits = _column(data.column(column.name), column, f"{where}, table {table}")
+        array = data.column(column.name)
+        if column.loss:
+            array = losses.apply(
+                _plain(array), column, table, records, {} if changed is None else changed
+            )
+        array, misfits = _column(array, column, f"{where}, table {table}")
         arrays.append(array)
         violations += [
             Violation(
@@ -137,8 +148,7 @@ def _column(
     array: pa.ChunkedArray[Any], column: Column, where: str
 ) -> tuple[pa.ChunkedArray[Any], list[int]]:
     wanted = column.type.arrow
-    if pa.types.is_dictionary(array.type):
-        array = pc.cast(array, array.type.value_type)
+    array = _plain(array)
     found = array.type
     if pa.types.is_null(found):
         return pc.cast(array, wanted), []
@@ -157,6 +167,12 @@ def _column(
         return pc.cast(array, wanted), []
     except pa.ArrowInvalid:
         return _cell_by_cell(array, wanted)
+
+
+def _plain(array: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
+    if pa.types.is_dictionary(array.type):
+        return pc.cast(array, array.type.value_type)
+    return array
 
 
 def _cell_by_cell(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from messy_migration.ledger.quarantine import Entry
 from messy_migration.model import RECORD, Batch, Partition, Stream, Transformed, Violation
 from messy_migration.pipeline.conform import as_table, conform
 from messy_migration.pipeline.cut import Cut
+from messy_migration.pipeline.losses import Changed
 from messy_migration.pipeline.records import count, numbers, only, present, without
 from messy_migration.pipeline.rules import (
     CRASH,
@@ -44,6 +45,7 @@ class Prepared:
         filtered: rule -> records left out on purpose.
         warnings: violations that stop nothing.
         cut: where the records came from.
+        changed: what declared losses have changed.
     """
 
     extracted: int
@@ -53,6 +55,7 @@ class Prepared:
     warnings: int
     cut: Cut
     stream: Stream
+    changed: Changed = field(default_factory=dict)
 
     def without(self, violations: list[Violation]) -> Prepared:
         """The same batch after more records went to quarantine."""
@@ -70,9 +73,11 @@ def prepare(
     Raises:
         PluginError: a hook breaks its contract, or records vanish without a rule.
     """
-    first, violations = _first_frame(stream, cut)
+    changed: Changed = {}
+    first, violations = _first_frame(stream, cut, changed)
     filtered: dict[int, str] = {}
-    frames = _fold(registry, stream, partition, cut.ordinal, first, violations, filtered)
+    fold = _Fold(registry, stream, partition, cut.ordinal, changed)
+    frames = fold.apply(first, violations, filtered)
     tables: dict[str, pa.Table] = {}
     for name, frame in frames.items():
         if name is None:
@@ -85,7 +90,7 @@ def prepare(
         batch = Batch(stream, partition, cut.ordinal, data)
         for plugin, found in registry.call_each("validate", stream=stream, table=name, batch=batch):
             violations += _checked(found, plugin, stream, present([data]))
-    return _settle(stream, cut, tables, violations, filtered)
+    return replace(_settle(stream, cut, tables, violations, filtered), changed=changed)
 
 
 def condemned(stream: Stream, cut: Cut, why: str) -> Prepared:
@@ -98,7 +103,9 @@ def condemned(stream: Stream, cut: Cut, why: str) -> Prepared:
     return Prepared(cut.records, {}, tuple(entries), dict(cut.filtered), 0, cut, stream)
 
 
-def _first_frame(stream: Stream, cut: Cut) -> tuple[dict[str | None, pa.Table], list[Violation]]:
+def _first_frame(
+    stream: Stream, cut: Cut, changed: Changed
+) -> tuple[dict[str | None, pa.Table], list[Violation]]:
     if not cut.tables:
         return {}, []
     where = f"stream {stream.label}, extract"
@@ -119,6 +126,7 @@ def _first_frame(stream: Stream, cut: Cut) -> tuple[dict[str | None, pa.Table], 
             stream.record or stream.tables[0].columns,
             stream.name if stream.record else stream.tables[0].name,
             where,
+            changed,
         )
         parts.append(data)
         violations += misfits
@@ -127,39 +135,47 @@ def _first_frame(stream: Stream, cut: Cut) -> tuple[dict[str | None, pa.Table], 
     return {name: pa.concat_tables(parts)}, violations
 
 
-def _fold(
-    registry: Registry,
-    stream: Stream,
-    partition: Partition,
-    ordinal: int,
-    frames: dict[str | None, pa.Table],
-    violations: list[Violation],
-    filtered: dict[int, str],
-) -> dict[str | None, pa.Table]:
+@dataclass(frozen=True)
+class _Fold:
     """Every selected plugin's transform, in order, each on what the one before left."""
-    for plugin in registry.names:
-        if not registry.implements(plugin, "transform"):
-            continue
-        folded: dict[str | None, list[pa.Table]] = defaultdict(list)
-        for name, data in frames.items():
-            step = _Step(registry, plugin, stream, partition, ordinal, name)
-            for result, rows in step.apply(data, violations):
-                for produced, frame in step.read(result, rows, violations, filtered):
-                    folded[produced].append(frame)
-        frames = {name: pa.concat_tables(parts) for name, parts in folded.items()}
-    return frames
+
+    registry: Registry
+    stream: Stream
+    partition: Partition
+    ordinal: int
+    changed: Changed
+
+    def apply(
+        self,
+        frames: dict[str | None, pa.Table],
+        violations: list[Violation],
+        filtered: dict[int, str],
+    ) -> dict[str | None, pa.Table]:
+        """The frames after all transforms."""
+        for plugin in self.registry.names:
+            if not self.registry.implements(plugin, "transform"):
+                continue
+            folded: dict[str | None, list[pa.Table]] = defaultdict(list)
+            for name, data in frames.items():
+                step = _Step(self, plugin, name)
+                for result, rows in step.apply(data, violations):
+                    for produced, frame in step.read(result, rows, violations, filtered):
+                        folded[produced].append(frame)
+            frames = {name: pa.concat_tables(parts) for name, parts in folded.items()}
+        return frames
 
 
 @dataclass(frozen=True)
 class _Step:
     """One plugin's transform of one table."""
 
-    registry: Registry
+    fold: _Fold
     plugin: str
-    stream: Stream
-    partition: Partition
-    ordinal: int
     table: str | None
+
+    @property
+    def stream(self) -> Stream:
+        return self.fold.stream
 
     @property
     def where(self) -> str:
@@ -167,9 +183,9 @@ class _Step:
 
     def apply(self, data: pa.Table, violations: list[Violation]) -> list[tuple[Any, pa.Table]]:
         """What the hook returns; a record that makes it raise is found by halving."""
-        batch = Batch(self.stream, self.partition, self.ordinal, data)
+        batch = Batch(self.stream, self.fold.partition, self.fold.ordinal, data)
         try:
-            result = self.registry.call_one(
+            result = self.fold.registry.call_one(
                 self.plugin, "transform", stream=self.stream, table=self.table, batch=batch
             )
         except PluginError as error:
@@ -252,7 +268,9 @@ class _Step:
         self, name: str | None, frame: pa.Table, violations: list[Violation]
     ) -> pa.Table:
         columns = self.stream.record if name is None else self.stream.table(name).columns
-        data, misfits = conform(frame, columns, name or self.stream.name, self.where)
+        data, misfits = conform(
+            frame, columns, name or self.stream.name, self.where, self.fold.changed
+        )
         violations += misfits
         return data
 

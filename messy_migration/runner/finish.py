@@ -13,6 +13,7 @@ from messy_migration.reconcile.parents import missing_parents
 from messy_migration.runner.keys import add_keys
 from messy_migration.runner.state import RunState
 from messy_migration.runner.stubs import stub_rows
+from messy_migration.target.amounts import of_rows
 from messy_migration.target.failures import refusals
 
 
@@ -59,7 +60,9 @@ def _stub(
         )
         text = f"stub\n{state.run.run_id}\n{parent.name}\n{written}"
         net = fingerprint(rows, parent.columns)
-        part = TableReceipt(parent.name, parent.scope, format_id(parent), rows.num_rows, 0, 0, net)
+        money = of_rows(parent, rows) if parent.amounts else None
+        count = rows.num_rows
+        part = TableReceipt(parent.name, parent.scope, format_id(parent), count, 0, 0, net, money)
         receipt: Receipt = receipts.receipt_of_table(
             hashlib.sha256(text.encode()).hexdigest()[:32], stream.name, stream.tenant, part
         )

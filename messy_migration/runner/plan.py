@@ -125,11 +125,19 @@ def plan_id(workspace: Workspace, stream: Stream, cutting: Mapping[str, int]) ->
 
     An input may be replayed only under its own plan id.
     """
-    parts = [
+    parts: list[object] = [
         [format_id(table) for table in stream.tables],
         [[name, workspace.registry.versions[name]] for name in workspace.registry.names],
         sorted(cutting.items()),
     ]
+    lossy = [
+        [table.name, column.name, column.loss]
+        for table in stream.tables
+        for column in table.columns
+        if column.loss
+    ]
+    if lossy:
+        parts.append(lossy)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 

@@ -10,13 +10,14 @@ from sqlalchemy import Connection
 
 from messy_migration.errors import ConfigurationError, ProofError, TargetUnavailable
 from messy_migration.fingerprint import format_id
-from messy_migration.ledger import receipts, states
+from messy_migration.ledger import amounts, receipts, states
 from messy_migration.ledger.receipts import Scope, Signature
 from messy_migration.ledger.states import TableState
 from messy_migration.ledger.tables import Ledger
-from messy_migration.model import Fingerprint, Stream, Table, TableReceipt
+from messy_migration.model import Fingerprint, Stream, Table, TableReceipt, Totals
 from messy_migration.reconcile.prove import prove
 from messy_migration.reconcile.verdict import TableVerdict
+from messy_migration.target.amounts import less, of_source
 from messy_migration.target.dialect import Dialect, scoped
 from messy_migration.target.tables import prepare
 
@@ -87,7 +88,11 @@ def prepare_tables(
     known = states.all_states(site.connection, site.ledger)
     for stream in streams:
         for table in stream.tables:
-            is_late = keys_later and _key_comes_later(site.dialect, streams, stream, table)
+            is_late = (
+                keys_later
+                and not table.amounts
+                and _key_comes_later(site.dialect, streams, stream, table)
+            )
             state = known.get((table.name, table.scope))
             is_there = site.dialect.columns(site.connection, table.name) is not None
             lacks_key = state.key_pending if state else is_late and not is_there
@@ -114,16 +119,17 @@ def _key_comes_later(
     """
     writers = [item for item in streams for other in item.tables if other.name == table.name]
     is_alone = len(writers) == 1 and len(stream.tables) == 1 and not table.scope
-    return bool(dialect.late_keys and table.key and is_alone)
+    # What leaves with a late key is not counted as money.
+    return bool(dialect.late_keys and table.key and is_alone and not table.amounts)
 
 
 def _meet(site: Site, stream: Stream, table: Table, *, created: bool, key_pending: bool) -> None:
     """Remember a table; what it holds already becomes its baseline."""
-    found = (
-        Fingerprint()
-        if created
-        else site.dialect.fingerprint(site.connection, table, scoped(table))
-    )
+    found = Fingerprint()
+    money: Totals = {}
+    if not created:
+        found = site.dialect.fingerprint(site.connection, table, scoped(table))
+        money = of_source(site.connection, site.dialect, table, scoped(table))
     run_id = site.signature.run_id
     state = TableState(
         table,
@@ -138,7 +144,8 @@ def _meet(site: Site, stream: Stream, table: Table, *, created: bool, key_pendin
     )
     states.add(site.connection, site.ledger, state)
     if found.rows:
-        _receipt(site, stream.name, stream.tenant, table, found, "baseline", None)
+        place = (stream.name, stream.tenant)
+        _receipt(site, place, table, (found, money), "baseline", None)
 
 
 def _meet_again(site: Site, stream: Stream, table: Table, state: TableState) -> None:
@@ -157,27 +164,35 @@ def _meet_again(site: Site, stream: Stream, table: Table, state: TableState) -> 
         sums = receipts.expected(site.connection, site.ledger)
         under_new = sums.get((table.name, table.scope, new), Fingerprint())
         actual = site.dialect.fingerprint(site.connection, table, scoped(table))
-        _receipt(
-            site, stream.name, stream.tenant, table, actual - under_new, "rebase", state.format_id
-        )
+        change = (actual - under_new, _money_since(site, table))
+        place = (stream.name, stream.tenant)
+        _receipt(site, place, table, change, "rebase", state.format_id)
     states.redefine(site.connection, site.ledger, table, new)
 
 
 def _adopt(site: Site, state: TableState, verdict: TableVerdict, reason: str) -> None:
     if verdict.actual is not None:
-        change = verdict.actual - verdict.expected
-        _receipt(site, state.stream, state.tenant, state.table, change, "foreign", reason)
+        change = (verdict.actual - verdict.expected, _money_since(site, state.table))
+        _receipt(site, (state.stream, state.tenant), state.table, change, "foreign", reason)
+
+
+def _money_since(site: Site, table: Table) -> Totals | None:
+    """What the totals of a table are now, minus what its receipts say."""
+    if not table.amounts:
+        return None
+    actual = of_source(site.connection, site.dialect, table, scoped(table))
+    return less(actual, amounts.expected(site.connection, site.ledger, table))
 
 
 def _receipt(
     site: Site,
-    stream: str,
-    tenant: str,
+    place: tuple[str, str],
     table: Table,
-    net: Fingerprint,
+    change: tuple[Fingerprint, Totals | None],
     kind: str,
     reason: str | None,
 ) -> None:
+    net, money = change
     new = format_id(table)
     parts = (
         kind,
@@ -188,12 +203,13 @@ def _receipt(
         new,
     )
     identity = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
-    part = TableReceipt(table.name, table.scope, new, 0, 0, 0, net)
+    kept = money if table.amounts else None
+    part = TableReceipt(table.name, table.scope, new, 0, 0, 0, net, kept)
     receipts.write(
         site.connection,
         site.ledger,
         site.signature,
-        receipts.receipt_of_table(identity, stream, tenant, part),
+        receipts.receipt_of_table(identity, *place, part),
         kind=kind,
         reason=reason,
     )

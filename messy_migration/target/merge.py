@@ -22,7 +22,8 @@ from sqlalchemy import Connection
 
 from messy_migration.errors import TargetError
 from messy_migration.fingerprint import fingerprint, row_hashes, row_texts, total
-from messy_migration.model import RECORD, Fingerprint, Table
+from messy_migration.model import RECORD, Fingerprint, Table, Totals
+from messy_migration.target.amounts import less, of_rows, of_source
 from messy_migration.target.dialect import POSITION, Dialect, literal, quote
 
 
@@ -36,6 +37,7 @@ class Written:
         repeated: records whose row was there already, written by this very run.
         beaten: records whose row lost against another row of this run with the same key.
         displaced: rows of this run that lost against a row of this batch: (lanes, as JSON).
+        amounts: money added minus removed; None for a table that declares none.
     """
 
     inserted: int
@@ -45,6 +47,7 @@ class Written:
     repeated: tuple[int, ...] = ()
     beaten: tuple[int, ...] = ()
     displaced: tuple[tuple[str, bytes], ...] = ()
+    amounts: Totals | None = None
 
 
 def add(connection: Connection, dialect: Dialect, table: Table, data: pa.Table) -> Written:
@@ -55,7 +58,8 @@ def add(connection: Connection, dialect: Dialect, table: Table, data: pa.Table) 
         RowsRefused: the database cannot store some value.
     """
     dialect.insert(connection, table, data)
-    return Written(data.num_rows, 0, 0, fingerprint(data, table.columns))
+    amounts = of_rows(table, data) if table.amounts else None
+    return Written(data.num_rows, 0, 0, fingerprint(data, table.columns), amounts=amounts)
 
 
 def merge(
@@ -92,11 +96,9 @@ def merge(
         tied = f"{changed} AND {_same_age(bookmark)}"
         beaten, displaced = _contest(connection, dialect, table, data, match, tied)
         _forget(connection, stage, beaten)
-    replaced = dialect.fingerprint(
-        connection,
-        table,
-        f"{quote(table.name)} t JOIN {stage} s ON {_same_key(table)} WHERE {changed}",
-    )
+    going = f"{quote(table.name)} t JOIN {stage} s ON {_same_key(table)} WHERE {changed}"
+    replaced = dialect.fingerprint(connection, table, going)
+    money = of_source(connection, dialect, table, going) if table.amounts else None
     updated = _update(connection, table, stage, changed) if replaced.rows else 0
     expected = data.num_rows - len(same) - len(beaten) - updated
     inserted = _insert(connection, table, stage)
@@ -117,6 +119,7 @@ def merge(
         tuple(int(records[place]) for place in same) if is_first else (),
         tuple(int(records[place]) for place in beaten),
         tuple(displaced),
+        less(of_rows(table, written), money) if table.amounts else None,
     )
 
 

@@ -15,7 +15,7 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-COLUMNS = (("receipt", "xid"), ("receipt_table", "amounts"))
+COLUMNS = (("receipt", "xid"), ("receipt_table", "amounts"), ("receipt_table", "losses"))
 
 
 def upgrade() -> None:

@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, NoReturn
 from zoneinfo import ZoneInfo
@@ -65,6 +65,9 @@ def convert(cells: pa.StringArray, column: SourceColumn) -> Converted:
         "json": lambda cells, column: _each(cells, column, _json),
         "bytes": _binaries,
     }
+    if column.wide is not None:
+        found = _numbers(cells, replace(column, type=column.wide))
+        return replace(found, faults=dict.fromkeys(found.faults, _reason(column)))
     return readers.get(column.type.kind, _numbers)(cells, column)
 
 

@@ -123,7 +123,7 @@ def _rejected(layout: Layout, block: Block, record: int, rule: str, reason: str)
 def _bad(layout: Layout, block: Block, good: NDArray[np.bool_]) -> list[tuple[int, str, str]]:
     """Records that Arrow must not see: (record, rule, reason), each record once."""
     found: dict[int, tuple[str, str]] = {}
-    if 0 in block.data:
+    if 0 in block.data and not layout.schema.strips_nul:
         for record in _records_at(block, np.frombuffer(block.data, np.uint8) == 0):
             found[record] = ("files.nul", "holds a NUL byte")
     for record, offset in _undecodable(block):
@@ -178,7 +178,7 @@ def _frame(layout: Layout, block: Block, clean: Positions) -> Iterator[Extracted
         column, reason = faults[row]
         rejected = _rejected(layout, block, int(clean[row]), "files.type", reason)
         yield replace(rejected, column=column.name)
-    table = pa.Table.from_arrays(columns, schema=layout.schema.table.arrow_schema())
+    table = pa.Table.from_arrays(columns, names=list(layout.schema.table.names))
     if faults:
         kept = np.ones(len(clean), bool)
         kept[list(faults)] = False

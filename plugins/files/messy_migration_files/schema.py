@@ -64,6 +64,8 @@ class ColumnEntry(BaseModel):
     true: list[str] | None = None
     false: list[str] | None = None
     encoding: Literal["hex", "base64"] | None = None
+    loss: str = ""
+    tolerance: str = ""
 
 
 class SchemaFile(BaseModel):
@@ -77,6 +79,7 @@ class SchemaFile(BaseModel):
     columns: dict[str, ColumnEntry]
     bookmark: str | None = None
     depends_on: list[str] = []
+    amounts: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,7 @@ class SourceColumn:
         ambiguous: which instant a local time stands for that a zone has twice or never.
         true, false: the words of a bool.
         encoding: hex or base64, of bytes.
+        wide: the type it is read as, where a declared loss makes it `type` afterwards.
     """
 
     name: str
@@ -103,6 +107,7 @@ class SourceColumn:
     true: tuple[str, ...] = ("true",)
     false: tuple[str, ...] = ("false",)
     encoding: str = ""
+    wide: ColumnType | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +120,11 @@ class Schema:
     bookmark: str | None
     depends_on: tuple[str, ...]
     digest: str
+
+    @property
+    def strips_nul(self) -> bool:
+        """Some column takes NULs out of its text; in others the core finds them."""
+        return any(loss.kind == "strip_nul" for item in self.table.columns for loss in item.losses)
 
 
 def load_schema(path: Path, shown: str) -> Schema:
@@ -137,14 +147,15 @@ def load_schema(path: Path, shown: str) -> Schema:
         table = Table(
             name=written.table,
             columns=tuple(
-                Column(column.name, column.type, written.columns[column.name].required)
-                for column in columns
+                _column(name, written.columns[name], column.type, shown)
+                for name, column in zip(written.columns, columns, strict=True)
             ),
             key=tuple(written.key),
+            amounts=tuple(written.amounts.items()),
         )
         table.check_names()
     except ConfigurationError as error:
-        raise ConfigurationError(error.what, shown, error.why, error.next) from None
+        raise ConfigurationError(error.what, error.where or shown, error.why, error.next) from None
     if written.bookmark is not None and written.bookmark not in table.names:
         raise ConfigurationError(
             f"the bookmark {written.bookmark!r} is no column",
@@ -237,6 +248,21 @@ def _check_format(declared: Format, shown: str) -> None:
         )
 
 
+def _column(name: str, entry: ColumnEntry, kind: ColumnType, shown: str) -> Column:
+    try:
+        return Column(name, kind, entry.required, entry.loss, entry.tolerance)
+    except ConfigurationError as error:
+        where = f"{shown}: columns.{name}"
+        raise ConfigurationError(error.what, where, error.why, error.next) from None
+
+
+def _wide(kind: ColumnType, entry: ColumnEntry) -> ColumnType | None:
+    """Room for the digits that `round` takes away."""
+    if kind.kind != "decimal" or "round" not in entry.loss:
+        return None
+    return ColumnType("decimal", 38, 38 - (kind.precision - kind.scale))
+
+
 def _source_column(name: str, entry: ColumnEntry, shown: str, *, header: bool) -> SourceColumn:
     where = f"{shown}: columns.{name}"
     try:
@@ -278,6 +304,7 @@ def _source_column(name: str, entry: ColumnEntry, shown: str, *, header: bool) -
         true=true,
         false=false,
         encoding=entry.encoding or "",
+        wide=_wide(kind, entry),
     )
 
 
@@ -302,8 +329,10 @@ def _check_moments(kind: ColumnType, entry: ColumnEntry, where: str) -> None:
 
 def _digest(written: SchemaFile, columns: tuple[SourceColumn, ...]) -> str:
     """The table is part of it: the same file for another table is another input."""
+    lossy = {name: entry.loss for name, entry in written.columns.items() if entry.loss}
     canonical = json.dumps(
         [
+            *([lossy] if lossy else []),
             written.table,
             written.key,
             sorted(name for name, column in written.columns.items() if column.required),
