@@ -18,8 +18,10 @@ _LEFT = pytest.StashKey[int]()
 
 
 def pytest_addoption(parser):
-    """`--sweeps`, for the environment of tox that has the time."""
+    """What the long fault tests are told; `tox -e faults` has the time for them."""
     parser.addoption("--sweeps", action="store_true", help="run the long fault sweeps too")
+    parser.addoption("--kill-seed", default="1", help="seed of the random kills")
+    parser.addoption("--kill-summary", help="folder for the figures of the random kills")
 
 
 def pytest_collection_modifyitems(config, items):

@@ -65,7 +65,9 @@ def ground(new_site):
             golden = Golden(site)
             assert [*golden.problems(site), *findings(site, golden, result)] == []
             made[kind] = site, golden
-        made[kind][0].clear()
-        return made[kind]
+        site, golden = made[kind]
+        site.fork_workers, site.variant = True, ""
+        site.clear()
+        return site, golden
 
     return give

@@ -206,6 +206,7 @@ class Site:
         warm: the process that forks commands, or None: then each is a new process.
         server: the Postgres server, on which nothing else may run.
         fork_workers: let workers be forked too.
+        variant: run a broken one; see inject/variants.py.
     """
 
     kind: str
@@ -215,10 +216,12 @@ class Site:
     warm: Warm | None = None
     server: object = None
     fork_workers: bool = False
+    variant: str = ""
     groups: list = field(default_factory=list)
 
     def clear(self):
         """Empty the target, and forget what landed and was reported."""
+        self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         (self.folder / "migrate.toml").write_text(_CONFIGURATION)
@@ -253,6 +256,7 @@ class Site:
             "FAULTS_ACCESS": str(self.folder / "access"),
             "FAULTS_PLAN": json.dumps(list(plan)),
             **({"FAULTS_WORKERS": "fork"} if self.fork_workers else {}),
+            "FAULTS_VARIANT": self.variant,
             **(environment or {}),
         }
         argv = list(argv or RUN)

@@ -156,6 +156,17 @@ def _lose():
     raise sqlite3.OperationalError("database is locked")
 
 
+def _refuse():
+    """The database cannot read what it stored."""
+    if "psycopg" in sys.modules and os.environ["MIGRATE_TARGET"].startswith("postgresql"):
+        import psycopg
+
+        raise psycopg.errors.DataCorrupted("invalid page in block 0")
+    import sqlite3
+
+    raise sqlite3.DatabaseError("database disk image is malformed")
+
+
 def _eat():
     """Take all the memory that there is."""
     taken = []
@@ -175,5 +186,6 @@ _ACTIONS = {
     "enospc": lambda: _fail_os(errno.ENOSPC),
     "oserror": lambda: _fail_os(errno.EIO),
     "lost": _lose,
+    "unreadable": _refuse,
     "eat": _eat,
 }

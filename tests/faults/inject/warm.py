@@ -16,6 +16,8 @@ import signal
 import sys
 import traceback
 
+import variants
+
 _NEEDED = (
     "alembic.command",
     "alembic.config",
@@ -80,6 +82,7 @@ def _become(order):
         if os.environ.get("FAULTS_WORKERS") == "fork":
             context = multiprocessing.get_context("fork")
             multiprocessing.get_context = lambda method=None: context
+        variants.apply()
         sys.argv = ["migrate", *order["argv"]]
         from messy_migration.cli.main import main as migrate
 
