@@ -19,8 +19,12 @@ from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.runs import Run, short
 from messy_migration.ledger.states import TableState
 from messy_migration.model import Table, stream_label
+from messy_migration.reconcile.between import Budget, TableComparison
+from messy_migration.reconcile.tables import Wishes
 from messy_migration.reconcile.verdict import Word, overall
+from messy_migration.runner import between
 from messy_migration.runner import plan as planning
+from messy_migration.runner.between import Comparison
 from messy_migration.runner.outcome import Observer, Options, Outcome
 from messy_migration.runner.plan import History, StreamPlan
 from messy_migration.runner.proof import LISTED, Proof
@@ -33,6 +37,8 @@ from messy_migration.target.failures import refusals
 from messy_migration.target.tables import ddl, obstacles
 
 __all__ = [
+    "Budget",
+    "Comparison",
     "Options",
     "Outcome",
     "Plan",
@@ -40,7 +46,10 @@ __all__ = [
     "Request",
     "Silent",
     "Status",
+    "TableComparison",
     "TablePlan",
+    "Wishes",
+    "compare",
     "plan",
     "reconcile",
     "run",
@@ -217,6 +226,32 @@ def reconcile(
     verdict = overall(list(proof.verdicts))
     code = errors.exit_code(set(), mismatch=verdict == "MISMATCH", unknown=verdict == "UNKNOWN")
     return Reconciliation(target.label, proof, verdict, code)
+
+
+def compare(
+    request: Request,
+    left: str,
+    right: str,
+    wishes: Wishes | None = None,
+    budget: Budget | None = None,
+) -> Comparison:
+    """Hold two databases against each other, table by table; nothing is written on either side.
+
+    Needs no run, no ledger and no plugin. Each side is one read-only snapshot.
+
+    Args:
+        request: where `.env` and the settings of the log are.
+        left: URL of a database, or a reference to one (`env://NAME`).
+        right: the other one.
+        wishes: which tables and columns, and what is called otherwise on the right.
+        budget: how many differences are listed, and when to look no further.
+
+    Raises:
+        UsageProblem: a URL or a wish is not usable, or columns cannot be compared exactly.
+        SourceError: the left database cannot be opened.
+        TargetError: the right database cannot be opened, or a catalogue cannot be read.
+    """
+    return between.compare(request, left, right, wishes or Wishes(), budget or Budget())
 
 
 def status(request: Request, *, limit: int = 10) -> Status:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from messy_migration import api
+from messy_migration.cli import between as two
 from messy_migration.cli.options import (
     Common,
     common_options,
@@ -30,10 +31,12 @@ from messy_migration.runner.evidence import proof_object
     show_default=True,
     help="How many differences of a table to list; all are counted.",
 )
+@two.between_options
 @json_option
 @common_options
 def command(
     common: Common,
+    between: tuple[two.Between, two.Depth] | None,
     run_id: str | None,
     limit: int,
     as_json: bool,  # noqa: FBT001 - click passes by name
@@ -42,8 +45,11 @@ def command(
     """Prove the target against the receipts of everything that was ever loaded.
 
     Reads every table once. Where one differs, the input is read again to name the rows, by
-    key, and the columns. Exit code 0 only if all of it is MATCH.
+    key, and the columns. With --between two databases are held against each other instead.
+    Exit code 0 only if all of it is MATCH.
     """
+    if between is not None:
+        return two.run(common, between, limit, as_json=as_json, others={"run": run_id, **flags})
     result = api.reconcile(common.request(**flags), run_id=run_id, limit=limit)
     if as_json:
         emit_json(proof_object(result.proof, result.verdict, result.exit_code, result.target))

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from messy_migration.api import Outcome, Reconciliation
-from messy_migration.cli.render import table
+from messy_migration.cli.render import cell, table
 from messy_migration.ledger.runs import short
 from messy_migration.model import stream_label
-from messy_migration.reconcile.verdict import Findings, TableVerdict
+from messy_migration.reconcile.verdict import Difference, Findings, TableVerdict
 
 
 def outcome_text(outcome: Outcome) -> str:
     """A run: streams, tables, differences, quarantine, verdict; its problems go to stderr."""
     run = outcome.run
-    size = f"{_count(len(run.plugins), 'plugin')}, {_count(len(outcome.streams), 'stream')}"
-    effort = f"{_count(outcome.workers, 'worker')} . {outcome.seconds:.1f} s"
+    size = f"{counted(len(run.plugins), 'plugin')}, {counted(len(outcome.streams), 'stream')}"
+    effort = f"{counted(outcome.workers, 'worker')} . {outcome.seconds:.1f} s"
     parts = [
         f"run {short(run.run_id)} . {size} -> {outcome.target} . {effort}",
         table(
@@ -34,11 +34,11 @@ def outcome_text(outcome: Outcome) -> str:
             "lrrrr",
         ),
         _verdicts(outcome.proof.verdicts, outcome),
-        *_differences(outcome.proof.findings),
+        *differences_text(outcome.proof.findings),
     ]
     if outcome.skipped:
         verb = "was" if outcome.skipped == 1 else "were"
-        parts.append(f"{_count(outcome.skipped, 'partition')} {verb} in the target already")
+        parts.append(f"{counted(outcome.skipped, 'partition')} {verb} in the target already")
     parts.append(_last_line(outcome.verdict, outcome.proof.verdicts, outcome.proof.findings))
     held = sum(count for *_, count in outcome.quarantine)
     if held:
@@ -47,9 +47,9 @@ def outcome_text(outcome: Outcome) -> str:
             for _, _, rule, column, count in outcome.quarantine[:4]
         )
         more = " ..." if len(outcome.quarantine) > 4 else ""
-        parts.append(f"{_count(held, 'record')} in quarantine: {rules}{more}")
+        parts.append(f"{counted(held, 'record')} in quarantine: {rules}{more}")
     if outcome.waiting > held:
-        parts.append(f"{_count(outcome.waiting, 'record')} in quarantine over all runs")
+        parts.append(f"{counted(outcome.waiting, 'record')} in quarantine over all runs")
     parts.append(f"report: {_short(outcome.report)}")
     return "\n".join(parts)
 
@@ -61,7 +61,7 @@ def reconciliation_text(result: Reconciliation) -> str:
         [
             f"target {result.target}",
             _verdicts(proof.verdicts, None),
-            *_differences(proof.findings),
+            *differences_text(proof.findings),
             _last_line(result.verdict, proof.verdicts, proof.findings),
         ]
     )
@@ -90,7 +90,8 @@ def _verdicts(verdicts: Sequence[TableVerdict], outcome: Outcome | None) -> str:
     return table(headers, rows, align)
 
 
-def _differences(findings: Sequence[Findings]) -> list[str]:
+def differences_text(findings: Sequence[Findings]) -> list[str]:
+    """Rows that differ, in which columns, and the rules that could explain it."""
     lines = []
     for found in findings:
         rows: list[list[object]] = [
@@ -98,28 +99,51 @@ def _differences(findings: Sequence[Findings]) -> list[str]:
                 item.kind,
                 item.table,
                 ", ".join(f"{name}={value}" for name, value in item.key) or "(no key)",
-                ", ".join(item.columns),
+                ", ".join(_ruled(item)) if item.rules else ", ".join(item.columns),
                 item.rows,
             ]
             for item in found.differences
         ]
         if rows:
             lines.append(table(["difference", "table", "key", "columns", "rows"], rows, "llllr"))
+        lines += [line for item in found.differences for line in _values(item)]
         listed = sum(item.rows for item in found.differences)
         if found.total > listed:
-            lines.append(f"... and {found.total - listed:,} more in {found.table}")
+            about = "" if found.is_exact else "about "
+            lines.append(f"... and {about}{found.total - listed:,} more in {found.table}")
         if found.columns:
-            columns = ", ".join(f"{name} in {count:,} rows" for name, count in found.columns)
-            lines.append(f"{found.table} differs in: {columns}")
+            of = "" if found.is_exact else f" (of {found.looked_at:,} rows looked at)"
+            columns = ", ".join(
+                f"{name} in {counted(count, 'row')}" for name, count in found.columns
+            )
+            lines.append(f"{found.table} differs in: {columns}{of}")
+        lines += [
+            f"{found.table}.{column} could be: "
+            + ", ".join(f"{rule} ({count:,})" for rule, count in rules)
+            for column, rules in found.rules
+        ]
         if found.note:
             lines.append(f"{found.table}: {found.note}")
     return lines
 
 
+def _ruled(item: Difference) -> list[str]:
+    rules = dict(item.rules)
+    return [f"{name} ({rules[name]})" if name in rules else name for name in item.columns]
+
+
+def _values(item: Difference) -> list[str]:
+    key = ", ".join(f"{name}={value}" for name, value in item.key) or item.kind
+    return [
+        f"  {item.table} {key}: {column} {cell(left)!r} -> {cell(right)!r}"
+        for column, left, right in item.values
+    ]
+
+
 def _last_line(verdict: str, verdicts: Sequence[TableVerdict], findings: Sequence[Findings]) -> str:
     if verdict == "MATCH":
         rows = sum(item.expected.rows for item in verdicts)
-        tables = _count(len(verdicts), "table")
+        tables = counted(len(verdicts), "table")
         return f"MATCH  {rows:,} rows in {tables}: 0 missing, 0 extra, 0 changed"
     wrong = [item.table for item in verdicts if item.verdict == verdict]
     text = f"{verdict}  {', '.join(dict.fromkeys(wrong)) or 'nothing was compared'}"
@@ -136,7 +160,8 @@ def _last_line(verdict: str, verdicts: Sequence[TableVerdict], findings: Sequenc
     return text
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """A number of things, in the plural where it has to be."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from messy_migration.ledger.transactions import Transactions
 from messy_migration.model import Table
-from messy_migration.reconcile.locate import readable
+from messy_migration.reconcile.readable import readable
 from messy_migration.reconcile.verdict import Difference, Drift, Findings
 from messy_migration.target import writers
 from messy_migration.target.dialect import Reader

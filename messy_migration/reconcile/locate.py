@@ -7,7 +7,6 @@ values. Rows of one key are paired and compared column by column.
 
 from __future__ import annotations
 
-import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -22,6 +21,7 @@ from sqlalchemy import Connection
 from messy_migration.errors import MigrationError
 from messy_migration.fingerprint import fields, row_hashes, row_texts
 from messy_migration.model import Fingerprint, Table
+from messy_migration.reconcile.readable import readable
 from messy_migration.reconcile.verdict import Difference, Findings, Kind
 from messy_migration.target.dialect import Dialect, scoped
 
@@ -221,32 +221,3 @@ def _column(rows: Counter[Row], place: int) -> Counter[bytes]:
     for row, count in rows.items():
         cells[row[place]] += count
     return cells
-
-
-def readable(table: Table, name: str, cell: bytes) -> str:
-    """A C1 field as a person would write it: text without its length, instants as such."""
-    text = cell.decode("utf-8", "replace")
-    kind = table.column(name).type.kind
-    if text.startswith(("~", "!")):
-        # Behind the `!` is what somebody stored that is no value of the declared type.
-        return "NULL" if text == "~" else text
-    if kind in ("text", "json", "bytes"):
-        return text.partition(":")[2]
-    if kind == "bool":
-        return "true" if text == "1" else "false"
-    try:
-        if kind == "float64":
-            return repr(struct.unpack(">d", bytes.fromhex(text))[0])
-        if kind == "timestamp":
-            moment = np.datetime64("2000-01-01", "us") + _signed(text, 64)
-            return f"{moment}Z"
-        if kind == "date":
-            return str(np.datetime64("2000-01-01", "D") + _signed(text, 32))
-    except (ValueError, struct.error):
-        return text
-    return text
-
-
-def _signed(text: str, bits: int) -> int:
-    value = int(text, 16)
-    return value - (1 << bits) if value >> (bits - 1) else value

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from messy_migration.model import Column, Fingerprint, Table
-from messy_migration.reconcile.locate import readable
+from messy_migration.reconcile.readable import readable
 from messy_migration.reconcile.sides import Row, Sides
 from messy_migration.reconcile.tolerance import is_within, number, tolerances
 from messy_migration.reconcile.verdict import Difference, Findings, Kind

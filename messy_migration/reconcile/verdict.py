@@ -108,6 +108,8 @@ class Difference:
             source was not read again or it cannot be told.
         writer: `others` if somebody else's transaction wrote the row of the target since the
             load, `load` if one of ours did, empty where the database cannot tell.
+        rules: column -> the rule that could explain its difference, of a changed row.
+        values: (column, expected, actual) as text, only where somebody asked to see them.
     """
 
     table: str
@@ -117,6 +119,8 @@ class Difference:
     rows: int = 1
     since: Literal["", "source", "target", "both"] = ""
     writer: Literal["", "others", "load"] = ""
+    rules: tuple[tuple[str, str], ...] = ()
+    values: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,9 @@ class Findings:
         total: how many rows differ.
         columns: column -> number of changed rows in which it differs.
         note: what could not be said, and why; empty if everything was located.
+        rules: column -> (rule, changed rows that it could explain), the most frequent first.
+        is_exact: `total` is a count and no estimate.
+        looked_at: rows behind `columns` and `rules`, where that is a sample; else `total`.
     """
 
     table: str
@@ -136,6 +143,9 @@ class Findings:
     total: int
     columns: tuple[tuple[str, int], ...]
     note: str = ""
+    rules: tuple[tuple[str, tuple[tuple[str, int], ...]], ...] = ()
+    is_exact: bool = True
+    looked_at: int = 0
 
 
 def overall(verdicts: Sequence[TableVerdict]) -> Word:

@@ -10,7 +10,7 @@ from messy_migration.ledger import receipts
 from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.runs import now, short
 from messy_migration.reconcile import evidence
-from messy_migration.reconcile.verdict import Findings, TableVerdict
+from messy_migration.reconcile.verdict import Difference, Findings, TableVerdict
 from messy_migration.runner.outcome import Outcome
 from messy_migration.runner.plan import StreamPlan
 from messy_migration.runner.proof import Proof
@@ -104,10 +104,16 @@ def difference_objects(findings: Iterable[Findings]) -> list[dict[str, Any]]:
             "kind": item.kind,
             "columns": list(item.columns),
             "rows": item.rows,
+            **({"rules": dict(item.rules)} if item.rules else {}),
+            **({"values": _values(item)} if item.values else {}),
         }
         for found in findings
         for item in found.differences
     ]
+
+
+def _values(item: Difference) -> dict[str, dict[str, str]]:
+    return {column: {"left": left, "right": right} for column, left, right in item.values}
 
 
 def findings_objects(findings: Iterable[Findings]) -> list[dict[str, Any]]:
@@ -117,6 +123,9 @@ def findings_objects(findings: Iterable[Findings]) -> list[dict[str, Any]]:
             "table": found.table,
             "rows": found.total,
             "columns": dict(found.columns),
+            "rules": {column: dict(rules) for column, rules in found.rules},
+            "is_exact": found.is_exact,
+            "looked_at": found.total if found.is_exact else found.looked_at,
             "note": found.note,
         }
         for found in findings

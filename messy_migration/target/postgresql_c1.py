@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from messy_migration.model import Column, Table
 
-__all__ = ["aggregate", "fields", "row_hash", "row_text", "to_fingerprint"]
+__all__ = ["aggregate", "fields", "lane", "row_hash", "row_text", "to_fingerprint"]
 
 _LANE = 1 << 64
 # A function call takes at most 100 arguments; one of them is the separator.
@@ -52,7 +52,7 @@ def aggregate(table: Table, alias: str, source: str) -> str:
     # An OFFSET keeps the planner from writing the hash out at each of its sixteen uses; the
     # quotes make it a constant before it is planned, without which no worker takes part.
     rows = f"SELECT {row_hash(table, alias)} AS h FROM {source} OFFSET '0'"
-    sums = ", ".join(f"coalesce(sum({_lane(start)}), 0)::text" for start in (0, 8))
+    sums = ", ".join(f"coalesce(sum({lane('h', start)}), 0)::text" for start in (0, 8))
     return f"SELECT count(*)::text, {sums} FROM ({rows}) AS hashed"
 
 
@@ -61,9 +61,9 @@ def to_fingerprint(count: str, sum0: str, sum1: str) -> Fingerprint:
     return Fingerprint(int(count), int(sum0) % _LANE, int(sum1) % _LANE)
 
 
-def _lane(start: int) -> str:
-    """Eight bytes of the hash as a signed bigint; sum() over it is an exact numeric."""
-    parts = [f"(get_byte(h, {start + i})::bigint << {56 - 8 * i})" for i in range(8)]
+def lane(name: str, start: int) -> str:
+    """Eight bytes of a hash as a signed bigint; sum() over it is an exact numeric."""
+    parts = [f"(get_byte({name}, {start + i})::bigint << {56 - 8 * i})" for i in range(8)]
     return "(" + " | ".join(parts) + ")"
 
 

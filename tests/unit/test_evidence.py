@@ -97,5 +97,13 @@ def test_a_proof_as_json_says_what_was_expected_and_found():
     }
     assert (extra["kind"], extra["key"], extra["rows"]) == ("extra", {}, 4)
     assert found["located"] == [
-        {"table": "bad", "rows": 9, "columns": {"v": 1, "w": 1}, "note": "not all of it"}
+        {
+            "table": "bad",
+            "rows": 9,
+            "columns": {"v": 1, "w": 1},
+            "rules": {},
+            "is_exact": True,
+            "looked_at": 9,
+            "note": "not all of it",
+        }
     ]

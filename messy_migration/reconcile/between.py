@@ -1,0 +1,272 @@
+"""Hold two databases against each other, with no run and no ledger behind them.
+
+Each side is one read-only snapshot. A table costs one scan of either side at the same time: the
+difference of two sketches proves it, and names the rows that differ. What could not be read is
+UNKNOWN, and never anything else.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from messy_migration.errors import TargetError
+from messy_migration.model import Fingerprint
+from messy_migration.reconcile import pairing, tables
+from messy_migration.reconcile.resolve import MOST, TimeUp, resolve
+from messy_migration.reconcile.tables import Pair, Wishes
+from messy_migration.reconcile.verdict import Findings, Word
+from messy_migration.target import reading
+from messy_migration.target.dialect import Reader
+from messy_migration.target.failures import refusals
+from messy_migration.target.limits import limit_time
+from messy_migration.target.postgresql_sketch import probe
+from messy_migration.target.scans import scans_of
+from messy_migration.target.sketch import CELLS, SHA256, Choice, FoundRow, Hashing, Sketch, View
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of two databases, in a snapshot."""
+
+    connection: Connection
+    reader: Reader
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much is looked at.
+
+    Attributes:
+        limit: differences of a table that are listed; all are counted.
+        stop_after: differences of all tables after which nothing more is looked at, or None.
+        seconds: after which the same, or None.
+        show_values: list values too, not only keys, columns and rules.
+    """
+
+    limit: int = 50
+    stop_after: int | None = None
+    seconds: float | None = None
+    show_values: bool = False
+
+
+@dataclass(frozen=True)
+class TableComparison:
+    """Two tables held against each other.
+
+    Attributes:
+        pair: what was compared, and how.
+        left, right: fingerprints of both sides; None if a side was not read.
+        verdict: MATCH only if all rows of both were read and are equal.
+        reason: why it is not MATCH, in words.
+        findings: what is behind a mismatch, or None.
+    """
+
+    pair: Pair
+    left: Fingerprint | None
+    right: Fingerprint | None
+    verdict: Word
+    reason: str = ""
+    findings: Findings | None = None
+
+
+@dataclass
+class _Course:
+    """How far a comparison has come against its budget."""
+
+    budget: Budget
+    begin: float = field(default_factory=time.monotonic)
+    found: int = 0
+
+    def left(self) -> float | None:
+        """Seconds that are left, or None without a limit."""
+        if self.budget.seconds is None:
+            return None
+        return self.budget.seconds - (time.monotonic() - self.begin)
+
+    def over(self) -> str:
+        """Why nothing more may be looked at; empty if it may."""
+        left = self.left()
+        if left is not None and left <= 0:
+            return f"not looked at: the {self.budget.seconds:g} seconds are over"
+        if self.budget.stop_after is not None and self.found >= self.budget.stop_after:
+            return f"not looked at: {self.found:,} differences were found before"
+        return ""
+
+
+def compare(left: Side, right: Side, wishes: Wishes, budget: Budget) -> list[TableComparison]:
+    """A verdict for each table.
+
+    Raises:
+        UsageProblem: a wish names nothing, or columns cannot be compared exactly.
+        TargetError: the catalogue of a side cannot be read.
+    """
+    for side in (left, right):
+        with refusals("the database"):
+            reading.prepare(side.connection, side.reader.name)
+    course = _Course(budget)
+    wanted = tables.pairs(left.connection, right.connection, wishes)
+    with ThreadPoolExecutor(2, "side") as threads:
+        both = _Both(left, right, threads, _hashing(left, right), course)
+        return [_compared(both, pair) for pair in wanted]
+
+
+def _hashing(left: Side, right: Side) -> Hashing:
+    """The servers' own hash under new seeds, where both have it and agree; else SHA-256."""
+    if left.reader.name != "postgresql" or right.reader.name != "postgresql":
+        return SHA256
+    hashing = Hashing((secrets.randbits(62), secrets.randbits(62)))
+    same = probe(left.connection, hashing) == probe(right.connection, hashing)
+    return hashing if same else SHA256
+
+
+@dataclass(frozen=True)
+class _Both:
+    """Both sides, asked at the same time."""
+
+    left: Side
+    right: Side
+    threads: ThreadPoolExecutor
+    hashing: Hashing
+    course: _Course
+
+    def ask(self, views: tuple[View, View], what: Callable[[Side, View], T]) -> tuple[T, T]:
+        """The answers of both sides; an error of either, once both have come to an end.
+
+        Raises:
+            TimeUp: the seconds of the budget are over.
+            TargetError: a side could not be read; it says which.
+        """
+        left = self.course.left()
+        calls = [
+            self.threads.submit(self._answer, name, side, view, what, left)
+            for name, side, view in zip(
+                ("left", "right"), (self.left, self.right), views, strict=True
+            )
+        ]
+        errors = [error for call in calls if (error := call.exception()) is not None]
+        if errors:
+            raise next((one for one in errors if not isinstance(one, TimeUp)), errors[0])
+        return calls[0].result(), calls[1].result()
+
+    def _answer(
+        self,
+        name: str,
+        side: Side,
+        view: View,
+        what: Callable[[Side, View], T],
+        seconds: float | None,
+    ) -> T:
+        try:
+            # A savepoint: on Postgres an error would end the transaction for other tables too.
+            with (
+                refusals(f"table {view.table.name}"),
+                side.connection.begin_nested(),
+                limit_time(side.connection, side.reader.name, seconds),
+            ):
+                return what(side, view)
+        except TargetError as error:
+            left = self.course.left()
+            if left is not None and left <= 0:
+                words = f"the {self.course.budget.seconds:g} seconds are over"
+                raise TimeUp(words, f"table {view.table.name}") from error
+            raise TargetError(
+                f"the {name} side could not be read", why=error.why or error.what
+            ) from error
+
+
+def _compared(both: _Both, pair: Pair) -> TableComparison:
+    if pair.left is None or pair.right is None:
+        both.course.found += 1
+        side = "left" if pair.left is None else "right"
+        return TableComparison(
+            pair, None, None, "MISMATCH", f"there is no such table on the {side}"
+        )
+    over = both.course.over()
+    if pair.views is None or over:
+        return TableComparison(pair, None, None, "UNKNOWN", over or pair.unread)
+    try:
+        ours, theirs = both.ask(pair.views, lambda side, view: _sketch(both, side, view, CELLS))
+    except TargetError as error:
+        return TableComparison(pair, None, None, "UNKNOWN", _words(error))
+    left, right = ours.total(), theirs.total()
+    lonely = _lonely(pair)
+    if left == right:
+        # The cells have to be equal one by one: that is the stronger proof.
+        if len((ours - theirs).unequal()):
+            return TableComparison(pair, left, right, "MISMATCH", "the rows differ")
+        return TableComparison(pair, left, right, "MISMATCH" if lonely else "MATCH", lonely)
+    findings = _located(both, pair, pair.views, ours - theirs, left.rows + right.rows)
+    both.course.found += findings.total
+    reason = f"{left.rows:,} rows on the left, {right.rows:,} on the right"
+    if left.rows == right.rows:
+        reason = "the number of rows is the same, their content is not"
+    return TableComparison(
+        pair, left, right, "MISMATCH", "; ".join(filter(None, (lonely, reason))), findings
+    )
+
+
+def _lonely(pair: Pair) -> str:
+    """Columns that only one side has, in words."""
+    parts = []
+    for side, names in (("right", pair.only_left), ("left", pair.only_right)):
+        if names:
+            noun = "column" if len(names) == 1 else "columns"
+            parts.append(f"{noun} {', '.join(names)} missing on the {side}")
+    return "; ".join(parts)
+
+
+def _words(error: TargetError) -> str:
+    return f"{error.what}: {error.why}" if error.why else error.what
+
+
+def _sketch(both: _Both, side: Side, view: View, cells: int) -> Sketch:
+    return scans_of(side.reader).sketch(side.connection, view, both.hashing, cells)
+
+
+def _located(
+    both: _Both, pair: Pair, views: tuple[View, View], difference: Sketch, rows: int
+) -> Findings:
+    def fetch(choice: Choice) -> tuple[list[FoundRow], list[FoundRow]]:
+        return both.ask(
+            views,
+            lambda side, view: list(
+                scans_of(side.reader).rows(side.connection, view, both.hashing, choice)
+            ),
+        )
+
+    def finer(cells: int) -> Sketch:
+        ours, theirs = both.ask(views, lambda side, view: _sketch(both, side, view, cells))
+        return ours - theirs
+
+    budget = both.course.budget
+    names = pairing.Names(views[0].table, pair.label, pair.columns, budget.show_values)
+    most = MOST
+    if budget.stop_after is not None:
+        most = min(MOST, 2 * max(1, budget.stop_after - both.course.found))
+    try:
+        leftover = resolve(difference, views[0], rows, fetch, finer, most)
+    except TargetError as error:
+        return Findings(
+            pair.label, (), 0, (), f"what differs could not be looked at: {_words(error)}"
+        )
+    limit = budget.limit
+    if budget.stop_after is not None:
+        limit = min(limit, max(1, budget.stop_after - both.course.found))
+    return pairing.findings(names, leftover, limit)
+
+
+def overall(found: Sequence[TableComparison]) -> Word:
+    """One word for all tables: the worst, and UNKNOWN where nothing was compared."""
+    words = {item.verdict for item in found}
+    if "MISMATCH" in words:
+        return "MISMATCH"
+    return "UNKNOWN" if "UNKNOWN" in words or not words else "MATCH"

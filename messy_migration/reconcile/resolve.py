@@ -1,0 +1,167 @@
+"""From the difference of two sketches to the rows that are left over on either side.
+
+A cell in which one row is left over spells out its key. The rows of those keys are fetched on
+both sides and taken out of the cells, by which others come to hold a single row, and so on.
+What does not peel that way (a table without a key, keys that are held twice) costs one more
+scan, which returns the rows of the cells that are left. Where more rows differ than anybody
+would read, a sample of them stands for all. At the end the cells say whether that was all of
+it: no difference can be left out by mistake.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from messy_migration.errors import TargetError
+from messy_migration.target.sketch import Cells, Choice, FoundRow, Keys, Sketch, View
+
+Fetch = Callable[[Choice], tuple[list[FoundRow], list[FoundRow]]]
+"""Gives the rows of a choice on both sides."""
+
+MOST = 50_000
+"""Rows left over on both sides together up to which all of them are named."""
+
+SAMPLE = 2_000
+"""Keys that are looked at where more differ."""
+
+_MOST_CELLS = 1 << 18
+_SCANNED = 100_000
+_CHUNK = 5_000
+_ROUNDS = {True: 8, False: 2}
+
+
+class TimeUp(TargetError):
+    """The time that somebody gave for a comparison is over."""
+
+
+@dataclass
+class Leftover:
+    """Rows that one side has and the other has not.
+
+    Attributes:
+        left, right: the rows, each as often as it is left over.
+        is_whole: these are all of them; nothing is left in any cell.
+        about: how many there are on both sides together, exact if `is_whole`.
+        note: why these are not all of them.
+    """
+
+    left: list[FoundRow] = field(default_factory=list)
+    right: list[FoundRow] = field(default_factory=list)
+    is_whole: bool = False
+    about: int = 0
+    note: str = ""
+
+
+def resolve(
+    difference: Sketch,
+    view: View,
+    rows: int,
+    fetch: Fetch,
+    finer: Callable[[int], Sketch],
+    most: int = MOST,
+) -> Leftover:
+    """The rows behind a difference.
+
+    Args:
+        difference: left minus right; changed in place.
+        view: what was sketched.
+        rows: how many rows both sides have together.
+        fetch: gives rows of both sides.
+        finer: gives the same difference in more cells, by one more scan.
+        most: how many rows left over are all named; of more than that, a sample.
+    """
+    found = Leftover(about=round(difference.surplus()))
+    try:
+        if found.about > most:
+            _sample(difference, view, found, rows, fetch)
+            return found
+        if found.about > difference.cells // 8:
+            wanted = 1 << (8 * found.about - 1).bit_length()
+            difference = finer(min(wanted, _MOST_CELLS))
+        if view.table.key:
+            _peel(difference, view, found, fetch)
+        _scan(difference, found, rows, fetch)
+    except TimeUp as error:
+        found.note = str(error.what)
+    if not found.note and len(difference.unequal()):
+        found.note = "not all of the rows that differ could be named"
+    found.is_whole = not found.note
+    if found.is_whole:
+        found.about = len(found.left) + len(found.right)
+    return found
+
+
+def _peel(difference: Sketch, view: View, found: Leftover, fetch: Fetch) -> None:
+    """Take out what single cells spell."""
+    tried: set[int] = set()
+    for _ in range(_ROUNDS[view.is_spelled]):
+        keys = sorted(difference.single() - tried)
+        if not keys:
+            break
+        for start in range(0, len(keys), _CHUNK if view.is_spelled else len(keys)):
+            chosen = frozenset(keys[start : start + _CHUNK] if view.is_spelled else keys)
+            tried |= chosen
+            _take(difference, found, *fetch(Keys(chosen)))
+
+
+def _scan(difference: Sketch, found: Leftover, rows: int, fetch: Fetch) -> None:
+    """Take out the rows of the cells in which something is left, if those are not too many."""
+    left = difference.unequal()
+    if not len(left):
+        return
+    most = max(1, _SCANNED * difference.cells // max(rows, 1))
+    if len(left) > most:
+        found.note = (
+            f"rows of {len(left) - most:,} of {difference.cells:,} cells were not looked at"
+        )
+        left = left[:most]
+    chosen = Cells(frozenset(left.tolist()), difference.cells)
+    ours, theirs = fetch(chosen)
+    # Some of the rows have been taken out already, by their keys.
+    _take(difference, found, _surplus(ours, found.left), _surplus(theirs, found.right))
+
+
+def _sample(difference: Sketch, view: View, found: Leftover, rows: int, fetch: Fetch) -> None:
+    """Some of the rows, whole cells of them, and with a key both versions of each."""
+    left = difference.unequal()
+    per_cell = max(1, round(max(rows, 1) / difference.cells))
+    left = left[: max(1, SAMPLE // per_cell)]
+    ours, theirs = fetch(Cells(frozenset(left.tolist()), difference.cells))
+    found.note = "more rows differ than are named; these are a sample"
+    if not view.table.key:
+        _take(difference, found, ours, theirs)
+        return
+    surplus = [*_surplus(ours, theirs), *_surplus(theirs, ours)]
+    keys = sorted({row.key for row in surplus})[:SAMPLE]
+    _take(difference, found, *fetch(Keys(frozenset(keys))))
+
+
+def _take(
+    difference: Sketch, found: Leftover, ours: list[FoundRow], theirs: list[FoundRow]
+) -> None:
+    for rows, others, kept, sign in (
+        (ours, theirs, found.left, -1),
+        (theirs, ours, found.right, 1),
+    ):
+        surplus = _surplus(rows, others)
+        kept.extend(surplus)
+        if surplus:
+            keys = np.array([row.key for row in surplus], np.uint64)
+            lanes = np.array([(row.lane0, row.lane1) for row in surplus], np.uint64)
+            difference.add(keys, lanes, sign)
+
+
+def _surplus(rows: Iterable[FoundRow], others: Iterable[FoundRow]) -> list[FoundRow]:
+    """Those rows that are more often here than there, as often as that."""
+    there = Counter((row.lane0, row.lane1) for row in others)
+    surplus = []
+    for row in rows:
+        if there[row.lane0, row.lane1] > 0:
+            there[row.lane0, row.lane1] -= 1
+        else:
+            surplus.append(row)
+    return surplus
