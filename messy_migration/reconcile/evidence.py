@@ -22,6 +22,8 @@ def write(folder: Path, name: str, evidence: Mapping[str, Any]) -> Path:
     text = json.dumps(evidence, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(f".{name}.*"):  # by an attempt that was killed
+            left.unlink(missing_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:

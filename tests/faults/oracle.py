@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections import Counter, defaultdict
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 from .inject.points import POINTS
@@ -145,37 +146,50 @@ def _ledger(site):
     """No receipt twice, none of an older epoch after a newer one, nothing left undone."""
     receipt, parts = site.ledger("receipt"), site.ledger("receipt_table")
     doubled = f"SELECT batch_id FROM {receipt} GROUP BY batch_id HAVING count(*) > 1"
-    again = (
-        f"SELECT stream, tenant, partition, ordinal FROM {receipt} WHERE kind = 'load'"
-        " GROUP BY stream, tenant, partition, ordinal HAVING count(*) > 1"
-    )
     late = f"SELECT a.seq FROM {receipt} a JOIN {receipt} b ON a.seq < b.seq AND a.epoch > b.epoch"
     orphaned = f"SELECT batch_id FROM {parts} EXCEPT SELECT batch_id FROM {receipt}"
     undone = f"SELECT run_id FROM {site.ledger('run')} WHERE state <> 'done'"
     pending = f"SELECT table_name FROM {site.ledger('table_state')} WHERE state <> 'ready'"
     checks = {
         "receipts are there twice": doubled,
-        "batches are committed twice": again,
         "receipts of an older epoch came after a newer one": late,
         "parts of receipts have no receipt": orphaned,
         "runs are open": undone,
         "tables have no key yet": pending,
     }
     found = [f"{len(rows)} {what}" for what, query in checks.items() if (rows := site.query(query))]
-    ordinals = defaultdict(list)
-    for stream, partition, ordinal, last in site.query(
-        f"SELECT stream, partition, ordinal, last FROM {receipt} WHERE kind = 'load'"
-    ):
-        ordinals[stream, partition].append((ordinal, last))
-    for place, batches in ordinals.items():
-        wanted = [(number, int(number == len(batches) - 1)) for number in range(len(batches))]
-        if sorted(batches) != wanted:
-            found.append(f"{place}: the batches are {sorted(batches)}")
+    found += _batches(site)
     sums = dict(site.query(f"SELECT table_name, sum(net_rows) FROM {parts} GROUP BY table_name"))
     for table in TABLES:
         ((rows,),) = site.query(f"SELECT count(*) FROM {table}")
         if sums.get(table, 0) != rows:
             found.append(f"{table}: the receipts say {sums.get(table, 0)} rows, there are {rows}")
+    return found
+
+
+def _batches(site):
+    """The batches of every partition are there once, whole or in parts, and the last is marked."""
+    places = defaultdict(lambda: defaultdict(list))
+    query = f"SELECT stream, partition, ordinal, last, batch_id FROM {site.ledger('receipt')}"
+    for stream, partition, ordinal, last, batch in site.query(f"{query} WHERE kind = 'load'"):
+        places[stream, partition][ordinal].append((last, batch.partition(".")))
+    found = []
+    for place, batches in places.items():
+        for ordinal, receipts in sorted(batches.items()):
+            spans = sorted(
+                tuple(int(number) for number in span.split("-"))
+                for _, (_, _, span) in receipts
+                if span
+            )
+            is_cut = len(spans) == len(receipts) and spans[0][0] == 0
+            is_cut &= all(one[1] == other[0] for one, other in pairwise(spans))
+            if len({name for _, (name, _, _) in receipts}) > 1 or not (
+                len(receipts) == 1 or is_cut
+            ):
+                found.append(f"{place}: batch {ordinal} is committed twice: {receipts}")
+        last = {ordinal for ordinal, receipts in batches.items() if any(one for one, _ in receipts)}
+        if (sorted(batches), last) != (list(range(len(batches))), {len(batches) - 1}):
+            found.append(f"{place}: there are the batches {sorted(batches)}, the last is {last}")
     return found
 
 

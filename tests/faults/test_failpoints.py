@@ -5,12 +5,13 @@ With one worker, so that the n-th time that a point is met is the same moment in
 
 from __future__ import annotations
 
+import importlib
 import signal
 
 import pytest
 
 from .conftest import KINDS
-from .inject.points import POINTS
+from .inject.points import POINTS, whole
 from .oracle import findings
 from .site import ALONE
 
@@ -35,6 +36,16 @@ SAMPLE = [
     )
     for number, (name, point) in enumerate(list(POINTS.items())[1::4])
 ]
+
+
+def test_every_point_is_still_in_the_package():
+    for name, point in POINTS.items():
+        for place in point.places:
+            module, path = whole(place)
+            found = importlib.import_module(module)
+            for part in path.split("."):
+                found = getattr(found, part, None)
+            assert found is not None, f"{name}: {place} is gone; inject/points.py says where it is"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import hooking
-from points import POINTS
+from points import POINTS, whole
 
 
 class Injected(Exception):
@@ -44,9 +44,8 @@ def patches():
     by_place = defaultdict(lambda: defaultdict(list))
     for name, point in POINTS.items():
         for place in point.places:
-            module, path = place.split(":")
-            whole = module if module.startswith("sqlalchemy") else f"messy_migration.{module}"
-            by_place[whole][path].append((name, point.when))
+            module, path = whole(place)
+            by_place[module][path].append((name, point.when))
     return {module: [functools.partial(_put_in, paths=paths)] for module, paths in by_place.items()}
 
 

@@ -35,6 +35,12 @@ def _worker(when, *places, often=True, kinds=BOTH):
     return Point(places, when, "worker", often, kinds)
 
 
+def whole(place):
+    """(module, path) of a place."""
+    module, path = place.split(":")
+    return module if module.startswith("sqlalchemy") else f"messy_migration.{module}", path
+
+
 _TARGET = ("target.postgresql:PostgreSQL", "target.sqlite:SQLite")
 _COMMIT = "sqlalchemy.engine.default:DefaultDialect.do_commit"
 
@@ -69,7 +75,7 @@ POINTS = {
     "land.row": _worker("after", "ledger.landings:add"),
     "land.committed": _worker("after", "runner.work:Worker._land"),
     # The life of a batch.
-    "transform.before": _worker("before", "pipeline.stages:_fold"),
+    "transform.before": _worker("before", "pipeline.stages:prepare"),
     "validate.after": _worker("before", "pipeline.stages:_settle"),
     "batch.before": _worker("before", "pipeline.commit:_transaction"),
     "batch.begun": _worker("before", "ledger.receipts:committed"),
