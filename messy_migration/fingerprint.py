@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from messy_migration.canonical import canonical_json
+from messy_migration.columnar import as_flags, as_numbers, from_numbers, texts
 from messy_migration.model import Fingerprint
 
 if TYPE_CHECKING:
@@ -60,10 +61,21 @@ _HEX = np.frombuffer(bytes(range(256)).hex().encode(), np.uint16)
 # Few enough that the intermediate texts stay in the processor's cache.
 _ROWS = 16_384
 _BYTES = 1 << 26
-_TEXTS = 8_192
+# Few enough that Python takes the same memory again for the next ones.
+_TEXTS = 1_024
 # Arrow prints a decimal with an exponent when it is below 1e-6.
 _PLAIN_SCALE = 6
 _MAX_OFFSET = (1 << 31) - 1
+# As cells of Arrow, which pyarrow takes without a look at what they are.
+_WORDS = ("", "|", ":", "-", "1", "0", NULL, f"|{NULL}")
+_TEXT = dict(zip(_WORDS, texts(_WORDS), strict=True))
+# Text of these kinds carries its length in bytes.
+_SIZED = frozenset({"text", "json", "bytes"})
+_SHORT = 1_000
+_LENGTHS = {
+    before: texts([before + NULL, *(f"{before}{length}:" for length in range(_SHORT))])
+    for before in ("", "|")
+}
 
 
 def format_id(table: Table) -> str:
@@ -102,7 +114,11 @@ def total(hashes: NDArray[np.uint64], sign: int = 1) -> Fingerprint:
 
 def row_hashes(texts: pa.Array[Any] | pa.ChunkedArray[Any]) -> NDArray[np.uint64]:
     """Two words of each row's SHA-256 as an uint64 array of shape (n, 2)."""
-    return _hashes(cast("list[bytes]", texts.to_pylist()))
+    found = [
+        _hashes(cast("list[bytes]", texts.slice(start, _TEXTS).to_pylist()))
+        for start in range(0, len(texts), _TEXTS)
+    ]
+    return found[0] if len(found) == 1 else np.concatenate([_hashes([]), *found])
 
 
 def row_texts(data: pa.Table | pa.RecordBatch, columns: Sequence[Column]) -> pa.Array[Any]:
@@ -110,10 +126,11 @@ def row_texts(data: pa.Table | pa.RecordBatch, columns: Sequence[Column]) -> pa.
 
     For one batch: Arrow raises ArrowInvalid when the texts together exceed 2 GiB.
     """
-    encoded = [_field(data.column(column.name), column.type) for column in columns]
-    joined = pc.binary_join_element_wise(
-        *encoded, "|", null_handling="replace", null_replacement=NULL
-    )
+    # All cells at once: every text that is made on the way to another costs as much as both.
+    parts: list[Any] = []
+    for place, column in enumerate(columns):
+        parts += _parts(data.column(column.name), column.type, "|" if place else "")
+    joined = pc.binary_join_element_wise(*parts, _TEXT[""])
     return cast("pa.Array[Any]", joined.cast(pa.binary()))
 
 
@@ -123,7 +140,10 @@ def fields(data: pa.Table | pa.RecordBatch, columns: Sequence[Column]) -> list[p
     Raises:
         ArrowInvalid: a column is not of its declared type and cannot become it without loss.
     """
-    return [pc.fill_null(_field(data.column(one.name), one.type), NULL) for one in columns]
+    return [
+        pc.binary_join_element_wise(*_parts(data.column(one.name), one.type, ""), _TEXT[""])
+        for one in columns
+    ]
 
 
 def _pieces(data: pa.Table) -> Iterator[pa.RecordBatch]:
@@ -138,13 +158,49 @@ def _hashes(texts: list[bytes]) -> NDArray[np.uint64]:
     return words[:, :2].astype(np.uint64)
 
 
-def _field(values: pa.Array[Any] | pa.ChunkedArray[Any], kind: ColumnType) -> pa.Array[Any]:
+def _parts(
+    values: pa.Array[Any] | pa.ChunkedArray[Any], kind: ColumnType, before: str
+) -> list[Any]:
+    """What to join to get the C1 field of each cell behind a text; none of it holds a NULL."""
     array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     if array.type != kind.arrow:
         array = array.cast(kind.arrow)
-    if kind.kind == "decimal":
-        return _decimal(array, kind.scale)
-    return _ENCODERS[kind.kind](array)
+    if kind.kind in _SIZED:
+        text = _hex_bytes(array) if kind.kind == "bytes" else array
+        return [_lengths(array, before), _without_nulls(text)]
+    text = _decimal(array, kind.scale) if kind.kind == "decimal" else _ENCODERS[kind.kind](array)
+    if array.null_count:
+        missing = pc.if_else(array.is_null(), _TEXT[before + NULL], _TEXT[before])
+        return [missing, pc.fill_null(text, _TEXT[""])]
+    return [_TEXT[before], text] if before else [text]
+
+
+def _lengths(array: pa.Array[Any], before: str) -> pa.Array[Any]:
+    """A text, the length of each cell in bytes and a colon; `~` in their place for NULL."""
+    if not len(array):
+        return array.cast(pa.string())
+    places: Any = array.buffers()[1]
+    lengths = np.diff(np.frombuffer(places, np.int32, len(array) + 1, array.offset * 4))
+    if array.null_count:
+        lengths[as_flags(array.is_null())] = -1
+    if int(lengths.max()) < _SHORT:
+        return _LENGTHS[before].take(from_numbers(lengths + np.int32(1), pa.int32()))
+    sizes = from_numbers(lengths, pa.int32(), lengths >= 0).cast(pa.string())
+    found = pc.binary_join_element_wise(_TEXT[before], sizes, _TEXT[":"], _TEXT[""])
+    return cast("pa.Array[Any]", pc.fill_null(found, _TEXT[before + NULL]))
+
+
+def _without_nulls(array: pa.Array[Any]) -> pa.Array[Any]:
+    """The same texts with the empty one in place of NULL, which is how most NULLs lie there."""
+    if not array.null_count:
+        return array
+    _, places, content = array.buffers()
+    lengths = np.diff(
+        np.frombuffer(cast("Any", places), np.int32, len(array) + 1, array.offset * 4)
+    )
+    if lengths[as_flags(array.is_null())].any():
+        return cast("pa.Array[Any]", pc.fill_null(array, _TEXT[""]))
+    return pa.Array.from_buffers(array.type, len(array), [None, places, content], 0, array.offset)
 
 
 def _plain(array: pa.Array[Any]) -> pa.Array[Any]:
@@ -152,34 +208,21 @@ def _plain(array: pa.Array[Any]) -> pa.Array[Any]:
 
 
 def _bool(array: pa.Array[Any]) -> pa.Array[Any]:
-    return cast("pa.Array[Any]", pc.if_else(array, "1", "0"))
-
-
-def _text(array: pa.Array[Any]) -> pa.Array[Any]:
-    return _sized(array, array)
-
-
-def _bytes(array: pa.Array[Any]) -> pa.Array[Any]:
-    return _sized(array, _hex_bytes(array))
+    return cast("pa.Array[Any]", pc.if_else(array, _TEXT["1"], _TEXT["0"]))
 
 
 def _date(array: pa.Array[Any]) -> pa.Array[Any]:
-    return _hex(_numbers(array, np.int32) - np.int32(_EPOCH_DAYS), array)
+    return _hex(as_numbers(array, np.int32) - np.int32(_EPOCH_DAYS), array)
 
 
 def _timestamp(array: pa.Array[Any]) -> pa.Array[Any]:
-    return _hex(_numbers(array, np.int64) - np.int64(_EPOCH_MICROSECONDS), array)
-
-
-def _sized(array: pa.Array[Any], text: pa.Array[Any]) -> pa.Array[Any]:
-    length = pc.binary_length(array).cast(pa.string())
-    return cast("pa.Array[Any]", pc.binary_join_element_wise(length, text, ":"))
+    return _hex(as_numbers(array, np.int64) - np.int64(_EPOCH_MICROSECONDS), array)
 
 
 def _float(array: pa.Array[Any]) -> pa.Array[Any]:
     # Adding zero turns -0.0 into 0.0; a NaN, whose bits nobody means, may signal on it.
     with np.errstate(invalid="ignore"):
-        numbers = _numbers(array, np.float64) + 0.0
+        numbers = as_numbers(array, np.float64) + 0.0
     bits = numbers.view(np.int64)
     bits[np.isnan(numbers)] = _NAN
     return _hex(bits, array)
@@ -197,16 +240,8 @@ def _decimal(array: pa.Array[Any], scale: int) -> pa.Array[Any]:
     digits = pc.ascii_lpad(pc.ascii_ltrim(whole, "-"), scale + 1, "0")
     pointed = pc.binary_replace_slice(digits, -scale, -scale, ".")
     plain = pc.ascii_rtrim(pc.ascii_rtrim(pointed, "0"), ".")
-    sign = pc.if_else(pc.starts_with(whole, "-"), "-", "")
-    return cast("pa.Array[Any]", pc.binary_join_element_wise(sign, plain, ""))
-
-
-def _numbers(array: pa.Array[Any], kind: type[Any]) -> NDArray[Any]:
-    """The fixed-width values of an array, whatever lies under its NULLs."""
-    if not len(array):
-        return np.empty(0, kind)
-    values: Any = array.buffers()[1]
-    return np.frombuffer(values, kind, len(array), array.offset * kind(0).itemsize)
+    sign = pc.if_else(pc.starts_with(whole, "-"), _TEXT["-"], _TEXT[""])
+    return cast("pa.Array[Any]", pc.binary_join_element_wise(sign, plain, _TEXT[""]))
 
 
 def _hex(numbers: NDArray[Any], like: pa.Array[Any]) -> pa.Array[Any]:
@@ -238,7 +273,6 @@ def _strings(offsets: NDArray[np.int64], text: NDArray[Any], like: pa.Array[Any]
 
 
 _ENCODERS: dict[str, Callable[[pa.Array[Any]], pa.Array[Any]]] = {
-    "text": _text,
     "int16": _plain,
     "int32": _plain,
     "int64": _plain,
@@ -247,6 +281,4 @@ _ENCODERS: dict[str, Callable[[pa.Array[Any]], pa.Array[Any]]] = {
     "date": _date,
     "timestamp": _timestamp,
     "uuid": _plain,
-    "json": _text,
-    "bytes": _bytes,
 }

@@ -29,7 +29,7 @@ from messy_migration.model import (
 from messy_migration.pipeline import losses
 from messy_migration.pipeline.cut import Cut
 from messy_migration.pipeline.parts import part_id
-from messy_migration.pipeline.records import numbers, only, present
+from messy_migration.pipeline.records import count, numbers, only, present
 from messy_migration.pipeline.rules import DUPLICATE, DUPLICATE_KEY, TARGET, contradiction
 from messy_migration.pipeline.stages import Prepared
 from messy_migration.registry import Registry
@@ -231,7 +231,7 @@ def _receipt(
         filtered[DUPLICATE] += whole_repeats + echoes
     quarantined = len(prepared.entries)
     # Counted by itself, so that the ledger's CHECK has something to hold against the rest.
-    loaded = len(present(prepared.tables.values())) - whole_repeats
+    loaded = count(prepared.tables.values()) - whole_repeats
     parts = tuple(
         TableReceipt(
             name,

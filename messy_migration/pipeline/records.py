@@ -8,12 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from messy_migration.columnar import as_numbers, from_numbers
 from messy_migration.model import RECORD
 
 
 def numbers(data: pa.Table) -> list[int]:
     """The record of each row, in the order of the rows."""
-    found: list[int] = data.column(RECORD).to_numpy().tolist()
+    found: list[int] = as_numbers(data.column(RECORD), np.int32).tolist()
     return found
 
 
@@ -24,7 +25,7 @@ def present(tables: Iterable[pa.Table]) -> set[int]:
 
 def count(tables: Iterable[pa.Table]) -> int:
     """How many records have a row in any of the tables."""
-    found = [data.column(RECORD).to_numpy() for data in tables]
+    found = [as_numbers(data.column(RECORD), np.int32) for data in tables]
     return int(np.count_nonzero(np.bincount(np.concatenate(found)))) if found else 0
 
 
@@ -40,5 +41,5 @@ def without(data: pa.Table, records: Iterable[int]) -> pa.Table:
 
 
 def _among(data: pa.Table, records: Iterable[int]) -> pa.BooleanArray:
-    chosen = pa.array(sorted(records), pa.int32())
+    chosen = from_numbers(np.fromiter(sorted(records), np.int32), pa.int32())
     return pc.is_in(data.column(RECORD), value_set=chosen)

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from messy_migration.canonical import canonical_json
+from messy_migration.columnar import as_flags, as_numbers, texts
 from messy_migration.fingerprint import row_hashes, row_texts
 from messy_migration.model import RECORD, Table, Violation
 
@@ -20,6 +21,8 @@ DUPLICATE = "core.duplicate"
 DUPLICATE_KEY = "core.duplicate_key"
 TARGET = "core.target"
 CRASH = "core.crash"
+# Kinds that Arrow counts without grouping, which would import pandas.
+_COUNTED = frozenset({"text", "uuid", "int16", "int32", "int64", "date", "timestamp"})
 _UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
 Unstorable = Callable[[Table, pa.Table], dict[str, list[int]]]
@@ -32,7 +35,7 @@ def check(table: Table, data: pa.Table, unstorable: Unstorable) -> tuple[pa.Tabl
     `core.required` (NULL in a required or key column, or a scope that is not the stream's),
     `core.nul` (a NUL in text), `core.uuid`, `core.json`, `core.unstorable`.
     """
-    records = data.column(RECORD).to_numpy()
+    records = as_numbers(data.column(RECORD), np.int32)
     found: list[Violation] = []
 
     def report(places: npt.NDArray[np.int64] | list[int], column: str, rule: str, why: str) -> None:
@@ -47,7 +50,7 @@ def check(table: Table, data: pa.Table, unstorable: Unstorable) -> tuple[pa.Tabl
             report(_true(pc.is_null(cells)), column.name, "core.required", "the value is missing")
         if column.name in scope:
             # NULL is outside too: the WHERE of the proof would never see the row.
-            inside = _true(pc.equal(cells, pa.scalar(scope[column.name])))
+            inside = _true(pc.equal(cells, texts([scope[column.name]])[0]))
             report(
                 np.setdiff1d(np.arange(len(cells)), inside),
                 column.name,
@@ -55,12 +58,7 @@ def check(table: Table, data: pa.Table, unstorable: Unstorable) -> tuple[pa.Tabl
                 "the row is outside its stream's scope",
             )
         if column.type.kind in ("text", "json"):
-            report(
-                _true(pc.match_substring(cells, "\0")),
-                column.name,
-                "core.nul",
-                "the text holds a NUL",
-            )
+            report(_with_nul(cells), column.name, "core.nul", "the text holds a NUL")
         if column.type.kind == "uuid":
             wrong = pc.invert(pc.match_substring_regex(cells, _UUID))
             report(_true(wrong), column.name, "core.uuid", "the value is no lower-case UUID")
@@ -80,10 +78,26 @@ def check(table: Table, data: pa.Table, unstorable: Unstorable) -> tuple[pa.Tabl
 
 def _true(mask: Any) -> npt.NDArray[np.int64]:
     """Places where a mask, chunked or not, holds; NULL does not."""
-    filled: Any = pc.fill_null(mask, False)  # noqa: FBT003 - pyarrow takes it by position
-    if not pc.any(filled).as_py():
+    if not pc.any(mask, min_count=0).as_py():
         return np.empty(0, dtype=np.int64)
-    return np.flatnonzero(filled.to_numpy())
+    return np.flatnonzero(as_flags(mask))
+
+
+def _with_nul(cells: pa.ChunkedArray[Any]) -> npt.NDArray[np.int64]:
+    """Places of texts that hold a NUL; a look at the bytes of all tells most often."""
+    if not any(_holds_nul(chunk) for chunk in cells.chunks):
+        return np.empty(0, dtype=np.int64)
+    return _true(pc.match_substring(cells, "\0"))
+
+
+def _holds_nul(chunk: pa.Array[Any]) -> bool:
+    buffers: list[Any] = chunk.buffers()
+    _, places, content = buffers
+    if content is None or not len(chunk):
+        return False
+    offsets = np.frombuffer(places, np.int32)
+    start, end = offsets[chunk.offset], offsets[chunk.offset + len(chunk)]
+    return bool(end > start and not np.frombuffer(content, np.uint8)[start:end].min())
 
 
 def _canonical(cells: pa.ChunkedArray[Any]) -> tuple[pa.ChunkedArray[Any], list[int]]:
@@ -128,7 +142,7 @@ def repeated_keys(table: Table, data: pa.Table, bookmark: str | None) -> Repeats
     groups: dict[tuple[int, int], list[int]] = defaultdict(list)
     for place, key in enumerate(map(tuple, keys.tolist())):
         groups[key].append(place)
-    records = data.column(RECORD).to_numpy()
+    records = as_numbers(data.column(RECORD), np.int32)
     drop: list[int] = []
     losers: list[Violation] = []
     echoes: set[int] = set()
@@ -166,6 +180,8 @@ def _is_unique(table: Table, data: pa.Table) -> bool:
     names = list(table.key)
     if any(table.column(name).type.kind == "float64" for name in names):
         return False  # Arrow groups floats by their bits: 0.0 and -0.0 would be two keys
+    if len(names) == 1 and table.column(names[0]).type.kind in _COUNTED:
+        return bool(pc.count_distinct(data.column(names[0]), "all").as_py() == data.num_rows)
     groups = data.select(names).group_by(names, use_threads=False).aggregate([])
     return bool(groups.num_rows == data.num_rows)
 

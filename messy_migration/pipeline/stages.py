@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from messy_migration.columnar import from_flags, from_numbers
 from messy_migration.errors import PluginError
 from messy_migration.fingerprint import fingerprint
 from messy_migration.ledger.quarantine import Entry
@@ -122,7 +123,7 @@ def _first_frame(
     for piece in pieces:
         numbered = np.arange(start, start + piece.num_rows, dtype=np.int32)
         data, misfits = conform(
-            piece.append_column(RECORD, pa.array(numbered)),
+            piece.append_column(RECORD, from_numbers(numbered, pa.int32())),
             stream.record or stream.tables[0].columns,
             stream.name if stream.record else stream.tables[0].name,
             where,
@@ -346,7 +347,7 @@ def _once(stream: Stream, name: str, data: pa.Table) -> pa.Table:
         return data
     keep = np.ones(data.num_rows, dtype=bool)
     keep[list(drop)] = False
-    return data.filter(pa.array(keep))
+    return data.filter(from_flags(keep))
 
 
 def _entries(

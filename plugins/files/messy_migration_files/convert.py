@@ -11,10 +11,10 @@ import binascii
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -38,6 +38,7 @@ _GRAMMAR = {
     "uuid": r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
 }
 # In these alphabets Arrow reads exactly the texts of the grammar, and no others.
+_PLAIN_LENGTHS = {"date": (10,), "timestamp": (20, 24, 27)}
 _ALPHABET = {"int": b"0123456789-", "decimal": b"0123456789-.", "float64": b"0123456789-.eE"}
 
 
@@ -85,7 +86,13 @@ def _checked(values: pa.Array[Any], bad: NDArray[np.bool_], column: SourceColumn
 
 
 def _flags(values: Any) -> NDArray[np.bool_]:
-    return np.array(values.to_numpy(zero_copy_only=False), np.bool_)
+    """Booleans without null, out of their bits: `to_numpy` would import pandas."""
+    end = values.offset + len(values)
+    bits = values.buffers()[1]
+    if not end:
+        return np.empty(0, np.bool_)
+    found = np.unpackbits(np.frombuffer(bits, np.uint8), count=end, bitorder="little")
+    return found[values.offset :].astype(np.bool_)
 
 
 def _mismatches(cells: pa.StringArray, grammar: str) -> NDArray[np.bool_]:
@@ -107,9 +114,7 @@ def _bytes_of(cells: pa.StringArray) -> tuple[NDArray[np.uint8], NDArray[np.int6
 
 def _within(cells: pa.StringArray, alphabet: bytes) -> bool:
     text, places = _bytes_of(cells)
-    allowed = np.zeros(256, bool)
-    allowed[list(alphabet)] = True
-    return bool(allowed[text[places[0] : places[-1]]].all())
+    return not text[places[0] : places[-1]].tobytes().translate(None, alphabet)
 
 
 def _numbers(cells: pa.StringArray, column: SourceColumn) -> Converted:
@@ -202,12 +207,25 @@ def _float(text: str) -> float:
 
 
 def _bools(cells: pa.StringArray, column: SourceColumn) -> Converted:
-    true = pc.is_in(cells, value_set=pa.array(column.true, pa.string()))
-    false = pc.is_in(cells, value_set=pa.array(column.false, pa.string()))
-    valid = pc.is_valid(cells)
-    values = pc.if_else(valid, true, pa.scalar(None, pa.bool_()))
-    bad = pc.and_(valid, pc.invert(pc.or_(true, false)))
-    return _checked(values, _flags(bad), column)
+    # One look-up for both: the place of the word among all, NULL where it is none of them.
+    found = pc.index_in(cells, value_set=_words((*column.true, *column.false)))
+    read = _flags(found.is_valid())
+    content: Any = found.buffers()[1]
+    places = np.frombuffer(content, np.int32, len(cells))
+    bits: list[pa.Buffer | None] = [_bits(read), _bits(places < len(column.true))]
+    values = pa.Array.from_buffers(pa.bool_(), len(cells), bits)
+    return _checked(values, _flags(cells.is_valid()) & ~read, column)
+
+
+def _words(words: Sequence[str]) -> pa.StringArray:
+    encoded = [word.encode() for word in words]
+    places = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    buffers = [None, pa.py_buffer(cast("Any", places)), pa.py_buffer(b"".join(encoded))]
+    return cast("pa.StringArray", pa.Array.from_buffers(pa.string(), len(encoded), buffers))
+
+
+def _bits(flags: NDArray[np.bool_]) -> pa.Buffer:
+    return pa.py_buffer(cast("Any", np.packbits(flags, bitorder="little")))
 
 
 def _json(text: str) -> str:
@@ -238,6 +256,9 @@ def _unbase64(text: str) -> bytes:
 
 
 def _moments(cells: pa.StringArray, column: SourceColumn) -> Converted:
+    plain = _plain_moments(cells, column)
+    if plain is not None:
+        return plain
     kind, zone = column.type.kind, column.timezone
     patterns = (
         iso_patterns(kind, local=zone is not None)
@@ -249,8 +270,8 @@ def _moments(cells: pa.StringArray, column: SourceColumn) -> Converted:
     read = read_cells(text, places, valid, patterns)
     bad = valid & ~read.good
     if kind == "date":
-        days = pa.array((read.local // DAY).astype(np.int32), mask=~read.good)
-        return _checked(days.cast(pa.date32()), bad, column)
+        days = _array((read.local // DAY).astype(np.int32), read.good, column)
+        return _checked(days, bad, column)
     instants = read.local - read.offset
     faults: dict[int, str] = {}
     naive = np.flatnonzero(read.good & ~read.zoned)
@@ -263,5 +284,41 @@ def _moments(cells: pa.StringArray, column: SourceColumn) -> Converted:
     faults.update(dict.fromkeys(np.flatnonzero(bad).tolist(), _reason(column)))
     good = read.good.copy()
     good[list(faults)] = False
-    values = pa.array(instants, mask=~good).cast(column.type.arrow)
-    return Converted(values, faults)
+    return Converted(_array(instants, good, column), faults)
+
+
+def _array(values: NDArray[Any], valid: NDArray[np.bool_], column: SourceColumn) -> pa.Array[Any]:
+    """Numbers as cells of the column's type, null where they are not valid."""
+    # Straight from the buffers: pyarrow imports pandas to look at an array that it is given.
+    bits = None if valid.all() else _bits(valid)
+    content = pa.py_buffer(cast("Any", values))
+    return pa.Array.from_buffers(column.type.arrow, len(values), [bits, content])
+
+
+def _plain_moments(cells: pa.StringArray, column: SourceColumn) -> Converted | None:
+    """ISO dates, and ISO instants that end in Z; None if there is any other text among them.
+
+    Arrow reads more forms than these, but none of the same length and end, and it checks the
+    calendar.
+    """
+    if column.pattern is not None or not len(cells):
+        return None
+    text, places = _bytes_of(cells)
+    lengths = np.diff(places)
+    has_length = np.isin(lengths, _PLAIN_LENGTHS[column.type.kind])
+    ends = text[np.maximum(places[1:] - 1, 0)] if len(text) else np.zeros(len(cells), np.uint8)
+    if column.type.kind == "timestamp":
+        has_length &= ends == ord("Z")
+    if cells.null_count:
+        has_length |= _flags(cells.is_null())
+    if not has_length.all():
+        return None
+    values = _cast(cells, column)
+    if values is None:
+        return None
+    unit, size = (DAY, pa.int32()) if column.type.kind == "date" else (1, pa.int64())
+    bounds = pc.min_max(values.view(size))
+    first, last = (bounds[name].as_py() for name in ("min", "max"))
+    if first is not None and (first * unit < MIN_INSTANT or last * unit > MAX_INSTANT):
+        return None
+    return Converted(values)

@@ -68,24 +68,13 @@ def read_csv(
         if layout is None:
             if schema.format.header:
                 layout = matched(header(found, schema.format, shown), schema, shown)
-                block = _without_first(found)
+                block = found.since(1)
             elif len(found.starts):
                 layout = positioned(int(found.fields[0]), schema, shown)
             else:
                 yield from _broken(Layout(shown, schema, 0, ()), found)
                 continue
         yield from _extracted(layout, block)
-
-
-def _without_first(block: Block) -> Block:
-    return replace(
-        block,
-        starts=block.starts[1:],
-        ends=block.ends[1:],
-        nexts=block.nexts[1:],
-        lines=block.lines[1:],
-        fields=block.fields[1:],
-    )
 
 
 def _broken(layout: Layout, block: Block) -> Iterator[Rejected]:
@@ -107,12 +96,22 @@ def _extracted(layout: Layout, block: Block) -> Iterator[Extracted]:
         good &= ~blank
         if blank.any():
             yield Filtered("files.blank_line", int(blank.sum()))
-    for record, rule, reason in _bad(layout, block, good):
-        good[record] = False
-        yield _rejected(layout, block, record, rule, reason)
+    bad = {record: fault for record, fault in _unreadable(layout, block).items() if good[record]}
+    good[list(bad)] = False
     clean = np.flatnonzero(good)
+    cells = _parsed(layout, block, clean)
+    if cells is None:
+        ragged = _ragged(layout, block, clean)
+        good[list(ragged)] = False
+        bad |= ragged
+        clean = np.flatnonzero(good)
+        cells = _parsed(layout, block, clean)
+        if cells is None:
+            raise _disagreement(layout, len(clean), "another number of fields")
+    for record in sorted(bad):
+        yield _rejected(layout, block, record, *bad[record])
     if len(clean):
-        yield from _frame(layout, block, clean)
+        yield from _frame(layout, block, clean, cells)
 
 
 def _rejected(layout: Layout, block: Block, record: int, rule: str, reason: str) -> Rejected:
@@ -120,8 +119,8 @@ def _rejected(layout: Layout, block: Block, record: int, rule: str, reason: str)
     return Rejected(raw, where, reason, rule)
 
 
-def _bad(layout: Layout, block: Block, good: NDArray[np.bool_]) -> list[tuple[int, str, str]]:
-    """Records that Arrow must not see: (record, rule, reason), each record once."""
+def _unreadable(layout: Layout, block: Block) -> dict[int, tuple[str, str]]:
+    """Records whose bytes are no text: record -> rule and reason."""
     found: dict[int, tuple[str, str]] = {}
     if 0 in block.data and not layout.schema.strips_nul:
         for record in _records_at(block, np.frombuffer(block.data, np.uint8) == 0):
@@ -131,11 +130,19 @@ def _bad(layout: Layout, block: Block, good: NDArray[np.bool_]) -> list[tuple[in
         place = offset_before(block.record(record), offset, encoding)
         reason = f"the bytes from {place} of the record are not {encoding}"
         found.setdefault(record, ("files.encoding", reason))
-    for record in np.flatnonzero(good & (block.fields != layout.width)).tolist():
-        than = "header" if layout.schema.format.header else "first record"
-        reason = f"{int(block.fields[record])} fields, {than} has {layout.width}"
-        found.setdefault(record, ("files.ragged", reason))
-    return [(record, *found[record]) for record in sorted(found) if good[record]]
+    return found
+
+
+def _ragged(layout: Layout, block: Block, clean: Positions) -> dict[int, tuple[str, str]]:
+    """Records that have more or fewer fields than the file: record -> rule and reason."""
+    than = "header" if layout.schema.format.header else "first record"
+    return {
+        record: (
+            "files.ragged",
+            f"{int(block.fields[record])} fields, {than} has {layout.width}",
+        )
+        for record in clean[block.fields[clean] != layout.width].tolist()
+    }
 
 
 def _records_at(block: Block, marked: NDArray[np.bool_]) -> list[int]:
@@ -149,13 +156,7 @@ def _records_at(block: Block, marked: NDArray[np.bool_]) -> list[int]:
 
 def _undecodable(block: Block) -> Iterator[tuple[int, int]]:
     """Records that are no UTF-8, with the position of their first wrong byte."""
-    if block.data.isascii():
-        return
-    try:
-        block.data.decode("utf-8")
-    except UnicodeDecodeError:
-        pass
-    else:
+    if block.data.isascii() or _is_utf8(block.data):
         return
     for record in _records_at(block, np.frombuffer(block.data, np.uint8) > 127):
         try:
@@ -164,8 +165,16 @@ def _undecodable(block: Block) -> Iterator[tuple[int, int]]:
             yield record, error.start
 
 
-def _frame(layout: Layout, block: Block, clean: Positions) -> Iterator[Extracted]:
-    cells = _parsed(layout, _joined(block, clean), len(clean))
+def _is_utf8(data: bytes) -> bool:
+    places: Any = np.array([0, len(data)], np.int32)
+    try:
+        pa.StringArray.from_buffers(1, pa.py_buffer(places), pa.py_buffer(data)).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _frame(layout: Layout, block: Block, clean: Positions, cells: pa.Table) -> Iterator[Extracted]:
     columns: list[pa.Array[Any]] = []
     faults: dict[int, tuple[SourceColumn, str]] = {}
     for column, place in zip(layout.schema.columns, layout.places, strict=True):
@@ -199,36 +208,50 @@ def _joined(block: Block, clean: Positions) -> bytes | memoryview:
     return b"".join([_MARK, data]) if data[:3] == _MARK else data
 
 
-def _parsed(layout: Layout, data: bytes | memoryview, records: int) -> pa.Table:
+def _parsed(layout: Layout, block: Block, clean: Positions) -> pa.Table | None:
+    """The cells of the clean records as text; None if some have another number of fields.
+
+    The parser counts the fields of every record while it parses, so that nothing else has to.
+    """
     declared = layout.schema.format
     names = [str(place) for place in range(layout.width)]
-    table = pa_csv.read_csv(
-        cast("IO[bytes]", pa.BufferReader(data)),
-        read_options=pa_csv.ReadOptions(
-            use_threads=False, block_size=len(data) + 1, column_names=names
-        ),
-        parse_options=pa_csv.ParseOptions(
-            delimiter=declared.delimiter,
-            quote_char=declared.quote or False,
-            double_quote=bool(declared.quote),
-            escape_char=False,
-            newlines_in_values=bool(declared.quote),
-            ignore_empty_lines=False,
-        ),
-        convert_options=pa_csv.ConvertOptions(
-            check_utf8=False,
-            column_types=dict.fromkeys(names, pa.string()),
-            include_columns=[str(place) for place in sorted(set(layout.places))],
-            null_values=declared.null,
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=declared.quoted_null,
-        ),
-    )
-    if table.num_rows != records:
-        raise MigrationError(
-            "two ways of counting records disagree",
-            layout.shown,
-            f"the scanner found {records}, the parser {table.num_rows}",
-            "report this as a defect, with the quoting rules of the file",
+    if not len(clean):
+        return pa.table({name: pa.array([], pa.string()) for name in names})
+    data = _joined(block, clean)
+    try:
+        table = pa_csv.read_csv(
+            cast("IO[bytes]", pa.BufferReader(data)),
+            read_options=pa_csv.ReadOptions(
+                use_threads=False, block_size=len(data) + 1, column_names=names
+            ),
+            parse_options=pa_csv.ParseOptions(
+                delimiter=declared.delimiter,
+                quote_char=declared.quote or False,
+                double_quote=bool(declared.quote),
+                escape_char=False,
+                newlines_in_values=bool(declared.quote),
+                ignore_empty_lines=False,
+            ),
+            convert_options=pa_csv.ConvertOptions(
+                check_utf8=False,
+                column_types=dict.fromkeys(names, pa.string()),
+                include_columns=[str(place) for place in sorted(set(layout.places))],
+                null_values=declared.null,
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=declared.quoted_null,
+            ),
         )
+    except pa.ArrowInvalid:
+        return None
+    if table.num_rows != len(clean):
+        raise _disagreement(layout, len(clean), f"{table.num_rows} records")
     return table
+
+
+def _disagreement(layout: Layout, records: int, found: str) -> MigrationError:
+    return MigrationError(
+        "two ways of counting records disagree",
+        layout.shown,
+        f"the scanner found {records} records, the parser {found}",
+        "report this as a defect, with the quoting rules of the file",
+    )

@@ -9,7 +9,8 @@ headers, columns.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +43,7 @@ class Broken:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Block:
     """The records that end in one buffer.
 
@@ -50,18 +51,40 @@ class Block:
         data: the buffer.
         starts, ends: of each record, without its line end.
         nexts: the position behind each record's line end.
-        lines: the number of the physical line on which each record starts.
-        fields: delimiters outside quotes, plus one, of each record.
         broken: lines that break the quoting rules.
+        line: the number of the first physical line.
+        line_ends, quotes: where the buffer has them.
+        delimiter: as a byte value.
     """
 
     data: bytes
     starts: Positions
     ends: Positions
     nexts: Positions
-    lines: Positions
-    fields: Positions
     broken: tuple[Broken, ...]
+    line: int
+    line_ends: Positions = field(repr=False)
+    quotes: Positions = field(repr=False)
+    delimiter: int
+
+    # Asked for where a record is wrong, so in hardly any block.
+    @cached_property
+    def lines(self) -> Positions:
+        """The number of the physical line on which each record starts."""
+        return self.line + np.searchsorted(self.line_ends, self.starts)
+
+    @cached_property
+    def fields(self) -> Positions:
+        """Delimiters outside quotes, plus one, of each record."""
+        text = np.frombuffer(self.data, np.uint8)
+        delimiters = _positions(text, self.data, self.delimiter)
+        return _fields(delimiters, self.quotes, self.starts, self.ends)
+
+    def since(self, first: int) -> Block:
+        """The same buffer without its first records."""
+        return replace(
+            self, starts=self.starts[first:], ends=self.ends[first:], nexts=self.nexts[first:]
+        )
 
     def record(self, i: int) -> bytes:
         """The bytes of record i."""
@@ -136,9 +159,11 @@ def scan_records(data: bytes, dialect: Dialect, *, line: int, final: bool) -> Sc
         starts=starts,
         ends=stops,
         nexts=np.minimum(last + 1, len(data)),
-        lines=line + np.searchsorted(ends, starts),
-        fields=_fields(_positions(text, data, dialect.delimiter), quotes, starts, stops),
         broken=tuple(walk.broken),
+        line=line,
+        line_ends=ends,
+        quotes=quotes,
+        delimiter=dialect.delimiter,
     )
     done = line + int(np.searchsorted(ends, walk.consumed))
     return Scan(block, walk.consumed, done, walk.inside_giant)

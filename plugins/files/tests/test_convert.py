@@ -265,3 +265,26 @@ def test_a_cell_means_the_same_whatever_its_neighbours(kind: str, alphabet: str)
         assert many([*texts, "9" * 60, "\u00e9"], kind)[: len(texts)] == alone
 
     check()
+
+
+PLAIN = [
+    "2024-02-29T23:59:59Z", "2023-02-29 00:00:00Z", "2024-07-01T24:00:00Z", "0000-01-01T00:00:00Z",
+    "0001-01-01 00:00:00Z", "9999-12-31T23:59:59.999999Z", "2024-07-01T12:00:60Z",
+    "2024-07-01t12:00:00Z", "2024-07-01T12:00:00z", "2024-07-01T12:00:00.5+00Z",
+    "2024-07-01T12:00:00.123Z", "2024-07-01 12:00:00,123Z", "+024-07-01T12:00:00Z",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_a_column_that_arrow_reads_alone_means_what_the_patterns_say(text: str):
+    """A neighbour of another form makes the whole column go the longer way."""
+    alone = one(text, "timestamp")
+    assert [alone, NOON] == many([text, "2024-07-01T14:00:00+02:00"], "timestamp")
+    day = one(text[:10], "date")
+    assert [day, BAD] == many([text[:10], "2024-07-01 "], "date")
+
+
+def test_nulls_in_a_column_that_arrow_reads_alone():
+    assert many([None, "2024-07-01T12:00:00Z", None], "timestamp") == [None, NOON, None]
+    assert many([None, None], "timestamp") == [None, None]
+    assert many([None, "t", None], "bool", true=("t",), false=("f",)) == [None, True, None]
