@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SCHEMES = ("sqlite", "postgresql")
 """The database kinds that a target URL may name."""
 
+# Kinds of database that can be read and proven, but not written.
+_READABLE = frozenset({"duckdb", "mariadb", "mysql"})
 _DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
 _REFERENCE = re.compile(r"(?:env|file|aws-sm|vault)://")
 _SECRET_QUERY = frozenset({"password", "passwd", "pwd", "sslpassword"})
@@ -106,6 +108,11 @@ def _problem(text: str) -> str | None:
     scheme, found, rest = text.partition("://")
     if not found or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.\-]*", scheme):
         return "it has no scheme such as sqlite:// or postgresql://"
+    if scheme.partition("+")[0] in _READABLE:
+        return (
+            f"a {scheme.partition('+')[0]} database cannot be a target yet; it can be compared"
+            " with another one by reconcile --between"
+        )
     if scheme not in _DRIVERS:
         return f"the scheme {scheme!r} is not supported, only {' and '.join(SCHEMES)}"
     if rest.partition("?")[0].count("@") > 1:

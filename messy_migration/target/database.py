@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
@@ -10,10 +11,14 @@ from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
 from messy_migration.errors import ConfigurationError
+from messy_migration.target import duckdb, mysql
 from messy_migration.target.dialect import Reader
 from messy_migration.target.engine import BUSY_SECONDS, postgresql_engine
 from messy_migration.target.postgresql import PostgreSQL
 from messy_migration.target.sqlite import SQLite
+
+KINDS = ("postgresql", "sqlite", "mysql", "mariadb", "duckdb")
+"""The kinds of URL that name a database that can be proven."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +52,37 @@ def open_database(url: URL, application: str) -> Database:
         return Database(postgresql_engine(url, application), PostgreSQL(), label)
     if kind == "sqlite":
         return Database(_sqlite(url), SQLite(), label)
+    if kind in ("mysql", "mariadb"):
+        _require("pymysql", "mysql")
+        return Database(mysql.reading_engine(url), mysql.MySQL(), label)
+    if kind == "duckdb":
+        _require("duckdb_engine", "duckdb")
+        _existing(url)
+        return Database(duckdb.reading_engine(url), duckdb.DuckDB(), label)
     raise ConfigurationError(
         f"{kind!r} is not a kind of database that can be proven",
-        why="the kinds are postgresql and sqlite",
+        why=f"the kinds are {', '.join(KINDS)}",
     )
 
 
-def _sqlite(url: URL) -> Engine:
+def _require(module: str, extra: str) -> None:
+    if find_spec(module) is None:
+        raise ConfigurationError(
+            "the driver of this kind of database is not installed",
+            why=f"there is no module {module}",
+            next=f"pip install 'messy-migration[{extra}]'",
+        )
+
+
+def _existing(url: URL) -> Path:
     path = Path(url.database or "")
     if not path.is_file():
         raise ConfigurationError("there is no such database", where=str(path))
+    return path
+
+
+def _sqlite(url: URL) -> Engine:
+    path = _existing(url)
     read_only = url.set(
         database=f"file:{quote(str(path.resolve()))}", query={"mode": "ro", "uri": "true"}
     )

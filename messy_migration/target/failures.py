@@ -15,6 +15,7 @@ import psycopg
 from sqlalchemy.exc import DBAPIError
 
 from messy_migration.errors import MigrationError, TargetError, TargetUnavailable
+from messy_migration.target.foreign import refused
 
 _GONE = ("08", "57P", "53300", "40001", "40P01", "55P03")
 _ADVICE = {
@@ -59,7 +60,9 @@ def translate(error: Exception, where: str) -> TargetError:
         return _postgres(cause, where)
     if isinstance(cause, sqlite3.Error):
         return _sqlite(cause, where)
-    return TargetError("the target refused a statement", where, type(cause).__name__)
+    return refused(cause, where) or TargetError(
+        "the target refused a statement", where, type(cause).__name__
+    )
 
 
 def _postgres(error: psycopg.Error, where: str) -> TargetError:

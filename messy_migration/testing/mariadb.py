@@ -75,7 +75,7 @@ class Server:
 
     @contextmanager
     def database(self) -> Iterator[str]:
-        """A new, empty database of utf8mb4, dropped at the end.
+        """A new, empty database of utf8mb4; at the end it is dropped, open connections or not.
 
         Yields:
             The URL, `mysql+pymysql://user:password@host:port/database`.
@@ -85,11 +85,21 @@ class Server:
         try:
             yield make_url(self.url).set(database=name).render_as_string(hide_password=False)
         finally:
-            self._execute(f"DROP DATABASE IF EXISTS `{name}`")
+            self._drop(name)
 
     def _execute(self, statement: str) -> None:
         with _connect(make_url(self.url)) as connection, connection.cursor() as cursor:
             cursor.execute(statement)
+
+    def _drop(self, name: str) -> None:
+        with _connect(make_url(self.url)) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT id FROM information_schema.processlist WHERE db = %s", (name,))
+            for (number,) in cursor.fetchall():
+                # It may have ended by itself.
+                with suppress(pymysql.err.OperationalError):
+                    cursor.execute(f"KILL {number}")
+            cursor.execute("SET lock_wait_timeout = 20")
+            cursor.execute(f"DROP DATABASE IF EXISTS `{name}`")
 
 
 def problem() -> str:

@@ -42,6 +42,16 @@ def test_each_database_is_new_and_goes_away(mariadb_server):
         connected(url)
 
 
+def test_an_open_transaction_does_not_keep_a_database(mariadb_server):
+    with mariadb_server.database() as url:
+        connection = connected(url)
+        connection.cursor().execute("CREATE TABLE t (a int)")
+        connection.begin()
+        connection.cursor().execute("SELECT * FROM t")
+    with pytest.raises(pymysql.err.Error), connection:
+        connection.cursor().execute("SELECT * FROM t")
+
+
 def test_it_takes_nobody_without_its_password(mariadb_server):
     url = make_url(mariadb_server.url)
     if mariadb_server.provider != "local":

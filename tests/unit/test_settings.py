@@ -309,8 +309,11 @@ def test_a_password_in_a_variable_is_fine(here, by):
         pytest.param("postgresql://h:notaport/x", "port is not a number", id="E14-port"),
         pytest.param("postgresql://h:99999/x", "port is outside", id="E14-port-range"),
         pytest.param(
-            "mysql://h/x", "'mysql' is not supported, only sqlite and postgresql", id="E14-scheme"
+            "oracle://h/x", "'oracle' is not supported, only sqlite and postgresql", id="E14-scheme"
         ),
+        pytest.param("mysql://h/x", "a mysql database cannot be a target yet", id="E14-mysql"),
+        pytest.param("mariadb+pymysql://h/x", "by reconcile --between", id="E14-mariadb"),
+        pytest.param("duckdb:///x.db", "a duckdb database cannot be a target", id="E14-duckdb"),
         pytest.param("postgresql+asyncpg://h/x", "is not supported", id="E14-driver"),
         pytest.param("postgresql://u@:5432/x", "host is empty", id="E14-host"),
         pytest.param("postgresql://h/", "no database", id="E14-database"),

@@ -1,0 +1,132 @@
+"""Does a dialect prove what it says? For authors of dialects.
+
+Give it a reader (see `messy_migration.target.dialect.Reader`) and a function that loads rows
+into its database; it loads the nasty rows and compares what the database computes with what
+the workers compute from Arrow, cell by cell and in sum:
+
+    def test_my_dialect_conforms(my_engine):
+        assert not departures(MyReader(), my_engine, load)
+
+Run it once with 200,000 rows before a release: the special values are all in the first few
+hundred, but their combinations are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from messy_migration.fingerprint import fields, fingerprint
+from messy_migration.model import Fingerprint
+from messy_migration.testing.nasty import nasty
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+    from messy_migration.model import Table
+    from messy_migration.target.dialect import Reader
+
+__all__ = ["departures", "without"]
+
+Load = Callable[["Table", pa.Table], None]
+"""Creates the table with the types that the dialect maps ours to, and stores all rows."""
+
+Unstorable = Callable[["Table", pa.Table], Mapping[str, Iterable[int]]]
+"""Column -> places of rows whose value this kind of database cannot hold; as in `Dialect`."""
+
+_MOST_LEFT_OUT = 0.15
+_SHOWN = 60
+
+
+def departures(
+    reader: Reader,
+    engine: Engine,
+    load: Load,
+    *,
+    rows: int = 5_000,
+    seed: int = 1,
+    unstorable: Unstorable | None = None,
+) -> list[str]:
+    """Everything in which a dialect departs from encoding C1; empty if it conforms.
+
+    Args:
+        reader: of the dialect.
+        engine: of an empty database.
+        load: creates the table `nasty` there and stores the rows it is given.
+        rows: how many; all special values of all types are among the first 400.
+        seed: of the random ones.
+        unstorable: names what the database cannot hold, which is left out.
+
+    Returns:
+        One line for each column that differs, with the first row that does, and for each sum.
+    """
+    table, data = nasty(rows, seed)
+    kept = without(data, unstorable(table, data) if unstorable else {})
+    if kept.num_rows < rows * (1 - _MOST_LEFT_OUT):
+        return [f"{rows - kept.num_rows} of {rows} rows cannot be stored, which is too many"]
+    load(table, kept)
+    with reader.reading(engine) as connection:
+        return [*_cells(reader, connection, table, kept), *_sums(reader, connection, table, kept)]
+
+
+def without(data: pa.Table, places: Mapping[str, Iterable[int]]) -> pa.Table:
+    """The rows but those of which any cell is named."""
+    keep = np.ones(data.num_rows, dtype=bool)
+    for found in places.values():
+        keep[list(found)] = False
+    return data.filter(pa.array(keep))
+
+
+def _cells(reader: Reader, connection: Connection, table: Table, data: pa.Table) -> list[str]:
+    places = {number: place for place, number in enumerate(data.column("id").to_pylist())}
+    wrong: dict[str, list[str]] = {}
+    seen = 0
+    for chunk in reader.row_fields(connection, table, f'"{table.name}" t'):
+        found = [places[int(row[0])] for row in chunk]
+        seen += len(found)
+        expected = fields(data.take(pa.array(found, pa.int64())), table.columns)
+        for name, ours, theirs in zip(table.names, expected, zip(*chunk, strict=True), strict=True):
+            cells = [str(cell) for cell in ours.to_pylist()]
+            wrong.setdefault(name, []).extend(_unlike(found, cells, theirs))
+    problems = [
+        f"column {name} ({table.column(name).type}): {len(cells)} of {seen} fields differ;"
+        f" first {cells[0]}"
+        for name, cells in wrong.items()
+        if cells
+    ]
+    if seen != data.num_rows:
+        problems.append(f"{seen} rows came back, {data.num_rows} were loaded")
+    return problems
+
+
+def _unlike(places: list[int], ours: list[str], theirs: Sequence[bytes]) -> list[str]:
+    return [
+        f"row {place}: {_short(there)} instead of {_short(here.encode())}"
+        for place, here, there in zip(places, ours, theirs, strict=True)
+        if here.encode() != there
+    ]
+
+
+def _short(field: bytes) -> str:
+    shown = repr(field)
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}... ({len(field)} bytes)"
+
+
+def _sums(reader: Reader, connection: Connection, table: Table, data: pa.Table) -> list[str]:
+    half = data.num_rows // 2
+    limit = data.column("id")[half].as_py()
+    source = f'"{table.name}" t'
+    wanted = {
+        source: fingerprint(data, table.columns),
+        f'{source} WHERE t."id" < {limit}': fingerprint(data.slice(0, half), table.columns),
+        f"{source} WHERE 1 = 0": Fingerprint(),
+    }
+    problems = []
+    for clause, expected in wanted.items():
+        found = reader.fingerprint(connection, table, clause)
+        if found != expected:
+            problems.append(f"the fingerprint of {clause}: {found} instead of {expected}")
+    return problems
