@@ -9,26 +9,26 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sqlalchemy import URL, Connection
+from sqlalchemy import URL
 
 from messy_migration import errors, settings
-from messy_migration.errors import Locked, TargetError, UsageProblem
+from messy_migration.errors import UsageProblem
 from messy_migration.ledger import fence, receipts, runs, schema, states
 from messy_migration.ledger.fence import Holder
 from messy_migration.ledger.receipts import StreamTotals
-from messy_migration.ledger.runs import Run, short
+from messy_migration.ledger.runs import Run
 from messy_migration.ledger.states import TableState
-from messy_migration.model import Table, stream_label
+from messy_migration.model import Table
 from messy_migration.reconcile.between import Budget, TableComparison
 from messy_migration.reconcile.tables import Wishes
-from messy_migration.reconcile.verdict import Word, overall
 from messy_migration.runner import between
 from messy_migration.runner import plan as planning
+from messy_migration.runner.asked import Asked
 from messy_migration.runner.between import Comparison
 from messy_migration.runner.outcome import Observer, Options, Outcome
 from messy_migration.runner.plan import History, StreamPlan
-from messy_migration.runner.proof import LISTED, Proof
-from messy_migration.runner.proof import reconcile as prove
+from messy_migration.runner.proof import LISTED
+from messy_migration.runner.reconciling import Reconciliation, examine, refuse_empty
 from messy_migration.runner.run import chosen, execute
 from messy_migration.runner.sandbox import serve
 from messy_migration.runner.workspace import Request, Workspace, open_workspace
@@ -37,6 +37,7 @@ from messy_migration.target.failures import refusals
 from messy_migration.target.tables import ddl, obstacles
 
 __all__ = [
+    "Asked",
     "Budget",
     "Comparison",
     "Options",
@@ -92,16 +93,6 @@ class Plan:
     server: str
     streams: tuple[StreamPlan, ...]
     tables: tuple[TablePlan, ...]
-    exit_code: int
-
-
-@dataclass(frozen=True)
-class Reconciliation:
-    """A proof of the target as it is now."""
-
-    target: str
-    proof: Proof
-    verdict: Word
     exit_code: int
 
 
@@ -186,46 +177,29 @@ def plan(request: Request, options: Options | None = None) -> Plan:
 
 
 def reconcile(
-    request: Request, *, run_id: str | None = None, limit: int = LISTED
+    request: Request,
+    *,
+    run_id: str | None = None,
+    limit: int = LISTED,
+    asked: Asked | None = None,
 ) -> Reconciliation:
-    """Prove the target against the ledger again, and name the rows and columns that differ.
+    """Prove the target again, and name the rows and columns that differ.
 
     Args:
         request: which settings to use; its plugins replay their inputs to locate differences.
         run_id: beginning of a run's id, to prove only the tables that it wrote.
         limit: how many differences of a table to list.
+        asked: what to hold the target against, and what else to do.
 
     Raises:
         UsageProblem: nothing was ever loaded, or no run has this id.
+        ProofError: the target went away before anything was compared.
         Locked: a run is under way.
     """
-    workspace = open_workspace(request, needs_plugins=False)
-    target = workspace.target
+    asked = asked or Asked()
+    workspace = open_workspace(request, needs_plugins=asked.against != "ledger")
     _refuse_missing(workspace)
-    with refusals(f"target {target.label}"), target.dialect.lock(target.engine) as free:
-        if free is None:
-            raise Locked(
-                "a run is under way",
-                target.label,
-                "its rows and receipts change while they are read",
-                "migrate status",
-            )
-        with target.dialect.reading(target.engine) as connection:
-            _refuse_empty(workspace, schema.version(connection))
-            tables = _tables_of(workspace, connection, run_id)
-            incomplete = _incomplete(workspace, connection)
-            lost = receipts.missing(connection, workspace.ledger)
-            if lost:
-                raise TargetError(
-                    "the ledger was edited by hand",
-                    target.label,
-                    f"{lost} parts of receipts have no receipt",
-                    "restore the tables of the ledger; nothing can be proven without them",
-                )
-        proof = prove(workspace, tables, incomplete, limit)
-    verdict = overall(list(proof.verdicts))
-    code = errors.exit_code(set(), mismatch=verdict == "MISMATCH", unknown=verdict == "UNKNOWN")
-    return Reconciliation(target.label, proof, verdict, code)
+    return examine(workspace, run_id, limit, asked)
 
 
 def compare(
@@ -263,7 +237,7 @@ def status(request: Request, *, limit: int = 10) -> Status:
         with target.dialect.lock(target.engine) as free:
             active = free is None
         with target.dialect.reading(target.engine) as connection:
-            _refuse_empty(workspace, schema.version(connection))
+            refuse_empty(workspace, schema.version(connection))
             ledger = workspace.ledger
             found = [
                 (item, tuple(receipts.stream_totals(connection, ledger, item.run_id)))
@@ -280,35 +254,6 @@ def status(request: Request, *, limit: int = 10) -> Status:
     return Status(target.label, tuple(found), tuple(tables), holder, active)
 
 
-def _tables_of(
-    workspace: Workspace, connection: object, run_id: str | None
-) -> list[tuple[str, receipts.Scope]] | None:
-    if run_id is None:
-        return None
-    found = runs.find(connection, workspace.ledger, run_id)  # type: ignore[arg-type]
-    if len(found) != 1:
-        raise UsageProblem(
-            f"{'no run' if not found else 'more than one run'} has an id that begins {run_id!r}",
-            next="migrate status lists the runs",
-        )
-    totals = receipts.table_totals(connection, workspace.ledger, found[0].run_id)  # type: ignore[arg-type]
-    return [(item.table, item.scope) for item in totals]
-
-
-def _incomplete(workspace: Workspace, connection: Connection) -> dict[str, str]:
-    """Label of a stream -> the unfinished run that has not read all of it."""
-    ledger = workspace.ledger
-    complete = receipts.complete(connection, ledger)
-    unfinished = {run.run_id for run in runs.unfinished(connection, ledger)}
-    found: dict[str, str] = {}
-    for item in runs.planned(connection, ledger):
-        place = (item.stream, item.tenant, item.partition.digest)
-        if item.run_id in unfinished and place not in complete:
-            label = stream_label(item.stream, item.tenant)
-            found[label] = f"run {short(item.run_id)} has not read all of it"
-    return found
-
-
 def _is_missing(target: Target) -> bool:
     """A SQLite file springs into being when it is opened; looking at one must not make it."""
     file = target.engine.url.database
@@ -319,15 +264,4 @@ def _refuse_missing(workspace: Workspace) -> None:
     if _is_missing(workspace.target):
         raise UsageProblem(
             "the target is not there yet", workspace.target.label, next="migrate run"
-        )
-
-
-def _refuse_empty(workspace: Workspace, version: str | None) -> None:
-    schema.refuse_newer(version)
-    if version is None:
-        raise UsageProblem(
-            "nothing was ever loaded into this target",
-            workspace.target.label,
-            "it has no ledger",
-            "migrate run",
         )

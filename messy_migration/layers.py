@@ -22,6 +22,8 @@ from messy_migration.validation import suggestion
 
 CONFIG_NAME = "migrate.toml"
 PROFILES = "profiles"
+WAIVERS = "waivers"
+OURS = (PROFILES, WAIVERS)
 PREFIX = "MIGRATE_"
 
 _BIGGEST = 4 * 1024 * 1024
@@ -103,7 +105,7 @@ def pick_profile(
         ConfigurationError: there is no such profile, or a key stands outside of any table.
     """
     where = str(path or CONFIG_NAME)
-    loose = [key for key, item in tables.items() if not isinstance(item, dict)]
+    loose = [key for key, item in tables.items() if not isinstance(item, dict) and key != WAIVERS]
     if loose:
         raise ConfigurationError(
             f"{', '.join(loose)} stands outside of any table",

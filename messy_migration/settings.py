@@ -27,6 +27,7 @@ from messy_migration.validation import (
     read_problems,
     suggestion,
 )
+from messy_migration.waivers import Waiver, read_waivers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +83,7 @@ class Settings:
         environment: the variables, `.env` filled in where the real environment has none.
         dotenv: names of the variables that came from `.env`.
         fixed: plugins whose section no variable may change.
+        waivers: differences that are accepted, by name and with a reason.
     """
 
     profile: str
@@ -95,6 +97,7 @@ class Settings:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     dotenv: frozenset[str] = frozenset()
     fixed: frozenset[str] = frozenset()
+    waivers: tuple[Waiver, ...] = ()
 
 
 def load(
@@ -126,7 +129,8 @@ def load(
     settings = Settings(
         profile=name,
         core=core,
-        sections={key: item for key, item in tables.items() if key != layers.PROFILES},
+        sections={key: item for key, item in tables.items() if key not in layers.OURS},
+        waivers=read_waivers(tables.get(layers.WAIVERS, []), path),
         directory=directory,
         config=path,
         digest=layers.digest(toml_bytes, dotenv_bytes),

@@ -12,8 +12,8 @@ import click
 from messy_migration import api
 from messy_migration.api import Budget, Comparison, TableComparison, Wishes
 from messy_migration.cli.options import Common
-from messy_migration.cli.render import emit_json, table
-from messy_migration.cli.results import counted, differences_text
+from messy_migration.cli.render import counted, emit_json, table
+from messy_migration.cli.results import differences_text
 from messy_migration.errors import UsageProblem
 from messy_migration.runner.evidence import difference_objects, findings_objects
 

@@ -51,6 +51,11 @@ def number(value: float | Decimal) -> str:
     return f"{value:,f}" if isinstance(value, Decimal) else f"{value:,}"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things, in the plural where it has to be."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
 def emit_json(obj: Mapping[str, Any]) -> None:
     """Print one JSON object on stdout, with the schema version as its first key."""
     click.echo(json.dumps({"schema": SCHEMA, **obj}, indent=2, default=str))

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from messy_migration.api import Outcome, Reconciliation
-from messy_migration.cli.render import cell, table
+from messy_migration.cli.render import cell, counted, table
+from messy_migration.cli.verdict import below, last_line, quick_text, strict_line
 from messy_migration.ledger.runs import short
 from messy_migration.model import stream_label
 from messy_migration.reconcile.verdict import Difference, Findings, TableVerdict
@@ -39,7 +40,8 @@ def outcome_text(outcome: Outcome) -> str:
     if outcome.skipped:
         verb = "was" if outcome.skipped == 1 else "were"
         parts.append(f"{counted(outcome.skipped, 'partition')} {verb} in the target already")
-    parts.append(_last_line(outcome.verdict, outcome.proof.verdicts, outcome.proof.findings))
+    parts += below(outcome.proof)
+    parts.append(last_line(outcome.verdict, outcome.proof))
     held = sum(count for *_, count in outcome.quarantine)
     if held:
         rules = ", ".join(
@@ -57,12 +59,17 @@ def outcome_text(outcome: Outcome) -> str:
 def reconciliation_text(result: Reconciliation) -> str:
     """A reconciliation: tables, differences, verdict."""
     proof = result.proof
+    if result.untouched:
+        return f"target {result.target}\n{quick_text(result.untouched)}"
+    strict = strict_line(proof) if result.strict else ""
     return "\n".join(
         [
             f"target {result.target}",
             _verdicts(proof.verdicts, None),
             *differences_text(proof.findings),
-            _last_line(result.verdict, proof.verdicts, proof.findings),
+            *below(proof),
+            last_line(result.verdict, proof),
+            *([strict] if strict else []),
         ]
     )
 
@@ -96,7 +103,7 @@ def differences_text(findings: Sequence[Findings]) -> list[str]:
     for found in findings:
         rows: list[list[object]] = [
             [
-                item.kind,
+                " ".join(filter(None, (item.kind, _told_of(item)))),
                 item.table,
                 ", ".join(f"{name}={value}" for name, value in item.key) or "(no key)",
                 ", ".join(_ruled(item)) if item.rules else ", ".join(item.columns),
@@ -140,29 +147,11 @@ def _values(item: Difference) -> list[str]:
     ]
 
 
-def _last_line(verdict: str, verdicts: Sequence[TableVerdict], findings: Sequence[Findings]) -> str:
-    if verdict == "MATCH":
-        rows = sum(item.expected.rows for item in verdicts)
-        tables = counted(len(verdicts), "table")
-        return f"MATCH  {rows:,} rows in {tables}: 0 missing, 0 extra, 0 changed"
-    wrong = [item.table for item in verdicts if item.verdict == verdict]
-    text = f"{verdict}  {', '.join(dict.fromkeys(wrong)) or 'nothing was compared'}"
-    if findings:
-        kinds = {
-            kind: sum(
-                item.rows for found in findings for item in found.differences if item.kind == kind
-            )
-            for kind in ("missing", "extra", "changed")
-        }
-        text += ": " + ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
-        if any(found.total > sum(item.rows for item in found.differences) for found in findings):
-            text += " among those listed"
-    return text
-
-
-def counted(number: int, noun: str) -> str:
-    """A number of things, in the plural where it has to be."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+def _told_of(item: Difference) -> str:
+    """Who changed a row, where that is known."""
+    if item.since:
+        return f"({'on both sides' if item.since == 'both' else f'in the {item.since}'})"
+    return "(by others since)" if item.writer == "others" else ""
 
 
 def _short(path: str) -> str:

@@ -1,4 +1,4 @@
-"""Totals of money as receipts keep them, and their sum over all runs."""
+"""What receipts say beside counts: totals of money, and values that declared losses changed."""
 
 from __future__ import annotations
 
@@ -22,6 +22,28 @@ def text_of(totals: Totals) -> str:
     return json.dumps(written)
 
 
+def losses(connection: Connection, ledger: Ledger, table: Table) -> dict[str, int]:
+    """Values of a table that declared losses changed, by "column rule", over all runs.
+
+    Raises:
+        TargetError: the ledger was edited by hand.
+    """
+    part = ledger.receipt_table
+    query = select(part.c.losses).where(
+        part.c.table_name == table.name, part.c.scope == _scope(table), part.c.losses.is_not(None)
+    )
+    found: dict[str, int] = {}
+    with legible("table receipt_table"):
+        for text in connection.execute(query).scalars():
+            for name, count in json.loads(text).items():
+                found[name] = found.get(name, 0) + int(count)
+    return found
+
+
+def _scope(table: Table) -> str:
+    return json.dumps([list(pair) for pair in table.scope])
+
+
 def expected(connection: Connection, ledger: Ledger, table: Table) -> Totals | None:
     """The totals that the receipts of all runs add up to; None if some receipt keeps none.
 
@@ -29,9 +51,8 @@ def expected(connection: Connection, ledger: Ledger, table: Table) -> Totals | N
         TargetError: the ledger was edited by hand.
     """
     part = ledger.receipt_table
-    scope = json.dumps([list(pair) for pair in table.scope])
     query = select(part.c.amounts, part.c.net_rows, part.c.net_lanes).where(
-        part.c.table_name == table.name, part.c.scope == scope
+        part.c.table_name == table.name, part.c.scope == _scope(table)
     )
     columns = [column for column, _ in table.amounts]
     totals: dict[tuple[str, str], Decimal] = {}

@@ -252,6 +252,15 @@ def standing(
     return found
 
 
+def warnings(connection: Connection, ledger: Ledger) -> dict[tuple[str, str], int]:
+    """(stream, tenant) -> violations that stopped nothing, over all runs."""
+    table = ledger.receipt
+    query = select(table.c.stream, table.c.tenant, func.sum(table.c.warnings)).group_by(
+        table.c.stream, table.c.tenant
+    )
+    return {(row[0], row[1]): int(row[2]) for row in connection.execute(query)}
+
+
 def missing(connection: Connection, ledger: Ledger) -> int:
     """Parts of receipts whose head is gone: somebody edited the ledger."""
     part, head = ledger.receipt_table, ledger.receipt

@@ -69,18 +69,16 @@ def _verdict(
     actual, word, reason = _compare(connection, dialect, state, expected)
     is_whole = not rows_only and actual is not None
     pointing = _parents(connection, dialect, state) if is_whole else []
-    beside = _checks(connection, dialect, state) if is_whole else ()
+    found = _checks(connection, dialect, state) if is_whole else ()
+    orphans = tuple((parents.label(key), count) for key, count in pointing)
     if word == "MATCH" and label in incomplete:
         # Its parents may be among what was not read, and there are no stubs yet.
         word, reason = "UNKNOWN", incomplete[label]
     elif word == "MATCH":
-        word, reason = _judged(pointing)
-    if word == "MATCH":
-        word, reason = judged(beside)
+        word, reason = beside(orphans, found)
     if word == "MATCH" and state.baseline_rows:
         reason = f"{state.baseline_rows:,} rows were there before the first run"
-    counts = tuple((parents.label(key), count) for key, count in pointing)
-    return TableVerdict(*state.key, label, expected, actual, word, reason, counts, beside)
+    return TableVerdict(*state.key, label, expected, actual, word, reason, orphans, found)
 
 
 def _checks(connection: Connection, dialect: Dialect, state: TableState) -> tuple[Check, ...]:
@@ -106,15 +104,16 @@ def _parents(
         return [(key, None) for key in state.table.foreign_keys]
 
 
-def _judged(pointing: list[tuple[ForeignKey, int | None]]) -> tuple[Word, str]:
-    """The word for a table whose own rows are right."""
-    lost = [f"{count:,} rows miss {parents.label(key)}" for key, count in pointing if count]
+def beside(orphans: Iterable[tuple[str, int | None]], found: Iterable[Check]) -> tuple[Word, str]:
+    """The word for a table whose own rows are right, by its parents, counters and keys."""
+    orphans = list(orphans)
+    lost = [f"{count:,} rows miss {label}" for label, count in orphans if count]
     if lost:
         return "MISMATCH", "; ".join(lost)
-    unread = [parents.label(key) for key, count in pointing if count is None]
+    unread = [label for label, count in orphans if count is None]
     if unread:
         return "UNKNOWN", f"the parents cannot be read: {', '.join(unread)}"
-    return "MATCH", ""
+    return judged(found)
 
 
 def _compare(

@@ -7,6 +7,7 @@ row without a transaction (a damaged disk) is not seen. So its words are its own
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,6 +43,14 @@ class Untouched:
     others: int | None
     verdict: QuickWord
     reason: str = ""
+
+
+def word(found: Sequence[Untouched]) -> QuickWord:
+    """One word for all tables: the worst, and UNKNOWN where there is none."""
+    words = {item.verdict for item in found}
+    if "TOUCHED" in words:
+        return "TOUCHED"
+    return "UNKNOWN" if "UNKNOWN" in words or not words else "UNTOUCHED"
 
 
 def untouched(

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from messy_migration.model import Column, Fingerprint, Table
+from messy_migration.reconcile.explain import rule
 from messy_migration.reconcile.readable import readable
 from messy_migration.reconcile.sides import Row, Sides
 from messy_migration.reconcile.tolerance import is_within, number, tolerances
@@ -173,6 +174,7 @@ def _keyed(
         if mine == row:
             continue
         columns: tuple[str, ...] = ()
+        rules: tuple[tuple[str, str], ...] = ()
         if mine is not None:
             differing = [place for place, cell in enumerate(mine) if cell != row[place]]
             close = {
@@ -181,11 +183,18 @@ def _keyed(
                 if place in lenient and is_within(lenient[place], mine[place], row[place])
             }
             found.tolerated += len(close)
-            columns = tuple(table.names[place] for place in differing if place not in close)
+            left = [place for place in differing if place not in close]
+            columns = tuple(table.names[place] for place in left)
             if not columns:
                 continue
+            rules = tuple(
+                (table.names[place], why)
+                for place in left
+                if (why := rule(table.columns[place].type, mine[place], row[place]))
+            )
         since = _since(mine, row, loaded.get(key) if loaded is not None else row, third)
-        _note(found, table, key, "extra" if mine is None else "changed", columns, since)
+        kind: Kind = "extra" if mine is None else "changed"
+        _note(found, table, key, kind, columns, since, rules)
     for key, mine in expected.items():
         if key not in met:
             since = _since(mine, None, loaded.get(key) if loaded is not None else None, third)
@@ -202,7 +211,13 @@ def _since(mine: Row | None, there: Row | None, loaded: Row | None, third: Third
 
 
 def _note(
-    found: Compared, table: Table, key: Row, kind: Kind, columns: tuple[str, ...], since: Since
+    found: Compared,
+    table: Table,
+    key: Row,
+    kind: Kind,
+    columns: tuple[str, ...],
+    since: Since,
+    rules: tuple[tuple[str, str], ...] = (),
 ) -> None:
     found.total += 1
     found.columns.update(columns)
@@ -212,7 +227,9 @@ def _note(
         named = tuple(
             (name, readable(table, name, cell)) for name, cell in zip(table.key, key, strict=True)
         )
-        found.differences.append(Difference(table.name, named, kind, columns, since=since))
+        found.differences.append(
+            Difference(table.name, named, kind, columns, since=since, rules=rules)
+        )
 
 
 def _multisets(

@@ -76,6 +76,8 @@ class TableVerdict:
         money: totals per currency of what the table declares as amounts.
         waivers: names of the waivers that were needed for MATCH, and how many rows each covers.
         tolerated: values that differ within the tolerance of their column.
+        losses: "column rule" -> values that a declared loss changed before they were loaded,
+            over all runs.
     """
 
     table: str
@@ -91,6 +93,7 @@ class TableVerdict:
     money: tuple[Money, ...] = ()
     waivers: tuple[tuple[str, int], ...] = ()
     tolerated: int = 0
+    losses: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)

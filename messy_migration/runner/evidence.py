@@ -11,6 +11,7 @@ from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.runs import now, short
 from messy_migration.reconcile import evidence
 from messy_migration.reconcile.verdict import Difference, Findings, TableVerdict
+from messy_migration.runner.facts import proof_facts, table_facts
 from messy_migration.runner.outcome import Outcome
 from messy_migration.runner.plan import StreamPlan
 from messy_migration.runner.proof import Proof
@@ -54,6 +55,7 @@ def run_object(outcome: Outcome) -> dict[str, Any]:
             for stream, tenant, rule, column, count in outcome.quarantine
         ],
         "problems": [problem.as_dict() for problem in outcome.problems],
+        **proof_facts(outcome.proof),
         "report": outcome.report,
         **({"sandbox": dict(outcome.sandbox)} if outcome.sandbox else {}),
     }
@@ -92,6 +94,7 @@ def table_object(verdict: TableVerdict) -> dict[str, Any]:
         "verdict": verdict.verdict,
         "reason": verdict.reason,
         "orphans": dict(verdict.orphans),
+        **table_facts(verdict),
     }
 
 
@@ -106,6 +109,8 @@ def difference_objects(findings: Iterable[Findings]) -> list[dict[str, Any]]:
             "rows": item.rows,
             **({"rules": dict(item.rules)} if item.rules else {}),
             **({"values": _values(item)} if item.values else {}),
+            **({"since": item.since} if item.since else {}),
+            **({"writer": item.writer} if item.writer else {}),
         }
         for found in findings
         for item in found.differences
@@ -142,6 +147,7 @@ def proof_object(proof: Proof, verdict: str, exit_code: int, target: str) -> dic
         "tables": [table_object(item) for item in proof.verdicts],
         "differences": difference_objects(proof.findings),
         "located": findings_objects(proof.findings),
+        **proof_facts(proof),
     }
 
 

@@ -114,7 +114,7 @@ def build(
             and (item.run_id, item.stream, item.tenant) == (run_id, stream.name, stream.tenant)
         ]
         if not before and not workspace.registry.implements(stream.plugin, "partitions"):
-            before = [_whole(stream, run_id)]
+            before = [whole(stream, run_id)]
         start = since or _bookmark(stream, history)
         plans.append(_stream(workspace, stream, history, identity, start, before))
     return plans
@@ -170,7 +170,7 @@ def levels(streams: Iterable[Stream]) -> list[list[Stream]]:
     return found
 
 
-def _whole(stream: Stream, run_id: str) -> Partition:
+def whole(stream: Stream, run_id: str) -> Partition:
     """A stream that is not cut: read whole and merged by each run, or, without a key, once."""
     has_key = all(table.key for table in stream.tables)
     text = f"{stream.label}\n{run_id if has_key else ''}"
@@ -194,7 +194,7 @@ def _stream(
     before: Sequence[Partition],
 ) -> StreamPlan:
     try:
-        offered = before or _partitions(workspace, stream, since)
+        offered = before or partitions(workspace, stream, since)
     except MigrationError as error:
         return StreamPlan(stream, identity, problems=(error,))
     todo, skipped, problems = [], [], []
@@ -220,7 +220,12 @@ def _stream(
     return StreamPlan(stream, identity, tuple(todo), tuple(skipped), tuple(problems))
 
 
-def _partitions(workspace: Workspace, stream: Stream, since: datetime | None) -> list[Partition]:
+def partitions(workspace: Workspace, stream: Stream, since: datetime | None) -> list[Partition]:
+    """The partitions that a stream offers now.
+
+    Raises:
+        PluginError: the plugin breaks the contract of the hook.
+    """
     registry = workspace.registry
     offered = registry.call_one(
         stream.plugin,

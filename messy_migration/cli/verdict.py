@@ -1,0 +1,103 @@
+"""The words behind a verdict: the last line, what it rests on, and what to do about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from messy_migration.cli.render import counted, table
+from messy_migration.reconcile.money import summed, text
+from messy_migration.reconcile.quick import CLAIM, Untouched, word
+from messy_migration.reconcile.verdict import Findings, TableVerdict
+from messy_migration.runner.proof import Proof
+
+_FORMS = {
+    "ledger": "",
+    "landed": ", value by value against what was read",
+    "source": ", value by value against the source as it is now",
+}
+_TOTALS = 4
+
+
+def last_line(verdict: str, proof: Proof) -> str:
+    """The verdict in one line: rows, differences, money, waivers."""
+    verdicts = proof.verdicts
+    if verdict == "MATCH":
+        rows = sum(item.expected.rows for item in verdicts)
+        waivers = {name for item in verdicts for name, _ in item.waivers}
+        name = f"MATCH with {counted(len(waivers), 'waiver')}" if waivers else "MATCH"
+        found = "0 missing, 0 extra, 0 changed"
+        if waivers:
+            found = f"{_differing(verdicts):,} rows waived, nothing else differs"
+        size = f"{rows:,} rows in {counted(len(verdicts), 'table')}{_FORMS[proof.form]}"
+        return f"{name}  {size}: {found}{money(verdicts)}"
+    wrong = [item.table for item in verdicts if item.verdict == verdict]
+    line = f"{verdict}  {', '.join(dict.fromkeys(wrong)) or 'nothing was compared'}"
+    return line + _kinds(proof.findings) + money(verdicts)
+
+
+def money(verdicts: Sequence[TableVerdict]) -> str:
+    """`; EUR 512,340.50 = 512,340.50 in orders.total`, per amount and currency."""
+    totals = [f"{text(item)} in {name}" for name, item in summed(verdicts)]
+    more = f" and {len(totals) - _TOTALS} more totals" if len(totals) > _TOTALS else ""
+    return "".join(f"; {total}" for total in totals[:_TOTALS]) + more
+
+
+def below(proof: Proof) -> list[str]:
+    """Lines under the tables: what mends them, what was lost or tolerated, what is to be said."""
+    lines = []
+    for item in proof.verdicts:
+        for check in item.checks:
+            if check.verdict != "MATCH":
+                lines.append(f"{item.table}: {check.subject}: {check.why}")
+                lines += [f"  next: {check.next}"] if check.next else []
+        if item.losses:
+            lost = ", ".join(f"{count:,} by {name}" for name, count in item.losses)
+            lines.append(f"{item.table}: values changed by declared loss: {lost}")
+        if item.tolerated:
+            lines.append(f"{item.table}: {item.tolerated:,} values differ within their tolerance")
+    return [*lines, *proof.notes]
+
+
+def strict_line(proof: Proof) -> str:
+    """Why `--strict` does not accept the verdict; empty if it does."""
+    if not proof.allowed:
+        return ""
+    return f"not accepted under --strict: {'; '.join(proof.allowed)}"
+
+
+def quick_text(found: Sequence[Untouched]) -> str:
+    """The quick form: a table, and one line that says what it is and what it is not."""
+    rows = [
+        [
+            item.table + "".join(f" {column}={value}" for column, value in item.scope),
+            item.expected,
+            item.ours,
+            "-" if item.others is None else item.others,
+            item.verdict + (f": {item.reason}" if item.reason else ""),
+        ]
+        for item in found
+    ]
+    return "\n".join(
+        [
+            table(["table", "loaded", "ours", "others", "verdict"], rows, "lrrrl"),
+            f"{word(found)}  {counted(len(found), 'table')} since the load, {CLAIM}",
+        ]
+    )
+
+
+def _kinds(findings: Sequence[Findings]) -> str:
+    if not findings:
+        return ""
+    kinds = Counter(dict.fromkeys(("missing", "extra", "changed"), 0))
+    for found in findings:
+        for item in found.differences:
+            kinds[item.kind] += item.rows
+    line = ": " + ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
+    if any(found.total > sum(item.rows for item in found.differences) for found in findings):
+        line += " among those listed"
+    return line
+
+
+def _differing(verdicts: Sequence[TableVerdict]) -> int:
+    return sum(rows for item in verdicts for _, rows in item.waivers)

@@ -1,0 +1,299 @@
+"""Reconcile by value: against what landed, or against what the source holds now.
+
+No fingerprint decides here. The rows that should be there go through the same rules as in a run,
+and every value of them is held against the target, in buckets on disk. Where the source is read
+again, what was loaded stands between the two, so that a change is told from its side.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from messy_migration.errors import MigrationError, SourceError
+from messy_migration.ledger.states import TableState
+from messy_migration.model import Extracted, Partition, Stream
+from messy_migration.pipeline.cut import cut
+from messy_migration.pipeline.stages import prepare
+from messy_migration.reconcile.prove import beside
+from messy_migration.reconcile.sides import Sides
+from messy_migration.reconcile.values import (
+    EXPECTED,
+    LOADED,
+    STUBS,
+    TARGET,
+    Compared,
+    Third,
+    compare,
+)
+from messy_migration.reconcile.verdict import Findings, TableVerdict
+from messy_migration.runner import landing
+from messy_migration.runner.plan import History, partitions, whole
+from messy_migration.runner.replay import loaded, refused, rows_of, stream_of, stubs
+from messy_migration.runner.work import extracted_items
+from messy_migration.runner.workspace import Workspace
+from messy_migration.target.dialect import scoped
+
+
+@dataclass(frozen=True)
+class ByValue:
+    """A comparison of tables by value.
+
+    Attributes:
+        verdicts: in the order of the states.
+        findings: behind each table that differs.
+        notes: what is to be said of the inputs, one line each.
+    """
+
+    verdicts: tuple[TableVerdict, ...]
+    findings: tuple[Findings | None, ...]
+    notes: tuple[str, ...]
+
+
+def by_value(
+    workspace: Workspace,
+    connection: Connection,
+    states: Sequence[TableState],
+    verdicts: Sequence[TableVerdict],
+    *,
+    from_source: bool,
+) -> ByValue:
+    """Compare tables value by value.
+
+    Args:
+        workspace: with the plugins of the streams.
+        connection: in the snapshot of the target in which the verdicts were found.
+        states: the tables.
+        verdicts: of the same tables by the ledger.
+        from_source: read the sources again, instead of what landed.
+    """
+    groups: dict[tuple[str, str], list[int]] = {}
+    for number, state in enumerate(states):
+        groups.setdefault((state.stream, state.tenant), []).append(number)
+    found = list(verdicts)
+    findings: list[Findings | None] = [None] * len(states)
+    notes: list[str] = []
+    for places in groups.values():
+        chosen = [place for place in places if verdicts[place].actual is not None]
+        group = [(states[place], verdicts[place]) for place in chosen]
+        try:
+            results = _stream(workspace, connection, group, notes, from_source=from_source)
+        except MigrationError as error:
+            if connection.invalidated:
+                why = f"the connection to the target was lost: {error.why or error.what}"
+            else:
+                what = "the source" if from_source else "the input"
+                why = f"{what} cannot be read again: {error}"
+            results = [(replace(item, verdict="UNKNOWN", reason=why), None) for _, item in group]
+        for place, (verdict, difference) in zip(chosen, results, strict=True):
+            found[place], findings[place] = verdict, difference
+    return ByValue(tuple(found), tuple(findings), tuple(notes))
+
+
+def _stream(
+    workspace: Workspace,
+    connection: Connection,
+    group: Sequence[tuple[TableState, TableVerdict]],
+    notes: list[str],
+    *,
+    from_source: bool,
+) -> list[tuple[TableVerdict, Findings | None]]:
+    """Compare all tables of one stream, whose input is read once for all of them."""
+    if not group:
+        return []
+    stream = stream_of(workspace, group[0][0])
+    dialect = workspace.target.dialect
+    with tempfile.TemporaryDirectory(prefix="migrate-") as folder, ExitStack() as stack:
+        all_sides: dict[str, Sides] = {}
+        for number, (state, verdict) in enumerate(group):
+            place = Path(folder) / str(number)
+            place.mkdir()
+            rows = max(verdict.expected.rows, verdict.actual.rows if verdict.actual else 0)
+            all_sides[state.table.name] = stack.enter_context(
+                closing(Sides(place, state.table, rows))
+            )
+        thirds: Mapping[str, Third] = {}
+        if from_source:
+            _read_again(workspace, connection, stream, all_sides, notes, Path(folder))
+            thirds = _loaded_side(workspace, connection, stream, group, all_sides, notes)
+        else:
+            _replay(workspace, connection, stream, group, all_sides, EXPECTED)
+        results = []
+        for state, verdict in group:
+            sides = all_sides[state.table.name]
+            sides.add_rows(TARGET, dialect.row_fields(connection, state.table, scoped(state.table)))
+            sides.close()
+            bookmark = stream.bookmark if stream.bookmark in state.table.names else None
+            third = thirds.get(state.table.name)
+            result = compare(sides, bookmark=bookmark, is_one_read=from_source, third=third)
+            results.append(_judged(state, verdict, result, from_source=from_source))
+        return results
+
+
+def _replay(
+    workspace: Workspace,
+    connection: Connection,
+    stream: Stream,
+    group: Sequence[tuple[TableState, TableVerdict]],
+    sides: Mapping[str, Sides],
+    side: str,
+) -> None:
+    """The rows as all runs loaded them, stubs first."""
+    for state, _ in group:
+        if state.baseline_rows:
+            raise SourceError(
+                "the table held rows before its first run, and they have no input",
+                f"table {state.table.name}",
+            )
+        for data in stubs(workspace, connection, state):
+            sides[state.table.name].add(side, data)
+    tables = [state.table for state, _ in group]
+    for name, data in loaded(workspace, connection, stream, tables):
+        sides[name].add(side, data)
+
+
+def _loaded_side(
+    workspace: Workspace,
+    connection: Connection,
+    stream: Stream,
+    group: Sequence[tuple[TableState, TableVerdict]],
+    sides: Mapping[str, Sides],
+    notes: list[str],
+) -> Mapping[str, Third]:
+    """What was loaded: by proof the target itself, else the input read again, if it is there."""
+    for state, _ in group:
+        # Rows that stood for missing parents are no source's.
+        for data in stubs(workspace, connection, state):
+            sides[state.table.name].add(STUBS, data)
+    if all(verdict.actual == verdict.expected for _, verdict in group):
+        return {state.table.name: Third(is_target=True) for state, _ in group}
+    try:
+        _replay(workspace, connection, stream, group, sides, LOADED)
+    except MigrationError as error:
+        if connection.invalidated:
+            raise
+        notes.append(
+            f"{stream.label}: what was loaded cannot be read again ({error.what}), so it"
+            " cannot be told on which side a row changed"
+        )
+        return {}
+    return {state.table.name: Third(is_known=True) for state, _ in group}
+
+
+def _read_again(
+    workspace: Workspace,
+    connection: Connection,
+    stream: Stream,
+    sides: Mapping[str, Sides],
+    notes: list[str],
+    folder: Path,
+) -> None:
+    """Every record that the source has now, through the rules of a run."""
+    offered = (
+        partitions(workspace, stream, None)
+        if workspace.registry.implements(stream.plugin, "partitions")
+        else [whole(stream, "")]
+    )
+    notes += _digests(workspace, connection, stream, offered)
+    refusing = refused(workspace, connection, stream)
+    tables = [item.table for item in sides.values()]
+    core = workspace.settings.core
+    limit = min(core.batch_records, workspace.target.dialect.batch_records)
+    for number, partition in enumerate(offered):
+        records = 0
+        items = _items(workspace, stream, partition, folder / f"landed.{number}")
+        for part in cut(items, limit, core.batch_bytes):
+            records += part.records
+            prepared = prepare(
+                workspace.registry, stream, partition, part, workspace.target.dialect.unstorable
+            )
+            for name, data in rows_of(tables, prepared.tables, part, refusing):
+                sides[name].add(EXPECTED, data)
+        notes += _counted(workspace, stream, partition, records)
+
+
+def _items(
+    workspace: Workspace, stream: Stream, partition: Partition, path: Path
+) -> Iterator[Extracted]:
+    """The records of a partition; an API's answers land in a temporary file first."""
+    items = extracted_items(workspace, stream, partition)
+    if not stream.lands:
+        return items
+    file, _ = landing.write(path, stream, items)
+    return landing.read(file, stream)
+
+
+def _counted(workspace: Workspace, stream: Stream, partition: Partition, records: int) -> list[str]:
+    """What the source itself says of how much it has.
+
+    Raises:
+        SourceError: it says that it has more than it gave.
+    """
+    said = workspace.registry.call_one(
+        stream.plugin,
+        "count",
+        stream=stream,
+        partition=partition,
+        settings=workspace.sections[stream.plugin],
+    )
+    if said is None:
+        return []
+    if said > records:
+        raise SourceError(
+            "the source gave fewer records than it says it has",
+            f"stream {stream.label}, {partition.name}",
+            f"it says {said:,}, read were {records:,}",
+        )
+    return [f"{stream.label}, {partition.name}: the source says {said:,} records, as were read"]
+
+
+def _digests(
+    workspace: Workspace, connection: Connection, stream: Stream, offered: Sequence[Partition]
+) -> list[str]:
+    """Which inputs are others than those that were loaded; windows of time always are."""
+    if stream.lands:
+        return []
+    history = History.read(connection, workspace.ledger).loaded(stream)
+    digests = {item.partition.digest.partition("~")[0] for item in history}
+    names = {item.partition.name for item in history}
+    notes = []
+    for item in offered:
+        if item.digest in digests or not names:
+            continue
+        how = "has other content than was loaded" if item.name in names else "was never loaded"
+        notes.append(f"{stream.label}, {item.name}: {how}")
+    gone = names - {item.name for item in offered}
+    notes += [f"{stream.label}, {name}: is no longer there" for name in sorted(gone)]
+    return notes
+
+
+def _judged(
+    state: TableState, verdict: TableVerdict, found: Compared, *, from_source: bool
+) -> tuple[TableVerdict, Findings | None]:
+    """The verdict by value; parents, counters and keys of the ledger's verdict still count."""
+    is_by_ledger = verdict.actual == verdict.expected
+    result = replace(
+        verdict, expected=found.expected, actual=found.actual, tolerated=found.tolerated
+    )
+    if found.total:
+        why = f"{found.total:,} rows differ by value"
+        if found.since:
+            sides = {"source": "in the source", "target": "in the target", "both": "on both sides"}
+            told = [f"{found.since[side]:,} {words}" for side, words in sides.items()]
+            why = f"changed since the load: {', '.join(told)}"
+        if verdict.verdict != "UNKNOWN":
+            result = replace(result, verdict="MISMATCH", reason=why)
+        return result, found.findings(state.table)
+    if verdict.verdict == "UNKNOWN" or is_by_ledger:
+        return result, None
+    if from_source or found.tolerated:
+        # The target holds what it should, however it came there.
+        word, why = beside(verdict.orphans, verdict.checks)
+        return replace(result, verdict=word, reason=why or "the receipts say otherwise"), None
+    why = "every value is as it landed, but the receipts add up to something else"
+    return replace(result, verdict="MISMATCH", reason=why), None

@@ -1,0 +1,222 @@
+"""A shop's orders in a CSV file, loaded into a target of either kind, in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from messy_migration import api
+from messy_migration.runner.workspace import Request
+
+KINDS = ("sqlite", "postgresql")
+SCHEMA = """
+table = "orders"
+key = ["id"]
+bookmark = "changed"
+[amounts]
+total = "currency"
+[format]
+kind = "csv"
+encoding = "utf-8"
+delimiter = ","
+null = [""]
+[columns]
+id = { type = "int32", required = true }
+name = { type = "text" }
+total = { type = "decimal(12,2)" }
+currency = { type = "text" }
+changed = { type = "timestamp" }
+weight = { type = "float64" }
+"""
+HEADER = "id,name,total,currency,changed,weight"
+COLUMNS = [line.partition(" ")[0] for line in SCHEMA.split("[columns]\n")[1].splitlines()]
+ROWS = 40
+
+
+def lines(rows=ROWS):
+    """The orders, half of them in another currency."""
+    return [
+        f"{n},name {n},{n}.25,{('EUR', 'NZD')[n % 2]},2024-01-01T00:00:{n:02}Z,{n / 8}"
+        for n in range(1, rows + 1)
+    ]
+
+
+@dataclass
+class Shop:
+    """A folder with its configuration, and a target."""
+
+    kind: str
+    folder: Path
+    url: str
+
+    def configure(self, schema=SCHEMA, profile="", more=""):
+        """Write migrate.toml and the schema file."""
+        (self.folder / "orders.toml").write_text(schema)
+        (self.folder / "migrate.toml").write_text(
+            f'[profiles.default]\nplugins = ["files"]\ntarget = "{self.url}"\nworkers = 1\n'
+            f"{profile}\n"
+            '[files.streams.orders]\npath = "orders*.csv"\nschema = "orders.toml"\n'
+            f"{more}"
+        )
+
+    def write(self, *rows, name="orders.csv", header=HEADER):
+        """Write a file of orders."""
+        (self.folder / name).write_text("\n".join([header, *rows]) + "\n")
+
+    @property
+    def request(self):
+        return Request(config=self.folder / "migrate.toml")
+
+    def run(self, **options):
+        """A run, to its end."""
+        return api.run(self.request, options=api.Options(**options))
+
+    def reconcile(self, **asked):
+        """A reconciliation."""
+        return api.reconcile(self.request, asked=api.Asked(**asked))
+
+    @contextlib.contextmanager
+    def connect(self):
+        """A connection of the test's own; every statement commits at once."""
+        if self.kind == "sqlite":
+            with contextlib.closing(sqlite3.connect(make_url(self.url).database)) as connection:
+                connection.isolation_level = None
+                yield connection
+            return
+        plain = make_url(self.url).set(drivername="postgresql").render_as_string(False)
+        with psycopg.connect(plain, autocommit=True) as connection:
+            yield connection
+
+    def execute(self, *statements):
+        """Do something to the target that is none of ours."""
+        with self.connect() as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    def query(self, statement):
+        """Rows of a query."""
+        with self.connect() as connection:
+            return connection.execute(statement).fetchall()
+
+    def ledger(self, table):
+        """The name of a table of the ledger."""
+        return ("messy_migration_" if self.kind == "sqlite" else "messy_migration.") + table
+
+    def report(self, outcome):
+        """The evidence of a run."""
+        return json.loads(Path(outcome.report).read_text())
+
+
+def shop_of(kind, folder, request):
+    url = f"sqlite:///{folder / 'shop.db'}"
+    if kind == "postgresql":
+        url = request.getfixturevalue("postgres_url")
+    shop = Shop(kind, folder, url)
+    shop.configure()
+    shop.write(*lines())
+    return shop
+
+
+@pytest.fixture(params=KINDS)
+def shop(request, tmp_path, monkeypatch):
+    """An empty target and forty orders."""
+    monkeypatch.chdir(tmp_path)
+    return shop_of(request.param, tmp_path, request)
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def golden(request, tmp_path_factory):
+    """A loaded target and its folder, to be put back before each test; the run is done once."""
+    yield from _golden(request.param, tmp_path_factory, request)
+
+
+@pytest.fixture(scope="session")
+def golden_postgres(request, tmp_path_factory):
+    """The same on Postgres alone."""
+    yield from _golden("postgresql", tmp_path_factory, request)
+
+
+def _golden(kind, tmp_path_factory, request):
+    folder = tmp_path_factory.mktemp(kind)
+    with contextlib.ExitStack() as stack:
+        url = f"sqlite:///{folder / 'shop.db'}"
+        if kind == "postgresql":
+            url = stack.enter_context(request.getfixturevalue("postgres_server").database())
+        shop = Shop(kind, folder, url)
+        shop.configure()
+        shop.write(*lines())
+        outcome = shop.run()
+        assert (outcome.verdict, outcome.exit_code) == ("MATCH", 0), outcome
+        kept = tmp_path_factory.mktemp("kept") / "folder"
+        shutil.copytree(folder, kept)
+        if kind == "postgresql":
+            name = make_url(url).database
+            _on_server(shop, f'CREATE DATABASE "{name}_kept" TEMPLATE "{name}"')
+            stack.callback(_on_server, shop, f'DROP DATABASE "{name}_kept" WITH (FORCE)')
+        yield shop, kept
+
+
+def _on_server(shop, *statements):
+    plain = make_url(shop.url).set(drivername="postgresql", database="postgres")
+    with psycopg.connect(plain.render_as_string(False), autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def _restored(golden, monkeypatch):
+    shop, kept = golden
+    shutil.rmtree(shop.folder)
+    shutil.copytree(kept, shop.folder)
+    if shop.kind == "postgresql":
+        name = make_url(shop.url).database
+        _on_server(
+            shop,
+            f'DROP DATABASE "{name}" WITH (FORCE)',
+            f'CREATE DATABASE "{name}" TEMPLATE "{name}_kept"',
+        )
+    monkeypatch.chdir(shop.folder)
+    return shop
+
+
+@pytest.fixture
+def loaded(golden, monkeypatch):
+    """A target as one run has left it."""
+    return _restored(golden, monkeypatch)
+
+
+@pytest.fixture
+def on_postgres(golden_postgres, monkeypatch):
+    """The same, only on Postgres."""
+    return _restored(golden_postgres, monkeypatch)
+
+
+def pytest_collection_modifyitems(items):
+    """Let the summary count the tests that run on Postgres only when they do."""
+    here = Path(__file__).parent
+    for item in items:
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        is_one = "postgresql" in params.values() or "golden_postgres" in item.fixturenames
+        if here in item.path.parents and is_one:
+            item.fixturenames = [*item.fixturenames, "postgres_server"]
+
+
+def kinds(result, table="orders"):
+    """Which rows differ, and how: (id, kind)."""
+    return {
+        (dict(item.key).get("id"), item.kind)
+        for found in result.proof.findings
+        for item in found.differences
+    }
+
+
+def verdict(result, table="orders"):
+    """The verdict on one table."""
+    return next(item for item in result.proof.verdicts if item.table == table)
