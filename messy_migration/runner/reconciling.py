@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from messy_migration import errors
 from messy_migration.errors import Locked, ProofError, TargetUnavailable, UsageProblem
 from messy_migration.ledger import receipts, runs, schema
-from messy_migration.ledger.audit import refuse_edited
+from messy_migration.ledger.balance import refuse_edited
 from messy_migration.ledger.runs import short
 from messy_migration.model import stream_label
 from messy_migration.reconcile.quick import Untouched, word
