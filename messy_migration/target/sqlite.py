@@ -17,6 +17,7 @@ from messy_migration.errors import TargetError
 from messy_migration.fingerprint import fingerprint_texts
 from messy_migration.model import Fingerprint, Table
 from messy_migration.target import sqlite_c1 as c1
+from messy_migration.target import sqlite_rows as rows
 from messy_migration.target.dialect import POSITION, LateKeys, column_list, column_types, quote
 from messy_migration.target.failures import refusals
 
@@ -149,12 +150,17 @@ class SQLite:
         return ()
 
     def fingerprint(self, connection: Connection, table: Table, source: str) -> Fingerprint:
+        raw: Any = connection.connection.driver_connection
+        if raw is None:
+            raise TargetError("the target went away", f"table {table.name}")
         with refusals(f"table {table.name}"):
-            result = connection.exec_driver_sql(
-                f"SELECT {self.row_bytes(table, 't')} FROM {source}"
-            )
-            chunks = result.partitions(ROWS_PER_FETCH)
-            return fingerprint_texts(row[0] for chunk in chunks for row in chunk)
+            found = None
+            if any(column.type.kind in rows.KINDS for column in table.columns):
+                found = rows.fingerprint(raw, table, source)
+            if found is None:
+                texts = raw.execute(f"SELECT {self.row_bytes(table, 't')} FROM {source}")
+                found = fingerprint_texts(row[0] for row in texts)
+            return found
 
     def row_fields(
         self, connection: Connection, table: Table, source: str

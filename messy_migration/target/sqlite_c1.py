@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from messy_migration.model import Column, Table
 
-__all__ = ["column_type", "fields", "register", "row_text", "storage", "unstorable"]
+__all__ = ["column_type", "fields", "joined", "register", "row_text", "storage", "unstorable"]
 
 # The stubs of pyarrow know its kernels for arrays of one known type only.
 pc: Any = pyarrow.compute
@@ -120,7 +120,7 @@ def row_text(table: Table, alias: str = "") -> str:
     Select it as `CAST(... AS BLOB)`: a text that somebody stored need not be valid UTF-8, and
     the driver raises on it.
     """
-    return _joined(fields(table, alias))
+    return joined(fields(table, alias))
 
 
 def _stored(piece: pa.RecordBatch, name: str, column: Column | None) -> pa.Array[Any]:
@@ -148,12 +148,13 @@ def _float(value: float) -> str:
     return bits.hex()
 
 
-def _joined(expressions: Sequence[str]) -> str:
+def joined(expressions: Sequence[str]) -> str:
+    """Fields as one text, with the separator between them."""
     # Halves, because SQLite limits the depth of an expression to 1,000.
     if len(expressions) == 1:
         return expressions[0]
     middle = len(expressions) // 2
-    return f"({_joined(expressions[:middle])} || '|' || {_joined(expressions[middle:])})"
+    return f"({joined(expressions[:middle])} || '|' || {joined(expressions[middle:])})"
 
 
 def _field(column: Column, alias: str) -> str:

@@ -17,7 +17,7 @@ from messy_migration.canonical import canonical_json
 from messy_migration.errors import TargetError
 from messy_migration.fingerprint import fields, fingerprint, fingerprint_texts, row_texts
 from messy_migration.model import Column, ColumnType, Table
-from messy_migration.target import postgresql_c1, postgresql_copy, sqlite_c1
+from messy_migration.target import postgresql_c1, postgresql_copy, sqlite_c1, sqlite_rows
 from messy_migration.testing.nasty import nasty
 
 ROWS = 20_000
@@ -318,6 +318,22 @@ def test_a_cell_that_is_not_stored_as_declared_has_no_legal_field(sqlite, kind, 
     field = sqlite.execute(statement).fetchone()[0].decode(errors="replace")
     assert not re.fullmatch(LEGAL[kind], field, re.DOTALL), field
     assert "|" not in field
+    if kind in sqlite_rows.KINDS:
+        assert sqlite_rows.fingerprint(sqlite, table, "cells t") is None
+
+
+@pytest.mark.parametrize("kind", ["date", "timestamp"])
+def test_days_and_instants_encoded_in_arrow_are_those_of_the_database(sqlite, kind):
+    whole, data = nasty(3_000, seed=3)
+    names = [column.name for column in whole.columns if column.type.kind in ("text", kind)]
+    table = Table("some", tuple(whole.column(name) for name in names))
+    load_sqlite(sqlite, table, data.select(names))
+    expected = fingerprint(data, table.columns)
+    assert sqlite_rows.fingerprint(sqlite, table, "some t") == expected
+    assert in_sqlite(sqlite, table) == expected
+    (moment,) = (column.name for column in table.columns if column.type.kind == kind)
+    sqlite.execute(f"UPDATE some SET {moment} = 'now' WHERE rowid = 2900")
+    assert sqlite_rows.fingerprint(sqlite, table, "some t") is None
 
 
 def test_a_bad_cell_cannot_pass_for_two_fields(sqlite):
