@@ -197,7 +197,7 @@ def reconcile(
         Locked: a run is under way.
     """
     asked = asked or Asked()
-    workspace = open_workspace(request, needs_plugins=asked.against != "ledger")
+    workspace = open_workspace(request, needs_plugins=asked.needs_plugins)
     _refuse_missing(workspace)
     return examine(workspace, run_id, limit, asked)
 

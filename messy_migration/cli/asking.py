@@ -14,7 +14,7 @@ from messy_migration.runner.asked import Asked
 
 
 def asked_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--against`, `--quick`, `--probe` and `--strict`; the command gets `asked`."""
+    """Add the options behind `Asked`; the command gets one as `asked`."""
 
     @click.option(
         "--against",
@@ -35,19 +35,45 @@ def asked_options(function: Callable[..., Any]) -> Callable[..., Any]:
         is_flag=True,
         help="Accept no waiver, tolerance, declared loss, adopted change or warning.",
     )
+    @click.option(
+        "--repair",
+        is_flag=False,
+        flag_value="differing",
+        type=click.Choice(["differing", "corrupted", "all"]),
+        help="Put rows right from the input, as a new run: those that are missing or changed;"
+        " `corrupted`, not those that others wrote since; `all`, remove extra rows too.",
+    )
+    @click.option("--dry-run", is_flag=True, help="Only say what --repair would do.")
+    @click.option(
+        "--accept-foreign",
+        metavar="REASON",
+        help="Adopt what somebody else changed in the target, for this reason.",
+    )
     @functools.wraps(function)
-    def wrapper(
-        *args: Any, against: Any, quick: bool, probe: bool, strict: bool, **kwargs: Any
-    ) -> Any:
-        if quick and (probe or strict or against != "ledger"):
-            raise UsageProblem(
-                "--quick reads no values, so it goes with no other form",
-                next="migrate reconcile, without --quick",
-            )
-        asked = Asked(against=against, quick=quick, probe=probe, strict=strict)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        given = {item.name: kwargs.pop(item.name) for item in fields(Asked)}
+        asked = Asked(**{**given, "accept_foreign": given["accept_foreign"] or None})
+        _check(asked)
         return function(*args, asked=asked, **kwargs)
 
     return wrapper
+
+
+def _check(asked: Asked) -> None:
+    """Refuse what means nothing together."""
+    given = changed_options(asked)
+    if asked.quick and len(given) > 1:
+        raise UsageProblem(
+            "--quick reads no values, so it goes with no other form",
+            next="migrate reconcile, without --quick",
+        )
+    if asked.dry_run and not asked.repair:
+        raise UsageProblem("--dry-run says what --repair would do", next="add --repair")
+    if asked.repair and (asked.accept_foreign or asked.against != "ledger"):
+        raise UsageProblem(
+            "--repair puts rows right by what was read; it goes with neither --against nor"
+            " --accept-foreign"
+        )
 
 
 def changed_options(asked: Asked) -> dict[str, object]:

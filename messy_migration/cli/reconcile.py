@@ -16,10 +16,10 @@ from messy_migration.cli.options import (
     plugins_option,
     target_option,
 )
-from messy_migration.cli.render import emit_json
+from messy_migration.cli.render import cell, emit_json
 from messy_migration.cli.results import reconciliation_text
 from messy_migration.runner.evidence import proof_object
-from messy_migration.runner.facts import quick_facts
+from messy_migration.runner.facts import quick_facts, repair_facts
 
 
 @click.command("reconcile")
@@ -59,6 +59,8 @@ def command(
         others = {"run": run_id, **changed_options(asked), **flags}
         return two.run(common, between, limit, as_json=as_json, others=others)
     result = api.reconcile(common.request(**flags), run_id=run_id, limit=limit, asked=asked)
+    for problem in result.problems:
+        click.echo(f"error: {cell(' '.join(str(problem).splitlines()))}", err=True)
     if as_json:
         emit_json(reconciliation_object(result))
     else:
@@ -70,6 +72,9 @@ def reconciliation_object(result: api.Reconciliation) -> dict[str, Any]:
     """What `--json` prints."""
     whole = proof_object(result.proof, result.verdict, result.exit_code, result.target)
     if not result.untouched:
-        return {**whole, "strict": result.strict}
+        more: dict[str, Any] = {"problems": [problem.as_dict() for problem in result.problems]}
+        if result.repaired is not None:
+            more["repair"] = repair_facts(result.repaired)
+        return {**whole, "strict": result.strict, **more}
     named = ("schema", "exit_code", "target")
     return {**{name: whole[name] for name in named}, **quick_facts(result.untouched)}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from messy_migration.api import Outcome, Reconciliation
 from messy_migration.cli.render import cell, counted, table
-from messy_migration.cli.verdict import below, last_line, quick_text, strict_line
+from messy_migration.cli.verdict import below, last_line, quick_text, repaired_lines, strict_line
 from messy_migration.ledger.runs import short
 from messy_migration.model import stream_label
 from messy_migration.reconcile.verdict import Difference, Findings, TableVerdict
@@ -68,6 +68,7 @@ def reconciliation_text(result: Reconciliation) -> str:
             _verdicts(proof.verdicts, None),
             *differences_text(proof.findings),
             *below(proof),
+            *(repaired_lines(result.repaired) if result.repaired else []),
             last_line(result.verdict, proof),
             *([strict] if strict else []),
         ]

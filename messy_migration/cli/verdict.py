@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from messy_migration.cli.render import counted, table
+from messy_migration.ledger.runs import short
 from messy_migration.reconcile.money import summed, text
 from messy_migration.reconcile.quick import CLAIM, Untouched, word
 from messy_migration.reconcile.verdict import Findings, TableVerdict
 from messy_migration.runner.proof import Proof
+from messy_migration.runner.repair import Repaired
 
 _FORMS = {
     "ledger": "",
@@ -57,6 +59,27 @@ def below(proof: Proof) -> list[str]:
         if item.tolerated:
             lines.append(f"{item.table}: {item.tolerated:,} values differ within their tolerance")
     return [*lines, *proof.notes]
+
+
+def repaired_lines(repaired: Repaired) -> list[str]:
+    """What a repair did, or would do."""
+    done = "repaired" if repaired.run_id else "to repair"
+    lines = []
+    for item in repaired.tables:
+        counts = {
+            "missing inserted": item.inserted,
+            "changed restored": item.restored,
+            "extra removed": item.removed,
+        }
+        acts = [f"{count:,} {what}" for what, count in counts.items() if count]
+        if acts:
+            lines.append(f"{done} {item.table}: {', '.join(acts)}")
+        lines += [f"left in {item.table}: {count:,} {why}" for why, count in item.kept]
+        if item.problem:
+            lines.append(f"not repaired: {item.table}: {item.problem}")
+    if repaired.run_id:
+        lines.append(f"repaired as run {short(repaired.run_id)}; report: {repaired.report}")
+    return lines or ["nothing to repair"]
 
 
 def strict_line(proof: Proof) -> str:

@@ -16,6 +16,9 @@ from messy_migration.model import Fingerprint, Receipt, TableReceipt
 
 Scope = tuple[tuple[str, str], ...]
 
+_WRITING = ("load", "displaced", "late", "stub", "repair")
+"""Kinds of receipts whose run wrote rows."""
+
 
 @dataclass(frozen=True)
 class Signature:
@@ -79,7 +82,8 @@ def write(
     change of somebody else); `displaced` (a row of this run that lost against a later one with
     the same key); `late` (rows that lost like that when the key came after the load); `stub`
     (rows that stand for parents that the source no longer has); `rebase` (the same rows under
-    another format).
+    another format); `found` (what somebody else did to rows that a repair puts right) and
+    `repair` (what the repair did, the opposite of it).
     """
     connection.execute(
         insert(ledger.receipt).values(
@@ -282,7 +286,7 @@ def table_totals(connection: Connection, ledger: Ledger, run_id: str) -> list[Ta
             *(func.sum(part.c[name]) for name in ("inserted", "updated", "unchanged")),
         )
         .join(head, head.c.batch_id == part.c.batch_id)
-        .where(head.c.run_id == run_id, head.c.kind.in_(("load", "displaced", "late", "stub")))
+        .where(head.c.run_id == run_id, head.c.kind.in_(_WRITING))
         .group_by(part.c.table_name, part.c.scope)
     )
     return [

@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal
 
 from messy_migration.model import Column, Fingerprint, Table
@@ -23,8 +24,26 @@ Since = Literal["", "source", "target", "both"]
 EXPECTED, STUBS, LOADED, TARGET = "expected", "stubs", "loaded", "target"
 """The sides: what should be there, rows that stand for missing parents, what was loaded, what is
 there."""
-MOST = 1_000_000
-"""Differences that are listed; all are counted."""
+MOST = 200_000
+"""Differences of a table that are listed; all are counted."""
+
+
+@dataclass(frozen=True)
+class Unequal:
+    """A difference with both rows, for who wants to put it right; `count` times without a key.
+
+    Attributes:
+        kind: missing, extra or changed.
+        mine, there: the row that should be there, and the one that is.
+        count: how many of it; 1 with a key.
+        is_doubled: the target has another row with the same key.
+    """
+
+    kind: Kind
+    mine: Row | None
+    there: Row | None
+    count: int = 1
+    is_doubled: bool = False
 
 
 @dataclass
@@ -38,6 +57,8 @@ class Compared:
         columns: column -> changed rows in which it differs.
         since: who moved since the load -> rows.
         tolerated: values that differ and are within their column's tolerance.
+        rows: the rows of `differences`, one for one.
+        newest: the greatest bookmark of the expected rows, as a number.
     """
 
     expected: Fingerprint = field(default_factory=Fingerprint)
@@ -47,6 +68,8 @@ class Compared:
     columns: Counter[str] = field(default_factory=Counter)
     since: Counter[str] = field(default_factory=Counter)
     tolerated: int = 0
+    rows: list[Unequal] = field(default_factory=list)
+    newest: Decimal | None = None
 
     def findings(self, table: Table, note: str = "") -> Findings:
         """The differences in order of their keys."""
@@ -93,15 +116,20 @@ def compare(
 
     for bucket in range(sides.buckets):
         there = list(sides.rows(TARGET, bucket))
-        _add(found, "actual", there)
+        found.actual += fingerprint_of(there)
         if not sides.table.key:
             should = Counter(sides.rows(EXPECTED, bucket))
-            _add(found, "expected", should.elements())
+            found.expected += fingerprint_of(should.elements())
             loaded = Counter(sides.rows(LOADED, bucket)) if third and third.is_known else None
             _multisets(found, sides.table, should, Counter(there), loaded, third)
             continue
         rows = {**side(STUBS, bucket, _by_order), **side(EXPECTED, bucket, newer)}
-        _add(found, "expected", rows.values())
+        found.expected += fingerprint_of(rows.values())
+        if place is not None and column is not None:
+            ages = (number(column, row[place]) for row in rows.values())
+            found.newest = max(
+                (age for age in (found.newest, *ages) if age is not None), default=None
+            )
         known = side(LOADED, bucket, _by_order) if third and third.is_known else None
         _keyed(found, sides, rows, there, known, third)
     return found
@@ -119,15 +147,15 @@ def _digest(row: Row) -> bytes:
     return hashlib.sha256(b"|".join(row)).digest()[:16]
 
 
-def _add(found: Compared, side: Literal["expected", "actual"], rows: Iterable[Row]) -> None:
-    """The fingerprint of a side, for the report only."""
+def fingerprint_of(rows: Iterable[Row]) -> Fingerprint:
+    """The fingerprint of rows of C1 fields."""
     count = lane0 = lane1 = 0
     for row in rows:
         digest = _digest(row)
         count += 1
         lane0 += int.from_bytes(digest[:8], "big")
         lane1 += int.from_bytes(digest[8:], "big")
-    setattr(found, side, getattr(found, side) + Fingerprint(count, lane0, lane1))
+    return Fingerprint() + Fingerprint(count, lane0, lane1)
 
 
 def _newest(
@@ -168,7 +196,8 @@ def _keyed(
         key = sides.key(row)
         mine = expected.get(key)
         if key in met:
-            _note(found, table, key, "extra", (), "")  # two rows with one key
+            # Two rows with one key.
+            _note(found, table, key, (), "", Unequal("extra", None, row, is_doubled=True))
             continue
         met.add(key)
         if mine == row:
@@ -194,11 +223,11 @@ def _keyed(
             )
         since = _since(mine, row, loaded.get(key) if loaded is not None else row, third)
         kind: Kind = "extra" if mine is None else "changed"
-        _note(found, table, key, kind, columns, since, rules)
+        _note(found, table, key, columns, since, Unequal(kind, mine, row), rules)
     for key, mine in expected.items():
         if key not in met:
             since = _since(mine, None, loaded.get(key) if loaded is not None else None, third)
-            _note(found, table, key, "missing", (), since)
+            _note(found, table, key, (), since, Unequal("missing", mine, None))
 
 
 def _since(mine: Row | None, there: Row | None, loaded: Row | None, third: Third | None) -> Since:
@@ -214,9 +243,9 @@ def _note(
     found: Compared,
     table: Table,
     key: Row,
-    kind: Kind,
     columns: tuple[str, ...],
     since: Since,
+    rows: Unequal,
     rules: tuple[tuple[str, str], ...] = (),
 ) -> None:
     found.total += 1
@@ -228,8 +257,9 @@ def _note(
             (name, readable(table, name, cell)) for name, cell in zip(table.key, key, strict=True)
         )
         found.differences.append(
-            Difference(table.name, named, kind, columns, since=since, rules=rules)
+            Difference(table.name, named, rows.kind, columns, since=since, rules=rules)
         )
+        found.rows.append(rows)
 
 
 def _multisets(
@@ -263,3 +293,5 @@ def _multisets(
             found.total += count
             if len(found.differences) < MOST:
                 found.differences.append(Difference(table.name, (), kind, (), count, since))
+                mine, other = (row, None) if kind == "missing" else (None, row)
+                found.rows.append(Unequal(kind, mine, other, count))

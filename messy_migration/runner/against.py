@@ -47,11 +47,13 @@ class ByValue:
     Attributes:
         verdicts: in the order of the states.
         findings: behind each table that differs.
+        compared: the comparison behind each of the findings, with its rows; None if it failed.
         notes: what is to be said of the inputs, one line each.
     """
 
     verdicts: tuple[TableVerdict, ...]
     findings: tuple[Findings | None, ...]
+    compared: tuple[Compared | None, ...]
     notes: tuple[str, ...]
 
 
@@ -77,6 +79,7 @@ def by_value(
         groups.setdefault((state.stream, state.tenant), []).append(number)
     found = list(verdicts)
     findings: list[Findings | None] = [None] * len(states)
+    compared: list[Compared | None] = [None] * len(states)
     notes: list[str] = []
     for places in groups.values():
         chosen = [place for place in places if verdicts[place].actual is not None]
@@ -89,10 +92,14 @@ def by_value(
             else:
                 what = "the source" if from_source else "the input"
                 why = f"{what} cannot be read again: {error}"
-            results = [(replace(item, verdict="UNKNOWN", reason=why), None) for _, item in group]
-        for place, (verdict, difference) in zip(chosen, results, strict=True):
-            found[place], findings[place] = verdict, difference
-    return ByValue(tuple(found), tuple(findings), tuple(notes))
+            for place in chosen:
+                found[place] = replace(verdicts[place], verdict="UNKNOWN", reason=why)
+            continue
+        for place, (state, verdict), result in zip(chosen, group, results, strict=True):
+            judged = _judged(state, verdict, result, from_source=from_source)
+            found[place], findings[place] = judged
+            compared[place] = result
+    return ByValue(tuple(found), tuple(findings), tuple(compared), tuple(notes))
 
 
 def _stream(
@@ -102,7 +109,7 @@ def _stream(
     notes: list[str],
     *,
     from_source: bool,
-) -> list[tuple[TableVerdict, Findings | None]]:
+) -> list[Compared]:
     """Compare all tables of one stream, whose input is read once for all of them."""
     if not group:
         return []
@@ -124,14 +131,13 @@ def _stream(
         else:
             _replay(workspace, connection, stream, group, all_sides, EXPECTED)
         results = []
-        for state, verdict in group:
+        for state, _ in group:
             sides = all_sides[state.table.name]
             sides.add_rows(TARGET, dialect.row_fields(connection, state.table, scoped(state.table)))
             sides.close()
             bookmark = stream.bookmark if stream.bookmark in state.table.names else None
             third = thirds.get(state.table.name)
-            result = compare(sides, bookmark=bookmark, is_one_read=from_source, third=third)
-            results.append(_judged(state, verdict, result, from_source=from_source))
+            results.append(compare(sides, bookmark=bookmark, is_one_read=from_source, third=third))
         return results
 
 

@@ -33,3 +33,8 @@ class Asked:
     repair: Repair | None = None
     dry_run: bool = False
     accept_foreign: str | None = None
+
+    @property
+    def needs_plugins(self) -> bool:
+        """It reads inputs again in any case, not only to name what differs."""
+        return self.against != "ledger" or bool(self.repair or self.accept_foreign)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
 from messy_migration import errors
-from messy_migration.errors import Locked, ProofError, TargetUnavailable, UsageProblem
+from messy_migration.errors import (
+    Locked,
+    MigrationError,
+    ProofError,
+    TargetUnavailable,
+    UsageProblem,
+)
 from messy_migration.ledger import receipts, runs, schema
 from messy_migration.ledger.balance import refuse_edited
 from messy_migration.ledger.runs import short
@@ -16,6 +22,8 @@ from messy_migration.reconcile.quick import Untouched, word
 from messy_migration.reconcile.verdict import Word, overall
 from messy_migration.runner.asked import Asked
 from messy_migration.runner.proof import Proof, Tables, quick, reconcile
+from messy_migration.runner.repair import Repaired
+from messy_migration.runner.repairing import adopt, repair
 from messy_migration.runner.workspace import Workspace
 from messy_migration.target.failures import refusals
 
@@ -31,6 +39,8 @@ class Reconciliation:
         exit_code: of the command.
         untouched: what the quick form found.
         strict: nothing but equal rows was accepted.
+        repaired: what a repair did, or would do.
+        problems: what went wrong on the way, of a repair or an adoption.
     """
 
     target: str
@@ -39,6 +49,8 @@ class Reconciliation:
     exit_code: int
     untouched: tuple[Untouched, ...] = ()
     strict: bool = False
+    repaired: Repaired | None = None
+    problems: tuple[MigrationError, ...] = ()
 
 
 def examine(workspace: Workspace, run_id: str | None, limit: int, asked: Asked) -> Reconciliation:
@@ -63,6 +75,8 @@ def examine(workspace: Workspace, run_id: str | None, limit: int, asked: Asked) 
             tables, incomplete = _scope_of(workspace, run_id)
             if asked.quick:
                 return _quick(workspace, tables)
+            if asked.repair or asked.accept_foreign:
+                return _changed(workspace, tables, incomplete, limit, asked)
             proof = reconcile(workspace, tables, incomplete, limit, asked)
         except TargetUnavailable as error:
             raise ProofError(
@@ -72,6 +86,32 @@ def examine(workspace: Workspace, run_id: str | None, limit: int, asked: Asked) 
                 error.next or "type the same command again",
             ) from error
     return concluded(target.label, proof, asked)
+
+
+def _changed(
+    workspace: Workspace,
+    tables: Tables | None,
+    incomplete: dict[str, str],
+    limit: int,
+    asked: Asked,
+) -> Reconciliation:
+    """Repair or adopt as a run of its own, and give the proof at its end."""
+    repaired: Repaired | None = None
+    if asked.repair:
+        repaired, outcome = repair(workspace, tables, incomplete, asked)
+    else:
+        outcome = adopt(workspace, tables, incomplete, asked.accept_foreign or "")
+    proof = reconcile(workspace, tables, incomplete, limit, asked)
+    result = replace(concluded(workspace.target.label, proof, asked), repaired=repaired)
+    if outcome is None:
+        return result
+    codes = {problem.exit_code for problem in outcome.problems if problem.exit_code != 7}
+    code = errors.exit_code(
+        codes | {result.exit_code},
+        mismatch=result.verdict == "MISMATCH",
+        unknown=result.verdict == "UNKNOWN",
+    )
+    return replace(result, exit_code=code, problems=outcome.problems)
 
 
 def concluded(target: str, proof: Proof, asked: Asked) -> Reconciliation:

@@ -87,7 +87,7 @@ def merge(
     """
     positions = pa.array(np.arange(data.num_rows, dtype=np.int32))
     stage = dialect.stage(connection, table, data.append_column(POSITION, positions))
-    match = f"{stage} s JOIN {quote(table.name)} t ON {_same_key(table)}"
+    match = f"{stage} s JOIN {quote(table.name)} t ON {same_key(table)}"
     changed = _changed(dialect, table, bookmark)
     same = _numbers(connection, f"SELECT s.{quote(POSITION)} FROM {match} WHERE NOT {changed}")
     beaten: list[int] = []
@@ -96,7 +96,7 @@ def merge(
         tied = f"{changed} AND {_same_age(bookmark)}"
         beaten, displaced = _contest(connection, dialect, table, data, match, tied)
         _forget(connection, stage, beaten)
-    going = f"{quote(table.name)} t JOIN {stage} s ON {_same_key(table)} WHERE {changed}"
+    going = f"{quote(table.name)} t JOIN {stage} s ON {same_key(table)} WHERE {changed}"
     replaced = dialect.fingerprint(connection, table, going)
     money = of_source(connection, dialect, table, going) if table.amounts else None
     updated = _update(connection, table, stage, changed) if replaced.rows else 0
@@ -123,7 +123,7 @@ def merge(
     )
 
 
-def _same_key(table: Table) -> str:
+def same_key(table: Table) -> str:
     """Rows with one key; those of another scope are never ours to touch."""
     same = [f"t.{quote(name)} = s.{quote(name)}" for name in table.key]
     same += [f"t.{quote(name)} = {literal(value)}" for name, value in table.scope]
@@ -199,7 +199,7 @@ def _update(connection: Connection, table: Table, stage: str, changed: str) -> i
     assignments = ", ".join(f"{quote(name)} = s.{quote(name)}" for name in others)
     return connection.exec_driver_sql(
         f"UPDATE {quote(table.name)} AS t SET {assignments} FROM {stage} AS s"
-        f" WHERE {_same_key(table)} AND {changed}"
+        f" WHERE {same_key(table)} AND {changed}"
     ).rowcount
 
 
@@ -208,7 +208,7 @@ def _insert(connection: Connection, table: Table, stage: str) -> int:
     staged = ", ".join(f"s.{quote(name)}" for name in table.names)
     return connection.exec_driver_sql(
         f"INSERT INTO {quote(table.name)} ({names}) SELECT {staged} FROM {stage} s"
-        f" WHERE NOT EXISTS (SELECT 1 FROM {quote(table.name)} t WHERE {_same_key(table)})"
+        f" WHERE NOT EXISTS (SELECT 1 FROM {quote(table.name)} t WHERE {same_key(table)})"
     ).rowcount
 
 
