@@ -103,6 +103,35 @@ def parse_target(text: str) -> URL:
     return make_url(text)
 
 
+def parse_database(text: str) -> URL:
+    """The URL of a database that is only read, checked part by part.
+
+    Raises:
+        ConfigurationError: some part is wrong; the error names the part and not the URL.
+    """
+    kind = text.partition("://")[0].partition("+")[0]
+    problem = _readable_problem(text) if kind in _READABLE else _problem(text)
+    if problem:
+        raise ConfigurationError(
+            "the URL of a database is not usable",
+            why=problem,
+            next=f"the kinds are {', '.join((*SCHEMES, *sorted(_READABLE)))}",
+        )
+    return make_url(text)
+
+
+def _readable_problem(text: str) -> str | None:
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        return "it cannot be taken apart; write : / ? # % in a password as %3A %2F %3F %23 %25"
+    if _SECRET_QUERY & {name.lower() for name in url.query}:
+        return "a password after the ? would be printed by libraries"
+    if url.get_backend_name() == "duckdb":
+        return _sqlite_problem(url)
+    return _postgres_problem(url)
+
+
 def _problem(text: str) -> str | None:
     """What is wrong with a target URL, in words that quote none of it but its scheme."""
     scheme, found, rest = text.partition("://")

@@ -12,6 +12,8 @@ from messy_migration.ledger.runs import short
 from messy_migration.model import stream_label
 from messy_migration.reconcile.verdict import Difference, Findings, TableVerdict
 
+_BATCHES = 8
+
 
 def outcome_text(outcome: Outcome) -> str:
     """A run: streams, tables, differences, quarantine, verdict; its problems go to stderr."""
@@ -130,6 +132,10 @@ def differences_text(findings: Sequence[Findings]) -> list[str]:
             + ", ".join(f"{rule} ({count:,})" for rule, count in rules)
             for column, rules in found.rules
         ]
+        if found.batches:
+            batches = ", ".join(f"{name} ({count:,})" for name, count in found.batches[:_BATCHES])
+            more = " ..." if len(found.batches) > _BATCHES else ""
+            lines.append(f"{found.table} rows came in: {batches}{more}")
         if found.note:
             lines.append(f"{found.table}: {found.note}")
     return lines

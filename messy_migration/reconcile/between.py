@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -165,11 +166,12 @@ class _Both:
         what: Callable[[Side, View], T],
         seconds: float | None,
     ) -> T:
+        if side.connection.invalidated:
+            raise TargetError(f"the {name} side could not be read", why="its connection was lost")
         try:
-            # A savepoint: on Postgres an error would end the transaction for other tables too.
             with (
                 refusals(f"table {view.table.name}"),
-                side.connection.begin_nested(),
+                _attempt(side),
                 limit_time(side.connection, side.reader.name, seconds),
             ):
                 return what(side, view)
@@ -181,6 +183,11 @@ class _Both:
             raise TargetError(
                 f"the {name} side could not be read", why=error.why or error.what
             ) from error
+
+
+def _attempt(side: Side) -> AbstractContextManager[object]:
+    """A savepoint where an error would end the transaction for other tables too: on Postgres."""
+    return side.connection.begin_nested() if side.reader.name == "postgresql" else nullcontext()
 
 
 def _compared(both: _Both, pair: Pair) -> TableComparison:

@@ -16,6 +16,7 @@ types bind nobody (SQLite) takes the type of the other side, and every value is 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from messy_migration.model import ColumnType
@@ -51,11 +52,18 @@ class Side:
         """Its type is a word and no promise: text or nothing, where types bind nobody."""
         return self.database in reading.TYPELESS and self.kind in ("text", "")
 
+    def gives_way_to(self, other: Side) -> bool:
+        """The other type is the one that counts: values of this one are looked at anyway."""
+        if self.is_loose:
+            return not other.is_loose
+        is_typeless = self.database in reading.TYPELESS and other.database not in reading.TYPELESS
+        return is_typeless and {self.kind, other.kind} <= _NUMBERS
+
 
 def shared(left: Side, right: Side) -> ColumnType | None:
     """The type in which two columns are compared; None if they cannot be."""
     for one, other in ((left, right), (right, left)):
-        if one.is_loose and not other.is_loose:
+        if one.gives_way_to(other):
             return other.type or ColumnType("text")
     if left.kind == right.kind:
         return _same(left, right)
@@ -66,7 +74,13 @@ def _same(left: Side, right: Side) -> ColumnType | None:
     if left.type and right.type:
         scale = max(left.type.scale, right.type.scale)
         return ColumnType("decimal", _DIGITS, scale) if left.kind == "decimal" else left.type
-    return ColumnType("text") if left.spelled == right.spelled or left.is_loose else None
+    same = left.is_loose or _word(left.spelled) == _word(right.spelled)
+    return ColumnType("text") if same else None
+
+
+def _word(spelled: str) -> str:
+    """A type without its size: time(3) without time zone is a time."""
+    return re.sub(r"\(.*?\)", "", spelled).removesuffix(" without time zone")
 
 
 def _either(kinds: set[str]) -> ColumnType | None:
@@ -86,7 +100,8 @@ def words(left: Side, right: Side, chosen: ColumnType) -> str:
     """How two columns are compared where that is not obvious; empty if it is."""
     notes = []
     zones = {"with time zone" in side.spelled for side in (left, right)}
-    if chosen.kind == "timestamp" and (len(zones) == 2 or left.database != right.database):
+    is_mixed = len(zones) == 2 or left.database != right.database
+    if chosen.kind == "timestamp" and is_mixed and zones != {True}:
         notes.append("times without a zone as UTC")
     if left.kind != right.kind and not {left.kind, right.kind} <= _INTEGERS:
         notes.append(f"{left.label} and {right.label} as {_named(chosen)}")

@@ -138,7 +138,8 @@ class Findings:
         note: what could not be said, and why; empty if everything was located.
         rules: column -> (rule, changed rows that it could explain), the most frequent first.
         is_exact: `total` is a count and no estimate.
-        looked_at: rows behind `columns` and `rules`, where that is a sample; else `total`.
+        looked_at: rows behind `columns` and `rules`, where that is a sample.
+        batches: batch -> how many of its rows, of those looked at, are missing or changed.
     """
 
     table: str
@@ -149,6 +150,7 @@ class Findings:
     rules: tuple[tuple[str, tuple[tuple[str, int], ...]], ...] = ()
     is_exact: bool = True
     looked_at: int = 0
+    batches: tuple[tuple[str, int], ...] = ()
 
 
 def overall(verdicts: Sequence[TableVerdict]) -> Word:

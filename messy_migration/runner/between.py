@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import URL
 
@@ -26,9 +25,9 @@ from messy_migration.reconcile.between import Budget, Side, TableComparison
 from messy_migration.reconcile.tables import Wishes
 from messy_migration.reconcile.verdict import Word
 from messy_migration.runner.workspace import Request
-from messy_migration.secrets import builtin_secret, is_loopback, is_reference, parse_target
+from messy_migration.secrets import builtin_secret, is_loopback, is_reference, parse_database
 from messy_migration.settings import Settings
-from messy_migration.target.engine import Target, open_target
+from messy_migration.target.database import Database, open_database
 from messy_migration.target.failures import refusals
 
 _LOG = logging.getLogger(__name__)
@@ -67,18 +66,18 @@ def compare(request: Request, left: str, right: str, wishes: Wishes, budget: Bud
     }
     if urls["left"] == urls["right"] and not wishes.tables_map:
         raise UsageProblem("both sides are the same database", "--between")
-    targets = {name: open_target(url, "messy-migration") for name, url in urls.items()}
     with ExitStack() as stack:
-        sides, servers = [], []
-        for name, target in targets.items():
-            side, server = stack.enter_context(_opened(name, target))
+        sides, servers, labels = [], [], []
+        for name, url in urls.items():
+            database = _prepared(name, url)
+            labels.append(database.label)
+            side, server = stack.enter_context(_opened(name, database))
             sides.append(side)
             servers.append(server)
         begun = now()
         found = between.compare(sides[0], sides[1], wishes, budget)
     verdict = between.overall(found)
     code = errors.exit_code(set(), mismatch=verdict == "MISMATCH", unknown=verdict == "UNKNOWN")
-    labels = [target.label for target in targets.values()]
     return Comparison(
         labels[0], labels[1], (servers[0], servers[1]), begun, tuple(found), verdict, code
     )
@@ -91,7 +90,7 @@ def _url(settings: Settings, request: Request, name: str, text: str) -> URL:
         text = _resolved(settings, request, text)
         request.redactor.register(text)
     try:
-        url = parse_target(text)
+        url = parse_database(text)
     except ConfigurationError as error:
         kind = ConfigurationError if is_secret else UsageProblem
         raise kind(f"the {name} URL is not usable", where, error.why, error.next) from None
@@ -106,7 +105,7 @@ def _url(settings: Settings, request: Request, name: str, text: str) -> URL:
                 "command lines are read by others",
                 "put the whole URL into a variable and name it: --between env://NAME ...",
             )
-    if url.get_backend_name() == "sqlite" and url.database:
+    if url.get_backend_name() in ("sqlite", "duckdb") and url.database:
         return url.set(database=str(settings.directory / url.database))
     return url
 
@@ -124,32 +123,30 @@ def _resolved(settings: Settings, request: Request, reference: str) -> str:
     return known.resolve(reference)
 
 
-@contextmanager
-def _opened(name: str, target: Target) -> Iterator[tuple[Side, str]]:
-    """A snapshot of one side.
+def _prepared(name: str, url: URL) -> Database:
+    try:
+        return open_database(url, "messy-migration")
+    except ConfigurationError as error:
+        raise _closed(name, url.render_as_string(hide_password=True), error) from error
 
-    Raises:
-        SourceError: the left one cannot be opened.
-        TargetError: the right one cannot be opened.
-    """
+
+@contextmanager
+def _opened(name: str, database: Database) -> Iterator[tuple[Side, str]]:
+    """A snapshot of one side, and what its server says it is."""
     with ExitStack() as stack:
         try:
-            _refuse_missing(target)
-            connection = stack.enter_context(target.dialect.reading(target.engine))
-            with refusals(target.label):
-                server = target.dialect.check(connection)
+            connection = stack.enter_context(database.reader.reading(database.engine))
+            with refusals(database.label):
+                server = database.reader.check(connection)
         except MigrationError as error:
-            raise _FAILURES[name](
-                f"the {name} database cannot be opened",
-                target.label,
-                error.why or error.what,
-                error.next or "check its URL and that it is there",
-            ) from error
-        yield Side(connection, target.dialect), server
+            raise _closed(name, database.label, error) from error
+        yield Side(connection, database.reader), server
 
 
-def _refuse_missing(target: Target) -> None:
-    """A SQLite file springs into being when it is opened; looking at one must not make it."""
-    file = target.engine.url.database
-    if target.dialect.name in ("sqlite", "duckdb") and file and not Path(file).exists():
-        raise TargetError("it cannot be opened", why="there is no such file")
+def _closed(name: str, label: str, error: MigrationError) -> MigrationError:
+    return _FAILURES[name](
+        f"the {name} database cannot be opened",
+        label,
+        error.why or error.what,
+        error.next or "check its URL and that it is there",
+    )

@@ -131,6 +131,7 @@ def findings_objects(findings: Iterable[Findings]) -> list[dict[str, Any]]:
             "rules": {column: dict(rules) for column, rules in found.rules},
             "is_exact": found.is_exact,
             "looked_at": found.total if found.is_exact else found.looked_at,
+            "batches": dict(found.batches),
             "note": found.note,
         }
         for found in findings

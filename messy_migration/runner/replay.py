@@ -21,6 +21,7 @@ from messy_migration.pipeline.parts import committed_parts
 from messy_migration.pipeline.records import numbers, present, without
 from messy_migration.pipeline.rules import CRASH, DUPLICATE_KEY, TARGET
 from messy_migration.pipeline.stages import prepare
+from messy_migration.reconcile.expected import BATCH
 from messy_migration.runner.plan import History, plan_id
 from messy_migration.runner.stubs import stub_rows
 from messy_migration.runner.work import Job, cuts
@@ -136,7 +137,9 @@ def _partition(
                 some,
                 workspace.target.dialect.unstorable,
             )
-            yield from rows_of(tables, prepared.tables, some, refusing)
+            label = f"{item.partition.name} batch {part.ordinal + 1}".encode()
+            for name, data in rows_of(tables, prepared.tables, some, refusing):
+                yield name, data.replace_schema_metadata({BATCH: label})
 
 
 def rows_of(

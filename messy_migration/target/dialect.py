@@ -174,15 +174,17 @@ def column_types(dialect: Dialect, table: Table) -> str:
 
 
 def scoped(table: Table) -> str:
-    """The FROM clause of a table's scope, alias `t`.
+    """The FROM clause of a table's scope, alias `t`."""
+    condition = scope(table)
+    return f"{quote(table.name)} t" + (f" WHERE {condition}" if condition else "")
+
+
+def scope(table: Table) -> str:
+    """The condition on `t` that a row is in the table's scope; empty where there is none.
 
     The values of a scope come from plugins, so they are escaped as SQL literals.
     """
-    clause = f"{quote(table.name)} t"
-    if table.scope:
-        parts = (f"t.{quote(name)} = {literal(value)}" for name, value in table.scope)
-        clause += " WHERE " + " AND ".join(parts)
-    return clause
+    return " AND ".join(f"t.{quote(name)} = {literal(value)}" for name, value in table.scope)
 
 
 def literal(value: str) -> str:

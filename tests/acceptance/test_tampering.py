@@ -67,7 +67,12 @@ def test_reconcile_names_table_key_and_column_of(loaded, change):
     assert result.table("sales")["verdict"] == "MATCH"
     names = keys(loaded)
     names[999_999] = {**names[9], "flight": "999999"}
-    assert result.json["differences"] == [
+    # The rules that could explain a change are the business of other tests.
+    found = [
+        {name: value for name, value in item.items() if name != "rules"}
+        for item in result.json["differences"]
+    ]
+    assert found == [
         {
             "table": "flights",
             "key": names[flight],

@@ -104,6 +104,7 @@ def test_a_proof_as_json_says_what_was_expected_and_found():
             "rules": {},
             "is_exact": True,
             "looked_at": 9,
+            "batches": {},
             "note": "not all of it",
         }
     ]
