@@ -122,6 +122,9 @@ class Dialect(Reader, Protocol):
     def demanded(self, connection: Connection, table: str) -> set[str]:
         """Columns that every new row has to give: NOT NULL and without a default."""
 
+    def folded(self, connection: Connection, table: Table) -> list[str]:
+        """Text columns of the key and the scope whose collation calls different texts equal."""
+
     def type_name(self, table: Table, column: str) -> str:
         """How this database spells the type of a column of ours."""
 
@@ -185,6 +188,12 @@ def scope(table: Table) -> str:
     The values of a scope come from plugins, so they are escaped as SQL literals.
     """
     return " AND ".join(f"t.{quote(name)} = {literal(value)}" for name, value in table.scope)
+
+
+def told_apart(table: Table) -> list[str]:
+    """Names of the text columns by which rows are told apart: of the key and of the scope."""
+    names = dict.fromkeys([*table.key, *(name for name, _ in table.scope)])
+    return [name for name in names if table.column(name).type.kind == "text"]
 
 
 def literal(value: str) -> str:

@@ -14,7 +14,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from messy_migration.errors import TargetError
 from messy_migration.model import Fingerprint, Table
 from messy_migration.target import postgresql_c1 as c1
-from messy_migration.target.dialect import POSITION, LateKeys, column_list, column_types, quote
+from messy_migration.target.dialect import (
+    POSITION,
+    LateKeys,
+    column_list,
+    column_types,
+    quote,
+    told_apart,
+)
 from messy_migration.target.failures import refusals
 from messy_migration.target.postgresql_copy import column_type, encode
 from messy_migration.target.postgresql_keys import PostgreSQLKeys
@@ -93,6 +100,16 @@ class PostgreSQL:
     def unique_keys(self, connection: Connection, table: str) -> list[set[str]]:
         found = connection.execute(text(_UNIQUE), {"name": quote(table)})
         return [set(names) for names in found.scalars()]
+
+    def folded(self, connection: Connection, table: Table) -> list[str]:
+        loose = connection.execute(
+            text(
+                "SELECT attname FROM pg_attribute a JOIN pg_collation c ON c.oid = a.attcollation"
+                " WHERE attrelid = to_regclass(:name) AND NOT collisdeterministic"
+            ),
+            {"name": quote(table.name)},
+        )
+        return sorted(set(told_apart(table)) & set(loose.scalars()))
 
     def type_name(self, table: Table, column: str) -> str:
         return column_type(table.column(column))

@@ -18,7 +18,14 @@ from messy_migration.fingerprint import fingerprint_texts
 from messy_migration.model import Fingerprint, Table
 from messy_migration.target import sqlite_c1 as c1
 from messy_migration.target import sqlite_rows as rows
-from messy_migration.target.dialect import POSITION, LateKeys, column_list, column_types, quote
+from messy_migration.target.dialect import (
+    POSITION,
+    LateKeys,
+    column_list,
+    column_types,
+    quote,
+    told_apart,
+)
 from messy_migration.target.failures import refusals
 
 MINIMUM_VERSION = (3, 35, 0)
@@ -84,6 +91,19 @@ class SQLite:
         for index, column in indexes:
             found.setdefault(index, set()).add(column)
         return [names for names in found.values() if names and None not in names]
+
+    def folded(self, connection: Connection, table: Table) -> list[str]:
+        there = self.columns(connection, table.name) or {}
+        found = []
+        for name in told_apart(table):
+            # A compound takes the collation of its first part; no pragma tells it of a column.
+            probe = (
+                f"SELECT x = 'A' OR x = 'a ' FROM (SELECT {quote(name)} AS x"
+                f" FROM {quote(table.name)} WHERE 0 UNION ALL SELECT 'a')"
+            )
+            if name in there and connection.exec_driver_sql(probe).scalar_one():
+                found.append(name)
+        return found
 
     def type_name(self, table: Table, column: str) -> str:
         return c1.column_type(table.column(column))

@@ -62,6 +62,12 @@ def obstacles(
     problems = misfits(dialect, table, found, dialect.demanded(connection, table.name))
     if with_key and not has_unique_key(connection, dialect, table):
         problems.append(f"it has no unique key on {', '.join(table.key)}")
+    # Two rows of the source would be one row there, and the proof would only say that later.
+    problems += [
+        f"column {name} tells rows apart and has a collation under which different texts are equal"
+        for name in dialect.folded(connection, table)
+        if name in found
+    ]
     return problems
 
 

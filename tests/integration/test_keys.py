@@ -304,6 +304,29 @@ def test_a_table_of_the_user_without_the_key_is_refused_and_never_altered(site, 
     assert has_key(site) == 0
 
 
+@pytest.mark.parametrize(
+    "role", [{"key": ("name",)}, {"scope": (("name", "shop"),)}], ids=["key", "scope"]
+)
+def test_a_collation_that_folds_what_tells_rows_apart_is_refused(bare_site, table_of, role):
+    table = table_of("t", {"name": "text", "v": "text"}, **role)
+    if bare_site.kind == "postgresql":
+        bare_site.run(
+            "CREATE COLLATION loose (provider = icu, locale = 'und-u-ks-level2',"
+            " deterministic = false)"
+        )
+    folding = ["loose"] if bare_site.kind == "postgresql" else ["NOCASE", "RTRIM"]
+    for collation in folding:
+        bare_site.run(
+            "DROP TABLE IF EXISTS t",
+            f"CREATE TABLE t (name TEXT COLLATE {collation} PRIMARY KEY, v TEXT)",
+        )
+        with pytest.raises(TargetError, match="column name tells rows apart") as caught:
+            bare_site.create(table)
+        assert caught.value.exit_code == 6
+    bare_site.run("DROP TABLE t", "CREATE TABLE t (name TEXT PRIMARY KEY, v TEXT)")
+    bare_site.create(table)
+
+
 @postgresql
 def test_a_table_of_the_user_is_never_altered(site, run_of, stream_of):
     site.run("CREATE TABLE t (id integer, age bigint, v text, CONSTRAINT mine UNIQUE (id))")
