@@ -51,7 +51,9 @@ def pytest_terminal_summary(terminalreporter, config):
     """Say what did not run."""
     left = config.stash.get(_LEFT, 0)
     if left:
-        terminalreporter.write_line(f"faults: {left} sweeps left to `tox -e faults`")
+        terminalreporter.write_line(
+            f"sweeps: {left} left to `tox -e faults` and `tox -e conformance`"
+        )
 
 
 @pytest.fixture(autouse=True)
