@@ -29,6 +29,7 @@ from messy_migration.runner.state import RunState
 from messy_migration.runner.stop import StopSignals
 from messy_migration.runner.work import Piece, is_fatal
 from messy_migration.runner.workspace import Request, Workspace, open_workspace, select
+from messy_migration.target.engine import HURRIED
 from messy_migration.target.failures import refusals
 
 BEAT_SECONDS = 2.0
@@ -226,7 +227,9 @@ def _pulse(
             )
             stop.request()
         try:
-            with state.workspace.target.engine.begin() as connection:
+            # A frozen worker may hold the file, and only who does not wait for it sees that.
+            hurried = state.workspace.target.engine.execution_options(**{HURRIED: True})
+            with hurried.begin() as connection:
                 fence.beat(connection, state.workspace.ledger, state.holder)
         except Exception as error:  # noqa: BLE001 - the workers meet the same fault and tell it
             del error

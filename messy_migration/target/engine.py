@@ -14,6 +14,8 @@ from messy_migration.target.sqlite import SQLite
 
 SNAPSHOT = "messy_migration_snapshot"
 """Execution option of a connection that only reads."""
+HURRIED = "messy_migration_hurried"
+"""Execution option of a connection that does not wait for other writers of a file."""
 
 CONNECT_SECONDS = 10
 BUSY_SECONDS = 60
@@ -84,8 +86,11 @@ def _sqlite(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: object) -> None:
+        options = connection.get_execution_options()  # type: ignore[attr-defined]
+        if options.get(HURRIED):
+            connection.exec_driver_sql("PRAGMA busy_timeout = 0")  # type: ignore[attr-defined]
         # A deferred BEGIN that reads before it writes fails at once, busy timeout or not.
-        snapshot = connection.get_execution_options().get(SNAPSHOT)  # type: ignore[attr-defined]
-        connection.exec_driver_sql("BEGIN" if snapshot else "BEGIN IMMEDIATE")  # type: ignore[attr-defined]
+        statement = "BEGIN" if options.get(SNAPSHOT) else "BEGIN IMMEDIATE"
+        connection.exec_driver_sql(statement)  # type: ignore[attr-defined]
 
     return engine

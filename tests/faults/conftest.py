@@ -12,6 +12,8 @@ from .oracle import Golden, findings
 from .site import ALONE, Site, Source, Warm
 
 KINDS = ("sqlite", "postgres")
+SAMPLED = ("sqlite", pytest.param("postgres", marks=pytest.mark.sweep))
+"""Where one kind of target shows in every run of the suite that it is not blind."""
 # What is committed must outlive a killed backend; only a power cut may cost something here.
 DURABLE = {"synchronous_commit": "on"}
 

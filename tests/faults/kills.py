@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from .oracle import findings
-from .site import strike, until
+from .site import strike
 
 STARTS = 12
 """How often a trial types the command before its last, undisturbed one."""
@@ -75,18 +75,12 @@ def attempt(site, golden, seed, seconds):
         result = None
     try:
         if result is None or result.code != 0:
-            result = _finished(site)
+            result = site.finish()
             trial.ends.append(result.code)
         trial.findings = findings(site, golden, result)
     except AssertionError as error:
         trial.findings = [str(error)]
     return trial
-
-
-def _finished(site):
-    if site.server is not None:
-        assert until(lambda: site.query("SELECT 1"), 60) is not None
-    return site.finish()
 
 
 def _strike(site, run, victim, chance):

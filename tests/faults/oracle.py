@@ -6,11 +6,13 @@ Every function gives what is wrong, in words; nothing wrong is an empty list.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import sqlite3
 import time
 from collections import Counter, defaultdict
+from contextlib import closing
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -44,12 +46,18 @@ class Golden:
         self.hits = {point: site.hits(point) for point in POINTS}
         self.place = self._keep(site)
 
+    def but(self, totals, quarantine):
+        """The same with other figures."""
+        other = copy.copy(self)
+        other.totals = {**self.totals, **totals}
+        other.quarantine = {**self.quarantine, **quarantine}
+        return other
+
     def _keep(self, site):
         if site.kind == "sqlite":
             path = site.folder.parent / "golden.db"
-            with site.connect() as connection, sqlite3.connect(path) as copy:
-                connection.backup(copy)
-            copy.close()
+            with site.connect() as connection, closing(sqlite3.connect(path)) as kept:
+                connection.backup(kept)
             return path
         with site.connect() as connection:
             connection.execute("DROP SCHEMA IF EXISTS golden CASCADE")

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
-from psycopg import sql
 
 from .inject import shop
 
@@ -75,6 +74,11 @@ class Source:
         }
         counts["shop.events"] += len(self.records["events"])
         return counts
+
+    def lines_of(self, number):
+        """The lines of an order."""
+        orders = (row for part in self.records["orders"] for row in part)
+        return next(json.loads(row["lines"]) for row in orders if row["id"] == number)
 
     def environment(self):
         """What a run needs to know to find the source, without any fault."""
@@ -230,22 +234,10 @@ class Site:
         if self.kind == "postgres":
             if self.server.cluster is not None:
                 self.server.start()  # a test may have left it dead
-            self._clear_database()
-
-    def _clear_database(self):
-        end = time.monotonic() + PATIENCE
-        while True:
-            try:
-                with self.connect() as connection:
-                    connection.execute("DROP SCHEMA IF EXISTS messy_migration CASCADE")
-                    for table in TABLES:
-                        name = sql.Identifier(table)
-                        connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))
-            except psycopg.OperationalError:
-                assert time.monotonic() < end, "the server does not come back"
-                time.sleep(0.05)
-            else:
-                return
+            with self.connect() as connection:
+                connection.execute("DROP SCHEMA IF EXISTS messy_migration CASCADE")
+                for table in TABLES:
+                    connection.execute(f"DROP TABLE IF EXISTS {table}")
 
     def start(self, *argv, plan=(), environment=None):
         """Start a command, to fail as the plan says."""
@@ -319,9 +311,19 @@ class Site:
                 connection.isolation_level = None
                 yield connection
             return
-        plain = self.url.replace("postgresql+psycopg://", "postgresql://")
-        with psycopg.connect(plain, autocommit=True, application_name="oracle") as connection:
+        with self._connected() as connection:
             yield connection
+
+    def _connected(self):
+        """A connection to a server that may still be getting up."""
+        plain = self.url.replace("postgresql+psycopg://", "postgresql://")
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return psycopg.connect(plain, autocommit=True, application_name="oracle")
+            except psycopg.OperationalError:
+                assert time.monotonic() < end, "the server does not come back"
+                time.sleep(0.05)
 
     @property
     def database(self):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from .conftest import SAMPLED
 from .oracle import findings
 from .site import ALONE, RUN, strike, until
 
@@ -96,15 +97,14 @@ SCENARIOS = {
 """Variant -> what brings it to light, and what is then said among other things."""
 
 
-# One kind of target shows that the suite is not blind; the other is for the sweep.
-@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.sweep)])
+@pytest.mark.parametrize("kind", SAMPLED)
 @pytest.mark.parametrize("scenario", dict.fromkeys(one for one, _ in SCENARIOS.values()))
 def test_what_is_not_broken_passes(ground, kind, scenario):
     site, golden = ground(kind)
     assert scenario(site, golden) == []
 
 
-@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.sweep)])
+@pytest.mark.parametrize("kind", SAMPLED)
 @pytest.mark.parametrize("variant", SCENARIOS)
 def test_a_broken_variant_is_caught(ground, kind, variant):
     site, golden = ground(kind)

@@ -106,10 +106,15 @@ def hit(name):
         return
     count = _counted(Path(folder) / name)
     for fault in json.loads(os.environ.get("FAULTS_PLAN", "[]")):
-        if fault["point"] == name and fault["hit"] in (count, "each"):
-            with (Path(folder) / "fired").open("a") as file:
-                file.write(json.dumps({**fault, "pid": os.getpid(), "at": time.time()}) + "\n")
-            _act(fault["action"])
+        if fault["point"] == name and fault["hit"] == count:
+            fire(fault)
+
+
+def fire(fault):
+    """Write down that it comes, and let it."""
+    with Path(os.environ["FAULTS_DIR"], "fired").open("a") as file:
+        file.write(json.dumps({**fault, "pid": os.getpid(), "at": time.time()}) + "\n")
+    _act(fault["action"])
 
 
 def _counted(path):
@@ -166,8 +171,9 @@ def _refuse():
     raise sqlite3.DatabaseError("database disk image is malformed")
 
 
-def _eat():
-    """Take all the memory that there is."""
+def _eat(group):
+    """Take all the memory that a control group may have."""
+    Path(group, "cgroup.procs").write_text(str(os.getpid()))
     taken = []
     while True:
         taken.append(b"x" * (8 << 20))
