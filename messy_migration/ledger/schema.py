@@ -5,10 +5,20 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    inspect,
+    text,
+)
+from sqlalchemy.schema import CreateSchema
 
 from messy_migration.errors import TargetError
-from messy_migration.ledger.tables import SCHEMA, naming
+from messy_migration.ledger.tables import SCHEMA, ledger, naming
 
 HEAD = "0002"
 """The newest revision in `migrations/`; a test compares the two."""
@@ -41,14 +51,40 @@ def upgrade(connection: Connection) -> None:
     if found == HEAD:
         return
     refuse_newer(found)
+    if found is None and not _is_begun(connection):
+        _create(connection)
+        return
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    from alembic import command  # costs half a second, and almost every run is at head already
+    from alembic import command  # its import alone takes longer than making a ledger
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(revisions()))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def _is_begun(connection: Connection) -> bool:
+    """Is there anything of a ledger, though no version? Then the revisions say what is wrong."""
+    own, prefix = naming(connection.dialect.name)
+    found = inspect(connection).get_table_names(schema=own)
+    return any(name.startswith(prefix) for name in found)
+
+
+def _create(connection: Connection) -> None:
+    """The newest ledger at once; a test holds it against what the revisions make of nothing."""
+    dialect = connection.dialect.name
+    own, _ = naming(dialect)
+    # IF NOT EXISTS asks for the right to create schemas even where an administrator made this one.
+    if own and not inspect(connection).has_schema(own):
+        connection.execute(CreateSchema(own))
+    ledger(dialect).metadata.create_all(connection, checkfirst=False)
+    name = version_table(dialect)
+    number = Column("version_num", String(32), nullable=False)
+    key = PrimaryKeyConstraint("version_num", name=f"{name}_pkc")
+    table = Table(name, MetaData(schema=own), number, key)
+    table.create(connection)
+    connection.execute(table.insert().values(version_num=HEAD))
 
 
 def refuse_newer(found: str | None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
+from contextlib import closing
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,7 +21,8 @@ from messy_migration.runner.work import Job, Piece, Worker, failure
 def remote(job: Job, piece: Piece) -> dict[str, Any]:
     """What runs on the cluster: one piece, end to end."""
     try:
-        return {"complete": Worker(job).work(piece, lambda: False), "error": None}
+        with closing(Worker(job)) as worker:
+            return {"complete": worker.work(piece, lambda: False), "error": None}
     except Exception as error:  # noqa: BLE001 - it is told to the run, whatever it is
         return {"complete": False, "error": failure(error, piece.label)}
 

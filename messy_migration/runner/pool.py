@@ -15,6 +15,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -48,6 +49,7 @@ class _Slot:
     process: SpawnProcess
     pipe: Connection
     pulse: Pulse
+    job: Job
     piece: Piece | None = None
     beats: int = 0
     silence: float = 0.0
@@ -62,10 +64,14 @@ class _Slot:
 
 
 class LocalPool:
-    """Processes of this machine that work on pieces, as a context manager."""
+    """Processes of this machine that work on pieces, as a context manager.
+
+    Attributes:
+        job: what every worker has to know before its next piece; may change between two runs.
+    """
 
     def __init__(self, job: Job, workers: int, frozen_after: float = FROZEN_SECONDS) -> None:
-        self._job = job
+        self.job = job
         self._workers = workers
         self._frozen_after = frozen_after
         self._deaths = Deaths()
@@ -82,6 +88,11 @@ class LocalPool:
             slot.process.join()
             slot.pipe.close()
         self._slots.clear()
+
+    def warm(self, workers: int) -> None:
+        """Start workers for which there will be pieces, so that they import meanwhile."""
+        while len(self._slots) < min(workers, self._workers):
+            self._slots.append(self._start())
 
     def run(
         self,
@@ -122,6 +133,9 @@ class LocalPool:
     def _give(self, slot: _Slot, piece: Piece) -> None:
         slot.piece = piece
         try:
+            if slot.job != self.job:
+                slot.pipe.send(self.job)
+                slot.job = self.job
             slot.pipe.send(piece)
         except (BrokenPipeError, OSError):
             return  # it just died; the sentinel tells
@@ -131,12 +145,12 @@ class LocalPool:
         pulse = Pulse(self._context)
         process = self._context.Process(
             target=_main,
-            args=(theirs, pulse, self._job, os.getpid()),
+            args=(theirs, pulse, self.job, os.getpid()),
             name="messy-migration worker",
         )
         process.start()
         theirs.close()
-        return _Slot(process, ours, pulse)
+        return _Slot(process, ours, pulse, self.job)
 
     def _end_frozen(self) -> None:
         """Kill workers that show no sign of life; what they had under way is begun again."""
@@ -239,6 +253,9 @@ def _main(pipe: Connection, pulse: Pulse, job: Job, parent: int) -> None:
     os.dup2(2, 1)
     worker: Worker | None = None
     stopped = False
+    # What is wrong now is wrong again with the first piece, and then there is somebody to tell.
+    with suppress(Exception):
+        worker = Worker(job)
 
     def should_stop() -> bool:
         nonlocal stopped
@@ -255,9 +272,13 @@ def _main(pipe: Connection, pulse: Pulse, job: Job, parent: int) -> None:
             return
         if piece is None or is_orphan(parent):
             return
+        if isinstance(piece, Job):
+            job = piece
+            continue
         answer: dict[str, Any] = {"complete": False, "error": None}
         try:
             worker = worker or Worker(job)
+            worker.job = job
             answer["complete"] = worker.work(piece, should_stop, pulse.at)
         except (EOFError, BrokenPipeError):
             return

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 
 from messy_migration.errors import MigrationError, TargetUnavailable, UsageProblem
-from messy_migration.ledger import fence, receipts, runs
+from messy_migration.ledger import fence, receipts, runs, schema
 from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.model import Stream, stream_label
 from messy_migration.runner import plan as planning
@@ -27,7 +27,7 @@ from messy_migration.runner.pool import Finished, LocalPool
 from messy_migration.runner.prepare import Site, prepare_tables, prove_earlier
 from messy_migration.runner.state import RunState
 from messy_migration.runner.stop import StopSignals
-from messy_migration.runner.work import Piece, is_fatal
+from messy_migration.runner.work import Job, Piece, is_fatal
 from messy_migration.runner.workspace import Request, Workspace, open_workspace, select
 from messy_migration.target.engine import HURRIED
 from messy_migration.target.failures import refusals
@@ -50,15 +50,43 @@ def execute(request: Request, observer: Observer, options: Options) -> Outcome:
         if held is None:
             raise locked(workspace)
         with StopSignals() as stop:
-            state = open_run(workspace, run_id, streams, options)
-            observer.started(state.run, target.label, streams, resumed=state.resumed)
-            _plan(state)
-            observer.planned(state.plans, workspace.settings.core.worker_count)
-            _work(state, observer, stop, held)
+            with _local(workspace, run_id) as pool:
+                _warm(pool, workspace, options)
+                state = open_run(workspace, run_id, streams, options)
+                observer.started(state.run, target.label, streams, resumed=state.resumed)
+                _plan(state)
+                pool.job = state.job
+                observer.planned(state.plans, workspace.settings.core.worker_count)
+                _work(state, observer, stop, held, pool)
             _incomplete(state)
             _settle(state, stop)
             observer.proving()
             return close_run(state, stop, began)
+
+
+def _local(workspace: Workspace, run_id: str) -> LocalPool:
+    """The local workers, none of which runs yet. Their job is not the last word."""
+    core, request = workspace.settings.core, workspace.request
+    job = Job(
+        request.for_workers(workspace.settings.digest),
+        run_id,
+        0,
+        frozenset(),
+        core.batch_records,
+        core.batch_bytes,
+    )
+    return LocalPool(job, core.worker_count, core.frozen_after)
+
+
+def _warm(pool: LocalPool, workspace: Workspace, options: Options) -> None:
+    """Where nothing was ever loaded there is something to do, whatever the plan will say.
+
+    One worker keeps the second processor busy while this process makes the ledger and plans.
+    """
+    if options.engine is None:
+        with workspace.target.engine.connect() as connection:
+            is_new = schema.version(connection) is None
+        pool.warm(int(is_new))
 
 
 def chosen(workspace: Workspace, options: Options) -> list[Stream]:
@@ -110,7 +138,11 @@ def _plan(state: RunState) -> None:
 
 
 def _work(
-    state: RunState, observer: Observer, stop: StopSignals, is_held: Callable[[], bool]
+    state: RunState,
+    observer: Observer,
+    stop: StopSignals,
+    is_held: Callable[[], bool],
+    local: LocalPool,
 ) -> None:
     """Hand the pieces out, parents before children."""
     by_stream = {(plan.stream.name, plan.stream.tenant): plan for plan in state.plans}
@@ -127,7 +159,7 @@ def _work(
         return
     state.workers = min(state.workspace.settings.core.worker_count, max(map(len, levels)))
     pulse = _pulse(state, observer, stop, is_held)
-    with _pool(state) as pool:
+    with _pool(state, local) as pool:
         scouts = _scouts(state, levels)
         for pieces in [
             scouts,
@@ -140,10 +172,11 @@ def _work(
         observer.progressed(_totals(state))
 
 
-def _pool(state: RunState) -> LocalPool | EnginePool:
+def _pool(
+    state: RunState, local: LocalPool
+) -> AbstractContextManager[LocalPool] | AbstractContextManager[EnginePool]:
     if state.options.engine is None:
-        frozen_after = state.workspace.settings.core.frozen_after
-        return LocalPool(state.job, state.workers, frozen_after)
+        return nullcontext(local)
     registry = state.workspace.registry
     return EnginePool(state.job, find_engine(registry, state.options.engine, state.workers))
 

@@ -103,8 +103,12 @@ class Worker:
 
     def __init__(self, job: Job) -> None:
         self.job = job
-        self.workspace = open_workspace(job.request, application=job.application)
+        self.workspace = open_workspace(job.request, application=job.application, keep=True)
         self.streams = {(stream.name, stream.tenant): stream for stream in self.workspace.streams()}
+
+    def close(self) -> None:
+        """Give the connection to the target back."""
+        self.workspace.target.engine.dispose()
 
     def work(
         self,

@@ -84,9 +84,19 @@ class Workspace:
 
 
 def open_workspace(
-    request: Request, *, application: str = "messy-migration", needs_plugins: bool = True
+    request: Request,
+    *,
+    application: str = "messy-migration",
+    needs_plugins: bool = True,
+    keep: bool = False,
 ) -> Workspace:
     """Read the settings, load the plugins, and prepare the target without connecting to it.
+
+    Args:
+        request: which settings.
+        application: the name under which the server lists our connections.
+        needs_plugins: it is an error if none is named.
+        keep: use one connection to the target again and again.
 
     Raises:
         UsageProblem: no plugin is named anywhere.
@@ -123,7 +133,7 @@ def open_workspace(
     url = configuration.target_url(settings, registry.resolve)
     if url.password:
         redactor.register(str(url.password))
-    target = open_target(url, application)
+    target = open_target(url, application, keep=keep)
     return Workspace(request, settings, registry, target, ledger(target.dialect.name), sections)
 
 

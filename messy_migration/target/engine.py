@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
@@ -17,6 +18,9 @@ SNAPSHOT = "messy_migration_snapshot"
 HURRIED = "messy_migration_hurried"
 """Execution option of a connection that does not wait for other writers of a file."""
 
+_EACH_TIME: dict[str, Any] = {"poolclass": NullPool}
+# Making one costs as much as loading a thousand rows. One that died meanwhile is found out.
+_KEPT: dict[str, Any] = {"pool_size": 1, "pool_pre_ping": True}
 CONNECT_SECONDS = 10
 BUSY_SECONDS = 60
 
@@ -36,12 +40,13 @@ class Target:
     label: str
 
 
-def open_target(url: URL, application: str) -> Target:
+def open_target(url: URL, application: str, *, keep: bool = False) -> Target:
     """Prepare, but do not connect to, the database behind a URL.
 
     Args:
         url: a `postgresql` or `sqlite` URL.
         application: the name under which the server lists our connections.
+        keep: use one connection again and again, for a process that commits batch after batch.
 
     Raises:
         ConfigurationError: there is no dialect for this kind of URL.
@@ -49,7 +54,7 @@ def open_target(url: URL, application: str) -> Target:
     label = url.render_as_string(hide_password=True)
     kind = url.get_backend_name()
     if kind == "postgresql":
-        return Target(postgresql_engine(url, application), PostgreSQL(), label)
+        return Target(postgresql_engine(url, application, keep=keep), PostgreSQL(), label)
     if kind == "sqlite":
         return Target(_sqlite(url), SQLite(), label)
     raise ConfigurationError(
@@ -57,8 +62,8 @@ def open_target(url: URL, application: str) -> Target:
     )
 
 
-def postgresql_engine(url: URL, application: str) -> Engine:
-    """An engine that makes a connection each time it is asked for one, and keeps none."""
+def postgresql_engine(url: URL, application: str, *, keep: bool = False) -> Engine:
+    """An engine that makes a connection each time it is asked for one, or keeps one."""
     arguments = {
         "application_name": application,
         "connect_timeout": CONNECT_SECONDS,
@@ -70,7 +75,7 @@ def postgresql_engine(url: URL, application: str) -> Engine:
     own = {name: value for name, value in arguments.items() if name not in url.query}
     return create_engine(
         url.set(drivername="postgresql+psycopg"),
-        poolclass=NullPool,
+        **(_KEPT if keep else _EACH_TIME),
         connect_args=own,
         # Else the driver takes a percent sign in a statement of ours (a scope) for a placeholder.
         execution_options={"no_parameters": True},

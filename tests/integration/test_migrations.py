@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, text
+from sqlalchemy import MetaData, Table, inspect, text
 
 from messy_migration.errors import TargetError
 from messy_migration.ledger import schema
@@ -40,6 +40,12 @@ def upgraded(site):
         schema.upgrade(connection)
 
 
+def revised(site):
+    """As an upgrade makes it: one revision after the other."""
+    with site.begin() as connection:
+        command.upgrade(configuration(connection), "head")
+
+
 def test_the_head_of_the_program_is_the_head_of_the_revisions():
     scripts = ScriptDirectory.from_config(configuration())
     assert scripts.get_heads() == [schema.HEAD]
@@ -47,7 +53,7 @@ def test_the_head_of_the_program_is_the_head_of_the_revisions():
 
 
 def test_the_revisions_create_exactly_what_the_program_expects(bare_site):
-    upgraded(bare_site)
+    revised(bare_site)
     own, _ = naming(bare_site.kind)
     version_table = schema.version_table(bare_site.kind)
 
@@ -80,21 +86,46 @@ def checks(connection, table):
 
 def test_the_checks_that_autogenerate_does_not_see_are_the_same_too(bare_site):
     """Both ways of making the ledger, side by side."""
-    upgraded(bare_site)
+    revised(bare_site)
     with bare_site.begin() as connection:
         migrated = {
-            table.name: (checks(connection, table), columns(connection, table))
+            table.name: shape(connection, table)
             for table in bare_site.ledger.metadata.tables.values()
         }
+        migrated[None] = version_table(connection)
+        command.downgrade(configuration(connection), "base")
         bare_site.ledger.metadata.drop_all(connection)
-        bare_site.ledger.metadata.create_all(connection)
+        connection.execute(text(f"DROP TABLE {place_of(bare_site)}version"))
+        schema.upgrade(connection)
         created = {
-            table.name: (checks(connection, table), columns(connection, table))
+            table.name: shape(connection, table)
             for table in bare_site.ledger.metadata.tables.values()
         }
+        created[None] = version_table(connection)
     assert migrated == created
-    names = {name for found, _ in migrated.values() for name in found}
+    names = {name for place, (found, *_) in migrated.items() if place for name in found}
     assert names >= {"receipt_balance", "run_state", "quarantine_encoding"}
+
+
+def place_of(site):
+    own, prefix = naming(site.kind)
+    return f'"{own}".' if own else prefix
+
+
+def shape(connection, table):
+    look, place = inspect(connection), {"schema": table.schema}
+    key = look.get_pk_constraint(table.name, **place)
+    indexes = sorted(
+        (item["name"], item["column_names"]) for item in look.get_indexes(table.name, **place)
+    )
+    return checks(connection, table), columns(connection, table), key, indexes
+
+
+def version_table(connection):
+    own, _ = naming(connection.dialect.name)
+    name = schema.version_table(connection.dialect.name)
+    rows = connection.execute(text(f"SELECT * FROM {own + '.' if own else ''}{name}")).all()
+    return shape(connection, Table(name, MetaData(schema=own))), [tuple(row) for row in rows]
 
 
 def columns(connection, table):
