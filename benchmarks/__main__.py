@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-BENCHMARKS = ("startup", "fingerprint", "load")
+BENCHMARKS = ("startup", "fingerprint", "load", "reconcile")
 """Modules of this package that run as programs."""
 
 

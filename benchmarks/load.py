@@ -27,26 +27,15 @@ from sqlalchemy import make_url
 
 from benchmarks import tickets
 from benchmarks.processes import Usage, command_beside, cpu_of_server, measured
+from benchmarks.servers import SETTINGS, checkpoint, plain, provider
 from messy_migration.model import Fingerprint
 from messy_migration.target.dialect import scoped
 from messy_migration.target.engine import open_target
 from messy_migration.target.tables import ddl
-from messy_migration.testing.binaries import installed_binaries, wheel_binaries
-from messy_migration.testing.postgres import PROVIDER_VARIABLE, Server, server
+from messy_migration.testing.postgres import Server, server
 
 BUDGET = 1.0
 """The most that our wall time may be, as a multiple of the wall time of \\copy."""
-
-SETTINGS = {
-    "shared_buffers": "1GB",
-    "max_wal_size": "8GB",
-    "checkpoint_timeout": "30min",
-    "autovacuum": "off",
-    "fsync": "on",
-    "full_page_writes": "on",
-    "synchronous_commit": "on",
-}
-"""Of the server: durability as it is by default, and nothing that wakes up in between."""
 
 _COPY = "FROM STDIN (FORMAT csv, HEADER true)"
 _CHUNK = 1 << 20
@@ -122,9 +111,8 @@ class Bench:
     def _psycopg(self, url: str) -> Usage:
         """In this process, since the start of another would count against it."""
         begin, cpu = time.perf_counter(), time.process_time()
-        plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
         with (
-            psycopg.connect(plain) as connection,
+            psycopg.connect(plain(url)) as connection,
             connection.cursor() as cursor,
             cursor.copy(f"COPY {tickets.TABLE.name} {_COPY}") as copy,
             self.whole.open("rb") as file,
@@ -146,22 +134,13 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="messy-migration-load-") as place:
         folder = Path(place)
         whole = tickets.write(folder, options.rows, options.files)
-        with server(_provider(), **SETTINGS) as running:
+        with server(provider(), **SETTINGS) as running:
             bench = Bench(running, folder, whole, _psql(running), options.workers)
             _warm_up(bench)
             rounds = [_round(bench, number) for number in range(options.rounds)]
         figures = as_object(bench, options.rows, rounds)
     print(json.dumps(figures) if options.json else as_text(figures))
     return 0
-
-
-def _provider() -> str | None:
-    """A server of our own where there are binaries: somebody else's takes no settings."""
-    if os.environ.get(PROVIDER_VARIABLE):
-        return None
-    if installed_binaries():
-        return "local"
-    return "pip" if wheel_binaries() else None
 
 
 def _warm_up(bench: Bench) -> None:
@@ -181,7 +160,7 @@ def _round(bench: Bench, number: int) -> dict[str, Measurement]:
     found = {}
     for name in order:
         with bench.server.database() as url:
-            _checkpoint(bench.server)
+            checkpoint(bench.server)
             before = cpu_of_server(bench.server)
             usage = sides[name](url)
             spent = cpu_of_server(bench.server) - before
@@ -189,14 +168,6 @@ def _round(bench: Bench, number: int) -> dict[str, Measurement]:
     if found["migrate"].fingerprint != found["copy"].fingerprint:
         sys.exit("the two sides left different rows in their tables")
     return found
-
-
-def _checkpoint(running: Server) -> None:
-    plain = make_url(running.url).set(drivername="postgresql")
-    with psycopg.connect(
-        plain.render_as_string(hide_password=False), autocommit=True
-    ) as connection:
-        connection.execute("CHECKPOINT")
 
 
 def _fingerprint(url: str) -> Fingerprint:

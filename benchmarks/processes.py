@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +52,19 @@ def command_beside(name: str) -> str:
     return found
 
 
-def measured(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> Usage:
+def measured(
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    fine: Collection[int] = (0,),
+) -> Usage:
     """Run a program; one that fails ends the benchmark, it measures nothing.
+
+    Args:
+        command: and its arguments.
+        folder: in which it runs.
+        environment: variables on top of those of this process.
+        fine: exit codes with which it does not fail.
 
     Raises:
         SystemExit: the program failed.
@@ -78,7 +89,7 @@ def measured(command: Sequence[str], folder: Path, environment: Mapping[str, str
         watch.join()
         output.seek(0)
         errors.seek(0)
-        if process.returncode:
+        if process.returncode not in fine:
             said = (errors.read() + output.read()).decode(errors="replace").strip()
             sys.exit(f"{Path(command[0]).name} ended with {process.returncode}: {said}")
         peaks = watch.peaks.values()

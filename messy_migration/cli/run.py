@@ -10,7 +10,6 @@ import click
 from messy_migration import api
 from messy_migration.cli.options import (
     Common,
-    anchor_option,
     choice_options,
     common_options,
     json_option,
@@ -45,7 +44,6 @@ SANDBOX_TARGET = "sqlite:///sandbox.db"
     metavar="REASON",
     help="Adopt what somebody else changed in the target, for this reason.",
 )
-@anchor_option
 @json_option
 @common_options
 def command(
@@ -56,7 +54,6 @@ def command(
     engine: str | None,
     dry_run: bool,
     accept_foreign: str | None,
-    anchor: str | None,
     as_json: bool,
     **flags: Any,
 ) -> int:
@@ -73,7 +70,6 @@ def command(
         accept_foreign=accept_foreign or None,
         sandbox=SEED if sandbox else None,
         engine=engine,
-        anchor=anchor,
     )
     request = common.request(**flags)
     if dry_run:

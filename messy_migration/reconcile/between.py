@@ -211,7 +211,7 @@ def _compared(both: _Both, pair: Pair) -> TableComparison:
         if len((ours - theirs).unequal()):
             return TableComparison(pair, left, right, "MISMATCH", "the rows differ")
         return TableComparison(pair, left, right, "MISMATCH" if lonely else "MATCH", lonely)
-    findings = _located(both, pair, pair.views, ours - theirs, left.rows + right.rows)
+    findings = _located(both, pair, pair.views, (ours, theirs))
     both.course.found += findings.total
     reason = f"{left.rows:,} rows on the left, {right.rows:,} on the right"
     if left.rows == right.rows:
@@ -240,7 +240,7 @@ def _sketch(both: _Both, side: Side, view: View, cells: int) -> Sketch:
 
 
 def _located(
-    both: _Both, pair: Pair, views: tuple[View, View], difference: Sketch, rows: int
+    both: _Both, pair: Pair, views: tuple[View, View], sketches: tuple[Sketch, Sketch]
 ) -> Findings:
     def fetch(choice: Choice) -> tuple[list[FoundRow], list[FoundRow]]:
         return both.ask(
@@ -250,9 +250,8 @@ def _located(
             ),
         )
 
-    def finer(cells: int) -> Sketch:
-        ours, theirs = both.ask(views, lambda side, view: _sketch(both, side, view, cells))
-        return ours - theirs
+    def finer(cells: int) -> tuple[Sketch, Sketch]:
+        return both.ask(views, lambda side, view: _sketch(both, side, view, cells))
 
     budget = both.course.budget
     names = pairing.Names(views[0].table, pair.label, pair.columns, budget.show_values)
@@ -260,7 +259,7 @@ def _located(
     if budget.stop_after is not None:
         most = min(MOST, 2 * max(1, budget.stop_after - both.course.found))
     try:
-        leftover = resolve(difference, views[0], rows, fetch, finer, most)
+        leftover = resolve(sketches, views[0], fetch, finer, most)
     except TargetError as error:
         return Findings(
             pair.label, (), 0, (), f"what differs could not be looked at: {_words(error)}"

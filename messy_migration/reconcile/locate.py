@@ -83,15 +83,14 @@ def _compared(
 ) -> Findings:
     scans = scans_of(dialect)
 
-    def difference(cells: int) -> Sketch:
-        return ours.sketched(cells) - scans.sketch(connection, view, SHA256, cells)
+    def finer(cells: int) -> tuple[Sketch, Sketch]:
+        return ours.sketched(cells), scans.sketch(connection, view, SHA256, cells)
 
     def fetch(choice: Choice) -> tuple[list[FoundRow], list[FoundRow]]:
         return ours.rows(choice), list(scans.rows(connection, view, SHA256, choice))
 
     theirs = scans.sketch(connection, view, SHA256, CELLS)
-    rows = ours.sketch.total().rows + theirs.total().rows
-    leftover = resolve(ours.sketch - theirs, view, rows, fetch, difference)
+    leftover = resolve((ours.sketch, theirs), view, fetch, finer)
     names = Names.of(view.table, show_values=show_values)
     found = pairing.findings(names, leftover, limit)
     return replace(found, batches=ours.batches(leftover.left))

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from messy_migration.errors import TargetError
 from messy_migration.target.sketch import Cells, Choice, FoundRow, Keys, Sketch, View
@@ -57,34 +58,33 @@ class Leftover:
 
 
 def resolve(
-    difference: Sketch,
+    sketches: tuple[Sketch, Sketch],
     view: View,
-    rows: int,
     fetch: Fetch,
-    finer: Callable[[int], Sketch],
+    finer: Callable[[int], tuple[Sketch, Sketch]],
     most: int = MOST,
 ) -> Leftover:
-    """The rows behind a difference.
+    """The rows behind the difference of two sketches.
 
     Args:
-        difference: left minus right; changed in place.
+        sketches: of the left and of the right.
         view: what was sketched.
-        rows: how many rows both sides have together.
         fetch: gives rows of both sides.
-        finer: gives the same difference in more cells, by one more scan.
+        finer: gives both sketches in more cells, by one more scan.
         most: how many rows left over are all named; of more than that, a sample.
     """
-    found = Leftover(about=round(difference.surplus()))
+    difference, held = _taken(sketches)
+    found = Leftover(about=difference.surplus())
     try:
         if found.about > most:
-            _sample(difference, view, found, rows, fetch)
+            _sample(difference, view, found, held, fetch)
             return found
         if found.about > difference.cells // 8:
             wanted = 1 << (8 * found.about - 1).bit_length()
-            difference = finer(min(wanted, _MOST_CELLS))
+            difference, held = _taken(finer(min(wanted, _MOST_CELLS)))
         if view.table.key:
             _peel(difference, view, found, fetch)
-        _scan(difference, found, rows, fetch)
+        _scan(difference, found, held, fetch)
     except TimeUp as error:
         found.note = str(error.what)
     if not found.note and len(difference.unequal()):
@@ -108,28 +108,37 @@ def _peel(difference: Sketch, view: View, found: Leftover, fetch: Fetch) -> None
             _take(difference, found, *fetch(Keys(chosen)))
 
 
-def _scan(difference: Sketch, found: Leftover, rows: int, fetch: Fetch) -> None:
+def _taken(sketches: tuple[Sketch, Sketch]) -> tuple[Sketch, NDArray[np.int64]]:
+    """The difference, and how many rows each cell has on both sides together."""
+    left, right = sketches
+    return left - right, left.counts + right.counts
+
+
+def _affordable(cells: NDArray[np.intp], held: NDArray[np.int64], most: int) -> NDArray[np.intp]:
+    """As many cells as have no more rows than that, those with few rows first; one at least."""
+    ordered = cells[np.argsort(held[cells], kind="stable")]
+    return ordered[: max(1, int(np.searchsorted(np.cumsum(held[ordered]), most, side="right")))]
+
+
+def _scan(difference: Sketch, found: Leftover, held: NDArray[np.int64], fetch: Fetch) -> None:
     """Take out the rows of the cells in which something is left, if those are not too many."""
     left = difference.unequal()
     if not len(left):
         return
-    most = max(1, _SCANNED * difference.cells // max(rows, 1))
-    if len(left) > most:
-        found.note = (
-            f"rows of {len(left) - most:,} of {difference.cells:,} cells were not looked at"
-        )
-        left = left[:most]
-    chosen = Cells(frozenset(left.tolist()), difference.cells)
-    ours, theirs = fetch(chosen)
+    chosen = _affordable(left, held, _SCANNED)
+    if len(chosen) < len(left):
+        unseen = f"{len(left) - len(chosen):,} of {difference.cells:,}"
+        found.note = f"the rows of {unseen} cells were not looked at"
+    ours, theirs = fetch(Cells(frozenset(chosen.tolist()), difference.cells))
     # Some of the rows have been taken out already, by their keys.
     _take(difference, found, _surplus(ours, found.left), _surplus(theirs, found.right))
 
 
-def _sample(difference: Sketch, view: View, found: Leftover, rows: int, fetch: Fetch) -> None:
+def _sample(
+    difference: Sketch, view: View, found: Leftover, held: NDArray[np.int64], fetch: Fetch
+) -> None:
     """Some of the rows, whole cells of them, and with a key both versions of each."""
-    left = difference.unequal()
-    per_cell = max(1, round(max(rows, 1) / difference.cells))
-    left = left[: max(1, SAMPLE // per_cell)]
+    left = _affordable(difference.unequal(), held, SAMPLE)
     ours, theirs = fetch(Cells(frozenset(left.tolist()), difference.cells))
     found.note = "more rows differ than are named; these are a sample"
     if not view.table.key:

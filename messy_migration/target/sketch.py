@@ -12,6 +12,7 @@ The idea is that of an invertible Bloom table with one hash function (arXiv 2402
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -30,6 +31,7 @@ INTEGERS = frozenset({"int16", "int32", "int64"})
 """Kinds of a key that a sketch spells out; of others it spells out a hash."""
 
 _LANE = 1 << 64
+_MOST_HIT = 0.9
 
 
 @dataclass(frozen=True)
@@ -181,15 +183,19 @@ class Sketch:
             for place in places
         }
 
-    def surplus(self) -> float:
-        """Of a difference: how many rows are left over, about.
+    def surplus(self) -> int:
+        """Of a difference: how many rows are left over, about; equal ones count once.
 
-        Rows fall into cells independently, so that the squares of the counts around their mean
-        add up to the number of rows; the relative error is about sqrt(2 / cells).
+        While some cells are untouched their number tells (linear counting). Once all are hit,
+        the squares of the counts around their mean add up to the number of rows, since rows
+        fall into cells independently; the relative error is about sqrt(2 / cells).
         """
+        hit = len(self.unequal())
+        if hit < _MOST_HIT * self.cells:
+            return round(-self.cells * math.log1p(-hit / self.cells))
         net = float(self.counts.sum())
         squares = float(np.square(self.counts.astype(np.float64)).sum())
-        return max(squares - net * net / self.cells, abs(net))
+        return round(max(squares - net * net / self.cells, abs(net)))
 
 
 def key_hash(text: bytes) -> int:

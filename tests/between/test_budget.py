@@ -63,3 +63,12 @@ def test_no_key_and_many_differences(wide):
     assert found.is_exact
     assert found.total == 2 * 1_000
     assert sum(item.rows for item in found.differences if item.kind == "missing") > 0
+
+
+def test_one_row_that_is_there_a_thousand_times_too_often_is_one_difference(two, listed):
+    two.run("CREATE TABLE t (a integer, b text)")
+    for side in (two.left, two.right):
+        side.fill("t", [(number, "x") for number in range(2_000)])
+    two.right.fill("t", [(7, "x")] * 1_000)
+    found = two.only()
+    assert (listed(found), found.findings.is_exact) == ([("extra", {}, (), 1_000)], True)
