@@ -6,6 +6,7 @@ into text and an exit code. All of them raise `messy_migration.errors.MigrationE
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,15 +21,18 @@ from messy_migration.ledger.runs import Run
 from messy_migration.ledger.states import TableState
 from messy_migration.model import Table
 from messy_migration.reconcile.between import Budget, TableComparison
+from messy_migration.reconcile.report.verify import Verified
 from messy_migration.reconcile.tables import Wishes
-from messy_migration.runner import between
+from messy_migration.runner import between, reports
 from messy_migration.runner import plan as planning
+from messy_migration.runner.anchoring import refuse_lost
 from messy_migration.runner.asked import Asked
 from messy_migration.runner.between import Comparison
 from messy_migration.runner.outcome import Observer, Options, Outcome
 from messy_migration.runner.plan import History, StreamPlan
 from messy_migration.runner.proof import LISTED
 from messy_migration.runner.reconciling import Reconciliation, examine, refuse_empty
+from messy_migration.runner.reports import Report
 from messy_migration.runner.run import chosen, execute
 from messy_migration.runner.sandbox import serve
 from messy_migration.runner.workspace import Request, Workspace, open_workspace
@@ -44,6 +48,7 @@ __all__ = [
     "Outcome",
     "Plan",
     "Reconciliation",
+    "Report",
     "Request",
     "Silent",
     "Status",
@@ -51,10 +56,12 @@ __all__ = [
     "TablePlan",
     "Wishes",
     "compare",
+    "find_report",
     "plan",
     "reconcile",
     "run",
     "status",
+    "verify_reports",
 ]
 
 
@@ -228,6 +235,33 @@ def compare(
     return between.compare(request, left, right, wishes or Wishes(), budget or Budget())
 
 
+def find_report(request: Request, name: str | None = None) -> Report:
+    """An evidence file and its page: a file, that of a run by the beginning of its id, the newest.
+
+    Raises:
+        UsageProblem: there is none, or more than one run is meant.
+        ProofError: it is no evidence any more.
+    """
+    return reports.find(request, name)
+
+
+def verify_reports(
+    paths: Sequence[Path], directory: Path | None = None, anchor: str | None = None
+) -> list[Verified]:
+    """Verify evidence files and pages offline; nothing is raised for what does not verify.
+
+    Args:
+        paths: JSON or HTML.
+        directory: where `.migrate/anchors` is; the working directory if left out.
+        anchor: the beginning of a head that the newest of them must have.
+
+    Raises:
+        UsageProblem: a file cannot be read.
+        ConfigurationError: the anchors cannot be read.
+    """
+    return reports.verified(paths, directory or Path.cwd(), anchor)
+
+
 def status(request: Request, *, limit: int = 10) -> Status:
     """What the ledger knows: runs, tables, and who holds the target."""
     workspace = open_workspace(request, needs_plugins=False)
@@ -262,6 +296,7 @@ def _is_missing(target: Target) -> bool:
 
 def _refuse_missing(workspace: Workspace) -> None:
     if _is_missing(workspace.target):
+        refuse_lost(workspace)
         raise UsageProblem(
             "the target is not there yet", workspace.target.label, next="migrate run"
         )

@@ -121,6 +121,11 @@ def sounds_secret(name: str) -> bool:
     return _SECRET_KEY.search(name) is not None
 
 
+def sounds_personal(name: str) -> bool:
+    """Whether a value under this name is likely to say who somebody is."""
+    return _PERSONAL_KEY.search(name) is not None
+
+
 def _forms(value: str) -> dict[str, str]:
     """How the value may be written -> the pattern that finds it."""
     data = value.encode("utf-8", "surrogatepass")

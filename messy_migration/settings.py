@@ -43,7 +43,8 @@ class CoreSettings(BaseModel):
 
     `quarantine_limit` is in percent of a stream's records, `batch_bytes` in bytes, `workers`
     None means one for each CPU. A worker that shows no sign of life for `frozen_after` seconds
-    is replaced. `target` and `target_password` are left out of the repr.
+    is replaced. `report_masked` keeps personal data in keys out of the evidence. `target` and
+    `target_password` are left out of the repr.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -57,6 +58,7 @@ class CoreSettings(BaseModel):
     frozen_after: int = Field(30, ge=5, le=3600)
     quarantine_limit: float = Field(1.0, ge=0, le=100, allow_inf_nan=False)
     report: Path = Field(Path(), strict=False)
+    report_masked: bool = True
     landing: Path = Field(Path(".migrate/landing"), strict=False)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"

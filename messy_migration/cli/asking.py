@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from messy_migration.cli.options import anchor_option
 from messy_migration.errors import UsageProblem
 from messy_migration.runner.asked import Asked
 
@@ -49,6 +50,8 @@ def asked_options(function: Callable[..., Any]) -> Callable[..., Any]:
         metavar="REASON",
         help="Adopt what somebody else changed in the target, for this reason.",
     )
+    @click.option("--report", is_flag=True, help="Write the evidence and its page too.")
+    @anchor_option
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         given = {item.name: kwargs.pop(item.name) for item in fields(Asked)}
@@ -62,7 +65,7 @@ def asked_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def _check(asked: Asked) -> None:
     """Refuse what means nothing together."""
     given = changed_options(asked)
-    if asked.quick and len(given) > 1:
+    if asked.quick and set(given) - {"quick", "anchor"}:
         raise UsageProblem(
             "--quick reads no values, so it goes with no other form",
             next="migrate reconcile, without --quick",

@@ -33,6 +33,7 @@ COMMANDS = {
     "plan": ("messy_migration.cli.plan", "What would be read and written; writes nothing."),
     "reconcile": ("messy_migration.cli.reconcile", "Prove the target again."),
     "status": ("messy_migration.cli.status", "Runs and tables, from the ledger."),
+    "report": ("messy_migration.cli.report", "Evidence files: show, open and verify them."),
     "plugins": ("messy_migration.cli.plugins", "Installed plugins, and what is wrong with them."),
     "config": ("messy_migration.cli.config", "Resolved settings and where they came from."),
 }
@@ -142,7 +143,8 @@ def run(argv: Sequence[str]) -> int:
 
 def _invoke(argv: list[str], redactor: Redactor) -> int:
     try:
-        with migrate.make_context("migrate", argv, obj=redactor) as ctx:
+        with migrate.make_context("migrate", list(argv), obj=redactor) as ctx:
+            ctx.meta["messy_migration.command"] = tuple(argv)
             result = migrate.invoke(ctx)
     except click.exceptions.Exit as done:
         return done.exit_code

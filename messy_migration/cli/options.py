@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC
@@ -15,12 +16,17 @@ import click
 
 from messy_migration import logs, settings
 from messy_migration.api import Options, Request
+from messy_migration.ledger.audit import SHORTEST
 from messy_migration.redaction import Redactor
 from messy_migration.registry import parse_names
 from messy_migration.runner.workspace import plain_secrets
 
 _LEVELS = ("debug", "info", "warning", "error")
 _FORMATS = ("console", "json")
+_HEX = re.compile(r"[0-9a-f]+")
+
+COMMAND = "messy_migration.command"
+"""Where the context of a command keeps the arguments of the whole command line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,7 @@ class Common:
     debug: bool
     no_color: bool
     redactor: Redactor
+    command: tuple[str, ...] = ()
 
     def load(self, **flags: object) -> settings.Settings:
         """Read the settings under these flags, start the log and log what is unwise.
@@ -57,7 +64,9 @@ class Common:
         if self.debug:
             given["log_level"] = "debug"
         named = {name: value for name, value in given.items() if value is not None}
-        return Request(self.config, self.profile, named, redactor=self.redactor)
+        return Request(
+            self.config, self.profile, named, command=self.command, redactor=self.redactor
+        )
 
     def start_log(self, level: str = "info", format: str = "console") -> None:  # noqa: A002
         """Start the log; the flags of the command win over the arguments."""
@@ -90,7 +99,11 @@ def common_options(function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(ctx: click.Context, /, *args: Any, **kwargs: Any) -> Any:
         names = ("config", "profile", "log_level", "log_format", "debug", "no_color")
         redactor = ctx.find_object(Redactor) or Redactor()
-        common = Common(**{name: kwargs.pop(name) for name in names}, redactor=redactor)
+        common = Common(
+            **{name: kwargs.pop(name) for name in names},
+            redactor=redactor,
+            command=ctx.meta.get(COMMAND, ()),
+        )
         if common.no_color:
             ctx.color = False
         return function(*args, common=common, **kwargs)
@@ -157,6 +170,23 @@ def workers_option(function: Callable[..., Any]) -> Callable[..., Any]:
         type=click.IntRange(1, 64),
         metavar="N",
         help=f"Processes that read and load (default: one per CPU, here {os.cpu_count()}).",
+    )(function)
+
+
+def _head(_ctx: click.Context, _param: click.Parameter, text: str | None) -> str | None:
+    given = (text or "").strip().lower()
+    if text is not None and (not SHORTEST <= len(given) <= 64 or not _HEX.fullmatch(given)):
+        raise click.BadParameter(f"a head is {SHORTEST} to 64 hexadecimal characters")
+    return given or None
+
+
+def anchor_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--anchor HEAD`; the command gets `anchor`."""
+    return click.option(
+        "--anchor",
+        callback=_head,
+        metavar="HEAD",
+        help="The head that the chain of the ledger must hold, in place of what is anchored here.",
     )(function)
 
 

@@ -18,8 +18,8 @@ from messy_migration.cli.options import (
 )
 from messy_migration.cli.render import cell, emit_json
 from messy_migration.cli.results import reconciliation_text
-from messy_migration.runner.evidence import proof_object
-from messy_migration.runner.facts import quick_facts, repair_facts
+from messy_migration.runner.facts import quick_facts
+from messy_migration.runner.reconciling import reconciliation_object
 
 
 @click.command("reconcile")
@@ -49,11 +49,11 @@ def command(
 ) -> int:
     """Prove the target against the receipts of everything that was ever loaded.
 
-    Reads every table once. Where one differs, the input is read again to name the rows, by
-    key, and the columns, and on Postgres rows that others wrote since are told from corrupted
-    ones. `--against landed` compares every value with what was read, `--against source` with
-    what the source has now. With --between two databases are held against each other instead.
-    Exit code 0 only if all of it is MATCH.
+    Reads every table once, and the whole ledger against its chain of heads. Where a table
+    differs, the input is read again to name the rows, by key, and the columns, and on Postgres
+    rows that others wrote since are told from corrupted ones. `--against landed` compares every
+    value with what was read, `--against source` with what the source has now. With --between two
+    databases are held against each other instead. Exit code 0 only if all of it is MATCH.
     """
     if between is not None:
         others = {"run": run_id, **changed_options(asked), **flags}
@@ -62,19 +62,16 @@ def command(
     for problem in result.problems:
         click.echo(f"error: {cell(' '.join(str(problem).splitlines()))}", err=True)
     if as_json:
-        emit_json(reconciliation_object(result))
+        emit_json(object_of(result))
     else:
         click.echo(reconciliation_text(result))
     return result.exit_code
 
 
-def reconciliation_object(result: api.Reconciliation) -> dict[str, Any]:
+def object_of(result: api.Reconciliation) -> dict[str, Any]:
     """What `--json` prints."""
-    whole = proof_object(result.proof, result.verdict, result.exit_code, result.target)
+    whole = reconciliation_object(result)
     if not result.untouched:
-        more: dict[str, Any] = {"problems": [problem.as_dict() for problem in result.problems]}
-        if result.repaired is not None:
-            more["repair"] = repair_facts(result.repaired)
-        return {**whole, "strict": result.strict, **more}
+        return {**whole, "report": result.report, "report_page": result.report_page}
     named = ("schema", "exit_code", "target")
     return {**{name: whole[name] for name in named}, **quick_facts(result.untouched)}

@@ -54,7 +54,8 @@ def outcome_text(outcome: Outcome) -> str:
         parts.append(f"{counted(held, 'record')} in quarantine: {rules}{more}")
     if outcome.waiting > held:
         parts.append(f"{counted(outcome.waiting, 'record')} in quarantine over all runs")
-    parts.append(f"report: {_short(outcome.report)}")
+    parts.append(f"report: {short_path(outcome.report_page)}")
+    parts.append(f"chain: link {outcome.link}, head {outcome.head}")
     return "\n".join(parts)
 
 
@@ -71,10 +72,22 @@ def reconciliation_text(result: Reconciliation) -> str:
             *differences_text(proof.findings),
             *below(proof),
             *(repaired_lines(result.repaired) if result.repaired else []),
+            *_audit(result),
+            *([f"report: {short_path(result.report_page)}"] if result.report_page else []),
             last_line(result.verdict, proof),
             *([strict] if strict else []),
         ]
     )
+
+
+def _audit(result: Reconciliation) -> list[str]:
+    found = result.audit
+    if found is None:
+        return []
+    lines = [f"ledger: {reason}" for reason in found.reasons]
+    if found.newest:
+        lines.append(f"chain: link {found.newest.ordinal}, head {found.newest.head}")
+    return [*lines, f"anchor: {found.anchor}"]
 
 
 def _verdicts(verdicts: Sequence[TableVerdict], outcome: Outcome | None) -> str:
@@ -161,7 +174,8 @@ def _told_of(item: Difference) -> str:
     return "(by others since)" if item.writer == "others" else ""
 
 
-def _short(path: str) -> str:
+def short_path(path: str) -> str:
+    """A path as seen from here, where that is shorter."""
     try:
         return str(Path(path).relative_to(Path.cwd()))
     except ValueError:

@@ -10,6 +10,7 @@ import click
 from messy_migration import api
 from messy_migration.cli.options import (
     Common,
+    anchor_option,
     choice_options,
     common_options,
     json_option,
@@ -44,6 +45,7 @@ SANDBOX_TARGET = "sqlite:///sandbox.db"
     metavar="REASON",
     help="Adopt what somebody else changed in the target, for this reason.",
 )
+@anchor_option
 @json_option
 @common_options
 def command(
@@ -54,6 +56,7 @@ def command(
     engine: str | None,
     dry_run: bool,
     accept_foreign: str | None,
+    anchor: str | None,
     as_json: bool,
     **flags: Any,
 ) -> int:
@@ -70,6 +73,7 @@ def command(
         accept_foreign=accept_foreign or None,
         sandbox=SEED if sandbox else None,
         engine=engine,
+        anchor=anchor,
     )
     request = common.request(**flags)
     if dry_run:

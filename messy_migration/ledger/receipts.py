@@ -16,7 +16,10 @@ from messy_migration.model import Fingerprint, Receipt, TableReceipt
 
 Scope = tuple[tuple[str, str], ...]
 
-_WRITING = ("load", "displaced", "late", "stub", "repair")
+READING = ("load", "displaced", "late")
+"""Kinds of receipts that count records of a source."""
+
+WRITING = ("load", "displaced", "late", "stub", "repair")
 """Kinds of receipts whose run wrote rows."""
 
 
@@ -213,7 +216,7 @@ def stream_totals(connection: Connection, ledger: Ledger, run_id: str) -> list[S
             *(func.sum(table.c[name]) for name in names),
             func.count(),
         )
-        .where(table.c.run_id == run_id, table.c.kind.in_(("load", "displaced", "late")))
+        .where(table.c.run_id == run_id, table.c.kind.in_(READING))
         .group_by(table.c.stream, table.c.tenant)
         .order_by(table.c.stream, table.c.tenant)
     )
@@ -265,6 +268,14 @@ def warnings(connection: Connection, ledger: Ledger) -> dict[tuple[str, str], in
     return {(row[0], row[1]): int(row[2]) for row in connection.execute(query)}
 
 
+def first_of(connection: Connection, ledger: Ledger, run_id: str) -> int:
+    """The lowest number of a receipt of a run; above all that there are if it has none."""
+    table = ledger.receipt
+    query = select(func.min(table.c.seq)).where(table.c.run_id == run_id)
+    found = connection.execute(query).scalar_one()
+    return int(found) if found is not None else 1 << 62
+
+
 def missing(connection: Connection, ledger: Ledger) -> int:
     """Parts of receipts whose head is gone: somebody edited the ledger."""
     part, head = ledger.receipt_table, ledger.receipt
@@ -286,7 +297,7 @@ def table_totals(connection: Connection, ledger: Ledger, run_id: str) -> list[Ta
             *(func.sum(part.c[name]) for name in ("inserted", "updated", "unchanged")),
         )
         .join(head, head.c.batch_id == part.c.batch_id)
-        .where(head.c.run_id == run_id, head.c.kind.in_(_WRITING))
+        .where(head.c.run_id == run_id, head.c.kind.in_(WRITING))
         .group_by(part.c.table_name, part.c.scope)
     )
     return [

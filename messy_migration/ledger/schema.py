@@ -23,6 +23,9 @@ from messy_migration.ledger.tables import SCHEMA, ledger, naming
 HEAD = "0002"
 """The newest revision in `migrations/`; a test compares the two."""
 
+CHAINED = "0002"
+"""Runs before this revision wrote no link of the chain."""
+
 
 def version_table(dialect: str) -> str:
     """Name of Alembic's own table, without its schema."""

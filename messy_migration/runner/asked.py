@@ -24,6 +24,8 @@ class Asked:
             `corrupted`, of these only what others did not write since; `all`, extra rows too.
         dry_run: only say what a repair would do.
         accept_foreign: the reason for which changes of somebody else are adopted.
+        anchor: the beginning of a head that the chain must hold, in place of what is anchored.
+        report: write the evidence and its page.
     """
 
     against: Form = "ledger"
@@ -33,6 +35,8 @@ class Asked:
     repair: Repair | None = None
     dry_run: bool = False
     accept_foreign: str | None = None
+    anchor: str | None = None
+    report: bool = False
 
     @property
     def needs_plugins(self) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from sqlalchemy import Connection
 
@@ -15,7 +14,8 @@ from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.runs import short
 from messy_migration.model import stream_label
 from messy_migration.reconcile.verdict import overall
-from messy_migration.runner.evidence import write_evidence
+from messy_migration.runner.anchoring import note
+from messy_migration.runner.filing import file_run, with_files
 from messy_migration.runner.outcome import Outcome
 from messy_migration.runner.plan import History
 from messy_migration.runner.proof import reconcile
@@ -37,7 +37,9 @@ def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:
             )
         )
     tables = [(table.name, table.scope) for stream in state.streams for table in stream.tables]
+    moments = {"proof_began": runs.now()}
     proof = reconcile(workspace, tables, state.unfinished)
+    moments["proof_ended"] = runs.now()
     with target.dialect.reading(target.engine) as connection:
         streams = receipts.stream_totals(connection, workspace.ledger, state.run.run_id)
         rows = receipts.table_totals(connection, workspace.ledger, state.run.run_id)
@@ -65,9 +67,9 @@ def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:
         verdict=verdict,
         exit_code=code,
     )
-    report = write_evidence(workspace, outcome, state.plans)
-    outcome = replace(outcome, report=str(report))
-    with state.writing() as connection:
+    with state.closing() as connection:
+        filed = file_run(connection, state, outcome, moments)
+        outcome = with_files(outcome, filed)
         runs.finish(
             connection,
             workspace.ledger,
@@ -75,8 +77,9 @@ def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:
             state="done" if state.is_settled and not state.unfinished else "open",
             verdict=verdict,
             exit_code=code,
-            report=str(report),
+            report=outcome.report,
         )
+    note(workspace, filed.ledger, filed.link)
     workspace.registry.notify(
         "run.finished", run_id=state.run.run_id, verdict=verdict, exit_code=code
     )

@@ -1,21 +1,16 @@
-"""What an outcome looks like as JSON: for `--json`, and for the evidence file."""
+"""What an outcome and a proof look like as JSON: for `--json`, and in the evidence."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
-from messy_migration.ledger import receipts
+from messy_migration.ledger.audit import Audit
 from messy_migration.ledger.receipts import StreamTotals
-from messy_migration.ledger.runs import now, short
-from messy_migration.reconcile import evidence
 from messy_migration.reconcile.verdict import Difference, Findings, TableVerdict
 from messy_migration.runner.facts import proof_facts, table_facts
 from messy_migration.runner.outcome import Outcome
-from messy_migration.runner.plan import StreamPlan
 from messy_migration.runner.proof import Proof
-from messy_migration.runner.workspace import Workspace
 
 SCHEMA = 1
 
@@ -57,6 +52,8 @@ def run_object(outcome: Outcome) -> dict[str, Any]:
         "problems": [problem.as_dict() for problem in outcome.problems],
         **proof_facts(outcome.proof),
         "report": outcome.report,
+        "report_page": outcome.report_page,
+        "chain": {"link": outcome.link, "head": outcome.head},
         **({"sandbox": dict(outcome.sandbox)} if outcome.sandbox else {}),
     }
 
@@ -138,8 +135,23 @@ def findings_objects(findings: Iterable[Findings]) -> list[dict[str, Any]]:
     ]
 
 
+def audit_object(found: Audit) -> dict[str, Any]:
+    """What a ledger and its chain were found to be."""
+    newest = found.newest
+    return {
+        "id": found.ledger,
+        "links": newest.ordinal if newest else 0,
+        "head": newest.head if newest else "",
+        "anchor": found.anchor,
+        "is_anchored": found.is_anchored,
+        "is_full": found.is_full,
+        "pending_receipts": found.pending,
+        "reasons": list(found.reasons),
+    }
+
+
 def proof_object(proof: Proof, verdict: str, exit_code: int, target: str) -> dict[str, Any]:
-    """The object that `migrate reconcile --json` prints."""
+    """What a reconciliation found, in the object that `migrate reconcile --json` prints."""
     return {
         "schema": SCHEMA,
         "verdict": verdict,
@@ -150,57 +162,3 @@ def proof_object(proof: Proof, verdict: str, exit_code: int, target: str) -> dic
         "located": findings_objects(proof.findings),
         **proof_facts(proof),
     }
-
-
-def write_evidence(workspace: Workspace, outcome: Outcome, plans: Sequence[StreamPlan]) -> Path:
-    """Write what a run read, did and proved; keys are named, values of other columns never.
-
-    Raises:
-        TargetError: the folder of the reports cannot be written.
-    """
-    run = outcome.run
-    body = {
-        **run_object(outcome),
-        "kind": "run",
-        "run": {
-            "profile": run.profile,
-            "plugins": list(run.plugins),
-            "selection": list(run.selection),
-            "options": dict(run.options),
-            "versions": dict(run.versions),
-            "host": run.host,
-            "actor": run.actor,
-            "started_at": run.started_at,
-            "written_at": now(),
-            "configuration_digest": workspace.settings.digest,
-        },
-        "adopted": _adopted(workspace, outcome.proof.verdicts),
-        "assumed": sorted({line for plan in plans for line in plan.stream.assumed}),
-        "inputs": [
-            {
-                "stream": plan.stream.name,
-                "tenant": plan.stream.tenant,
-                "plan_id": plan.plan_id,
-                "partition": part.name,
-                "digest": part.digest,
-                "state": state,
-            }
-            for plan in plans
-            for state, parts in (("read", plan.partitions), ("skipped", plan.skipped))
-            for part in parts
-        ],
-    }
-    body.pop("report")
-    folder = workspace.settings.directory / workspace.settings.core.report
-    return evidence.write(folder, f"migration-{short(run.run_id)}.json", body)
-
-
-def _adopted(workspace: Workspace, verdicts: Sequence[TableVerdict]) -> list[dict[str, Any]]:
-    """Changes of somebody else that the expected figures include, and why they were adopted."""
-    target, ledger = workspace.target, workspace.ledger
-    with target.dialect.reading(target.engine) as connection:
-        return [
-            {"table": item.table, "scope": dict(item.scope), "reason": reason}
-            for item in verdicts
-            for reason in receipts.reasons(connection, ledger, "foreign", item.table, item.scope)
-        ]

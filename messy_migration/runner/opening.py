@@ -15,6 +15,7 @@ from messy_migration.ledger import fence, landings, runs, schema
 from messy_migration.ledger.fence import Holder
 from messy_migration.ledger.runs import Run, short
 from messy_migration.model import Stream
+from messy_migration.runner.anchoring import adopt, begin_anew
 from messy_migration.runner.outcome import Options
 from messy_migration.runner.state import RunState
 from messy_migration.runner.work import Job
@@ -71,7 +72,12 @@ def open_run(
         target.dialect.end_others(connection, f"mm:{run_id}")
     target.dialect.ready(target.engine)
     with target.engine.begin() as connection:
+        revision = schema.version(connection)
+        if revision is None:
+            begin_anew(workspace)
         schema.upgrade(connection)
+        if revision is not None and revision < schema.CHAINED:
+            adopt(connection, workspace, run_id)
     with target.engine.begin() as connection:
         _check_stamp(
             landings.stamp(connection, workspace.ledger, _kind(options)), workspace, options
@@ -108,7 +114,16 @@ def open_run(
     cutting = {name: int(run.options[name]) for name in ("batch_records", "batch_bytes")}
     request = workspace.request.for_workers(settings.digest)
     job = Job(request, run.run_id, epoch, frozenset(), **cutting)
-    return RunState(workspace, options, run, job, holder, found is not None, streams)
+    return RunState(
+        workspace,
+        options,
+        run,
+        job,
+        holder,
+        found is not None,
+        streams,
+        is_new_ledger=revision is None,
+    )
 
 
 def _actor() -> str:

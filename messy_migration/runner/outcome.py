@@ -27,6 +27,7 @@ class Options:
         since: begin here, whatever the bookmarks say.
         sandbox: read the plugins' sandboxes instead of their sources, with this seed.
         engine: name of a plugin's executor to work on, or None for processes of this machine.
+        anchor: the beginning of a head that the chain must hold, in place of what is anchored.
     """
 
     selection: tuple[str, ...] = ()
@@ -35,6 +36,7 @@ class Options:
     since: datetime | None = None
     sandbox: int | None = None
     engine: str | None = None
+    anchor: str | None = None
 
 
 class Observer(Protocol):
@@ -71,7 +73,8 @@ class Outcome:
         problems: what went wrong, in the order in which it was met.
         skipped: partitions that were in the target already.
         verdict, exit_code: the end of it.
-        report: path of the evidence file.
+        report, report_page: paths of the evidence file and of its page.
+        link, head: ordinal and head of the link that it added to the chain.
         sandbox: plugin -> what its sandbox served and was asked, where one was used.
     """
 
@@ -90,4 +93,7 @@ class Outcome:
     exit_code: int
     waiting: int = 0
     report: str = ""
+    report_page: str = ""
+    link: int = 0
+    head: str = ""
     sandbox: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """One run, from the lock to the verdict.
 
-lock -> ledger -> epoch -> open or resume -> plan -> prove what is there -> tables
+lock -> ledger -> epoch -> open or resume -> audit -> plan -> prove what is there -> tables
      -> pieces to workers -> keys, stubs, bookmarks -> reconcile -> evidence -> close
 """
 
@@ -16,6 +16,7 @@ from messy_migration.ledger import fence, receipts, runs, schema
 from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.model import Stream, stream_label
 from messy_migration.runner import plan as planning
+from messy_migration.runner.anchoring import check_ledger
 from messy_migration.runner.closing import close_run
 from messy_migration.runner.engine import EnginePool, find_engine
 from messy_migration.runner.finish import finish
@@ -54,6 +55,7 @@ def execute(request: Request, observer: Observer, options: Options) -> Outcome:
                 _warm(pool, workspace, options)
                 state = open_run(workspace, run_id, streams, options)
                 observer.started(state.run, target.label, streams, resumed=state.resumed)
+                check_ledger(state)
                 _plan(state)
                 pool.job = state.job
                 observer.planned(state.plans, workspace.settings.core.worker_count)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from messy_migration.errors import MigrationError
 from messy_migration.ledger import fence
+from messy_migration.ledger.audit import Audit
 from messy_migration.ledger.fence import Holder
 from messy_migration.ledger.receipts import Signature
 from messy_migration.ledger.runs import Run, now
@@ -39,6 +40,8 @@ class RunState:
         is_settled: keys, stubs and bookmarks are done.
         closed: (plugin, tenant) of accounts whose first piece failed.
         workers: processes that worked.
+        is_new_ledger: this run made the ledger.
+        audit: what the ledger and its chain were found to be when the run began.
     """
 
     workspace: Workspace
@@ -54,6 +57,8 @@ class RunState:
     is_settled: bool = False
     closed: set[tuple[str, str]] = field(default_factory=set)
     workers: int = 0
+    is_new_ledger: bool = False
+    audit: Audit | None = None
 
     def note(self, label: str, problem: MigrationError) -> None:
         """A stream met a problem, and is not complete."""
@@ -79,6 +84,20 @@ class RunState:
             fence.check(
                 connection, self.workspace.ledger, self.job.epoch, target.dialect.fence_suffix()
             )
+
+    @contextmanager
+    def closing(self) -> Iterator[Connection]:
+        """The last transaction of a run: what is still under way somewhere can commit no more.
+
+        Raises:
+            Locked: a newer run took the target over.
+        """
+        with self.workspace.target.engine.begin() as connection:
+            suffix = self.workspace.target.dialect.fence_suffix()
+            fence.check(connection, self.workspace.ledger, self.job.epoch, suffix)
+            # Waits for the batches that hold the epoch, and fences off all others.
+            fence.raise_epoch(connection, self.workspace.ledger)
+            yield connection
 
     def signature(self) -> Signature:
         """How this process signs receipts."""

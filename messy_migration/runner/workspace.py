@@ -30,6 +30,7 @@ class Request:
         profile: name of the profile, or None for `default`.
         flags: core settings from the command line.
         digest: of the configuration when the command began, or empty.
+        command: the command line as it was typed, for the evidence; empty from Python.
         sections: plugin -> its section, in place of the one that is configured (sandboxes).
         redactor: is told every secret of this process; never sent to another.
     """
@@ -38,6 +39,7 @@ class Request:
     profile: str | None = None
     flags: Mapping[str, Any] = field(default_factory=dict)
     digest: str = ""
+    command: tuple[str, ...] = ()
     sections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     redactor: Redactor = field(default_factory=Redactor, compare=False, repr=False)
 

@@ -82,18 +82,20 @@ def _field(column: Column, alias: str) -> str:
 
 
 _PLAIN = "CAST({x} AS CHAR CHARACTER SET utf8mb4)"
+# Adding zero takes the leading zeros of ZEROFILL away.
+_NUMBER = "CAST({x} + 0 AS CHAR CHARACTER SET utf8mb4)"
 _TEXT = "CAST(CONVERT({x} USING utf8mb4) AS BINARY)"
 _EXPRESSIONS = {
     "text": f"CONCAT(OCTET_LENGTH({_TEXT}), ':', {_TEXT})",
-    "int16": _PLAIN,
-    "int32": _PLAIN,
-    "int64": _PLAIN,
-    "bool": "CAST({x} + 0 AS CHAR)",
+    "int16": _NUMBER,
+    "int32": _NUMBER,
+    "int64": _NUMBER,
+    "bool": _NUMBER,
     "uuid": f"IF(CHAR_LENGTH({_PLAIN}) = 36 AND INSTR({_PLAIN}, '|') = 0"
     f" AND LEFT({_PLAIN}, 1) <> '{NULL}', {_PLAIN}, NULL)",
     # Only a fraction has zeros that say nothing.
-    "decimal": f"IF(INSTR({_PLAIN}, '.') = 0, {_PLAIN},"
-    f" TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {_PLAIN})))",
+    "decimal": f"IF(INSTR({_NUMBER}, '.') = 0, {_NUMBER},"
+    f" TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {_NUMBER})))",
     # A point is written with its byte order, its type, x and y; adding zero turns -0.0 into 0.0.
     "float64": "LOWER(HEX(REVERSE(SUBSTR(ST_AsWKB(POINT({x} + 0e0, 0)), 6, 8))))",
     "date": "LOWER(LPAD(HEX((TO_DAYS({x}) - 730485) & 4294967295), 8, '0'))",

@@ -45,9 +45,12 @@ class Place:
 
 
 def columns_of(table, names):
-    return ", ".join(
+    lines = [
         f'"{one.name}" {names.get(one.type.kind, str(one.type).upper())}' for one in table.columns
-    )
+    ]
+    if table.key:
+        lines.append(f"PRIMARY KEY ({', '.join(table.key)})")
+    return ", ".join(lines)
 
 
 def as_target(kind, url):

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import pytest
 
 from messy_migration.target import duckdb_c1
+from messy_migration.testing import conformance
 from messy_migration.testing.conformance import departures
 from messy_migration.testing.nasty import nasty_table
 
 ROWS = 5_000
 ALL = 200_000
+
+
+@pytest.fixture(autouse=True, scope="module")
+def made_once():
+    """The same rows serve many tests."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(conformance, "nasty", lru_cache(maxsize=2)(conformance.nasty))
+        yield
 
 
 def departing(place, rows, **how):

@@ -151,6 +151,9 @@ def test_columns_of_any_width_and_collation_are_one_text_in_mariadb(place_of):
         ("UUID", "uuid", "'0197F3C2-89AB-7DEF-8123-456789ABCDEF'", None),
         ("BINARY(4)", "bytes", "'ab'", "4:61620000"),
         ("YEAR", "int16", "1999", "1999"),
+        ("INT(5) ZEROFILL", "int64", "42", "42"),
+        ("BIGINT UNSIGNED", "decimal(20,0)", "18446744073709551615", "18446744073709551615"),
+        ("DECIMAL(10,2) ZEROFILL", "decimal(10,2)", "12.5", "12.5"),
     ],
 )
 def test_types_of_mariadb_are_read_as_what_they_hold(place_of, spelled, kind, value, field):

@@ -9,6 +9,7 @@ import pytest
 from messy_migration.api import Reconciliation
 from messy_migration.cli.results import outcome_text, reconciliation_text
 from messy_migration.errors import SourceError
+from messy_migration.ledger.audit import Audit
 from messy_migration.ledger.receipts import StreamTotals, TableTotals
 from messy_migration.ledger.runs import Run
 from messy_migration.model import Fingerprint
@@ -22,6 +23,7 @@ GOOD = TableVerdict("tickets", (), "shop.tickets", NET, NET, "MATCH")
 OTHER = TableVerdict("orders", (("shop", "oslo"),), "shop.orders", NET, NET, "MATCH")
 BAD = TableVerdict("orders", (), "shop.o", NET, Fingerprint(7), "MISMATCH", "7 rows")
 UNREAD = TableVerdict("people", (), "shop.p", NET, None, "UNKNOWN", "no right\nto read")
+AUDIT = Audit(None, "", "no anchor here", False, ("link 2 was changed",), True)
 
 
 def outcome(**changes):
@@ -53,6 +55,9 @@ def outcome(**changes):
         "verdict": "MATCH",
         "exit_code": 0,
         "report": "report.json",
+        "report_page": "report.html",
+        "link": 3,
+        "head": "ab" * 32,
     }
     return Outcome(**{**values, **changes})
 
@@ -70,7 +75,7 @@ def test_a_good_run_says_what_matched():
                for line in found)  # fmt: skip
     assert any(line.startswith("orders shop=oslo") for line in found)
     assert "MATCH  42,760 rows in 2 tables: 0 missing, 0 extra, 0 changed" in found
-    assert found[-1] == "report: report.json"
+    assert found[-2:] == ["report: report.html", f"chain: link 3, head {'ab' * 32}"]
     assert not any("quarantine:" in line or "already" in line for line in found)
 
 
@@ -78,7 +83,7 @@ def test_what_was_skipped_and_what_is_in_quarantine_is_counted():
     reasons = tuple(("shop.s", "", f"shop.r{n}", "v" if n else None, 1_000 - n) for n in range(5))
     found = lines(skipped=1, quarantine=reasons)
     assert "1 partition was in the target already" in found
-    assert found[-2] == (
+    assert found[-3] == (
         "4,990 records in quarantine: 1,000 shop.r0, 999 shop.r1 (v), 998 shop.r2 (v),"
         " 997 shop.r3 (v) ..."
     )
@@ -96,9 +101,13 @@ def test_a_mismatch_names_tables_rows_and_columns():
         "the input is gone",
     )
     text = reconciliation_text(
-        Reconciliation("sqlite:///x.db", Proof((GOOD, BAD), (findings,)), "MISMATCH", 8)
+        Reconciliation(
+            "sqlite:///x.db", Proof((GOOD, BAD), (findings,)), "MISMATCH", 8, audit=AUDIT
+        )
     )
     found = text.splitlines()
+    assert "ledger: link 2 was changed" in found
+    assert "anchor: no anchor here" in found
     assert found[0] == "target sqlite:///x.db"
     assert any("MISMATCH: 7 rows" in line for line in found)
     assert any(line.split() == ["changed", "orders", "id=7\\n,", "part=x", "v,", "w", "1"]

@@ -1,0 +1,188 @@
+"""`migrate report`: what evidence files say, their pages, and whether they verify."""
+
+from __future__ import annotations
+
+import os
+import sys
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from messy_migration import api
+from messy_migration.cli.options import Common, anchor_option, common_options, json_option
+from messy_migration.cli.render import cell, emit_json, table
+from messy_migration.cli.results import short_path
+from messy_migration.model import stream_label
+from messy_migration.reconcile.report.notation import NARROW
+from messy_migration.reconcile.report.verify import Verified
+from messy_migration.reconcile.report.words import of as words_of
+
+_MARKS = {True: "ok", False: "WRONG", None: "--"}
+
+
+class ReportGroup(click.Group):
+    """`migrate report RUN` is short for `migrate report show RUN`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put `show` in front of what names no other command."""
+        if args[:1] not in [[name] for name in (*self.commands, "--help")]:
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group("report", cls=ReportGroup)
+def command() -> None:
+    """Evidence files and their pages; needs neither the target nor the plugins.
+
+    `migrate report [RUN|FILE]` shows the newest, or that of a run, in a few lines.
+    """
+
+
+@command.command("show")
+@click.argument("name", metavar="[RUN|FILE]", required=False)
+@json_option
+@common_options
+def show(
+    common: Common,
+    name: str | None,
+    as_json: bool,  # noqa: FBT001 - click passes by name
+) -> int:
+    """Show the verdict and the figures of an evidence file."""
+    found = api.find_report(common.request(), name)
+    if as_json:
+        emit_json({**found.document, "report": str(found.evidence), "page": str(found.page)})
+    else:
+        click.echo(_summary(found))
+    return 0
+
+
+@command.command("open")
+@click.argument("name", metavar="[RUN|FILE]", required=False)
+@json_option
+@common_options
+def open_(
+    common: Common,
+    name: str | None,
+    as_json: bool,  # noqa: FBT001 - click passes by name
+) -> int:
+    """Open the page in a browser; where there is none, say where it is."""
+    found = api.find_report(common.request(), name)
+    opened = _has_browser() and webbrowser.open(found.page.resolve().as_uri())
+    if as_json:
+        emit_json({"report": str(found.evidence), "page": str(found.page), "opened": opened})
+    else:
+        click.echo(f"{'opened' if opened else 'no browser here; the page is'} {found.page}")
+    return 0
+
+
+@command.command("verify")
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE..."
+)
+@anchor_option
+@json_option
+@common_options
+def verify(
+    common: Common,
+    *,
+    files: tuple[Path, ...],
+    anchor: str | None,
+    as_json: bool,
+) -> int:
+    """Verify evidence files (JSON) and their pages (HTML), offline.
+
+    Finds one changed byte, derives every figure again, and holds the head of the chain against
+    what is anchored in .migrate here, or given with --anchor. Exit code 8 if anything is wrong.
+    """
+    directory = common.config.parent if common.config else Path.cwd()
+    found = api.verify_reports(files, directory, anchor)
+    if as_json:
+        emit_json(verified_object(found))
+    else:
+        click.echo("\n".join(line for item in found for line in _lines(item)))
+    for item in found:
+        if item.problem is not None:
+            click.echo(f"error: {cell(str(item.problem))}", err=True)
+    return 0 if all(item.is_verified for item in found) else 8
+
+
+def verified_object(found: Sequence[Verified]) -> dict[str, Any]:
+    """What `migrate report verify --json` prints."""
+    return {
+        "verified": all(item.is_verified for item in found),
+        "files": [
+            {
+                "file": item.path,
+                "verified": item.is_verified,
+                "error": item.problem.as_dict() if item.problem else None,
+                "checks": [
+                    {"check": check.what, "passed": check.passed, "why": check.why}
+                    for check in item.checks
+                ],
+            }
+            for item in found
+        ],
+    }
+
+
+def _lines(item: Verified) -> list[str]:
+    lines = [cell(item.path)]
+    for check in item.checks:
+        why = f": {cell(check.why)}" if check.why else ""
+        lines.append(f"  {_MARKS[check.passed]:<5}  {check.what}{why}")
+    if item.problem is not None:
+        return [*lines, f"DOES NOT VERIFY  {cell(item.problem.what)}"]
+    wrong = sum(check.passed is False for check in item.checks)
+    left = sum(check.passed is None for check in item.checks)
+    if wrong:
+        return [*lines, f"DOES NOT VERIFY  {wrong} of {len(item.checks)} checks are wrong"]
+    rest = f", {left} could not be made" if left else ""
+    return [*lines, f"VERIFIED  {len(item.checks) - left} checks are right{rest}"]
+
+
+def _summary(found: api.Report) -> str:
+    document = found.document
+    words = words_of(document)
+    streams = [
+        [stream_label(item["stream"], item["tenant"]), *(item[name] for name in _COUNTS)]
+        for item in document.get("streams", ())
+    ]
+    tables = [
+        [
+            item["table"] + "".join(f" {name}={value}" for name, value in item["scope"].items()),
+            item["expected_rows"],
+            "-" if item["actual_rows"] is None else item["actual_rows"],
+            item["verdict"],
+        ]
+        for item in document["tables"]
+    ]
+    parts = [
+        f"{words.title.lower()} of {document['moments']['written_at'][:19]}Z",
+        f"target {cell(document['target'])}",
+        *([table(["stream", *_COUNTS], streams, "lrrrr")] if streams else []),
+        table(["table", "expected", "actual", "verdict"], tables, "lrrl"),
+        f"{document['verdict']}  {cell(words.sentence.replace(NARROW, ','))}",
+        f"report: {short_path(str(found.page))}",
+    ]
+    chain = document.get("chain")
+    if chain:
+        parts.append(f"chain: link {chain['ordinal']}, head {chain['head']}")
+    return "\n".join(parts)
+
+
+_COUNTS = ("extracted", "loaded", "quarantined", "filtered")
+
+
+def _has_browser() -> bool:
+    """A browser that a person sees: not one for text, and not on a machine without a screen."""
+    screens = ("DISPLAY", "WAYLAND_DISPLAY")
+    if sys.platform != "darwin" and not any(os.environ.get(name) for name in screens):
+        return False
+    try:
+        webbrowser.get()
+    except webbrowser.Error:
+        return False
+    return True

@@ -1,0 +1,216 @@
+"""Hold the ledger against its chain, and the chain against heads kept outside of the database.
+
+The whole of it is read by `reconcile`. A run that begins reads what its last predecessor
+committed and counts the rest, so that its cost does not grow with the history of a target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from sqlalchemy import Connection, func, select
+
+from messy_migration.ledger import chain, receipts, runs, states
+from messy_migration.ledger.anchors import Anchor
+from messy_migration.ledger.balance import contradictions
+from messy_migration.ledger.chain import Link
+from messy_migration.ledger.tables import Ledger, legible
+
+SHORTEST = 12
+"""The fewest characters of a head that `--anchor` takes."""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What became of it.
+
+    Attributes:
+        newest: the link with the head that counts; None where no run was closed yet.
+        ledger: `previous` of the first link.
+        anchor: in words, which head from outside of the database the chain was held against.
+        is_anchored: there was one.
+        reasons: why the ledger is not what runs have written; empty if it is.
+        is_full: all of it was read.
+        pending: receipts of runs that were not closed, which no link covers yet.
+    """
+
+    newest: Link | None
+    ledger: str
+    anchor: str
+    is_anchored: bool
+    reasons: tuple[str, ...]
+    is_full: bool
+    pending: int = 0
+
+
+def audit(
+    connection: Connection,
+    ledger: Ledger,
+    anchors: Sequence[Anchor],
+    given: str | None = None,
+    *,
+    full: bool,
+) -> Audit:
+    """Verify the ledger.
+
+    Args:
+        connection: in a snapshot, or holding the run lock.
+        ledger: of the target.
+        anchors: the heads of this target that were written down here, oldest first.
+        given: the beginning of a head that was given by hand; it counts instead of them.
+        full: read all receipts, not only those of the newest link.
+    """
+    found = chain.links(connection, ledger)
+    reasons = [*_linked(found)]
+    words, is_anchored, wrong = _anchored(found, anchors, given)
+    reasons += wrong
+    with legible("table receipt"):
+        reasons += _content(connection, ledger, found if full else found[-1:], found)
+        pending, strays = _pending(connection, ledger, found)
+        reasons += strays
+        if full:
+            reasons += _closed(connection, ledger, found)
+        if full and not reasons:
+            # What was written into it by hand may not even be legible.
+            reasons += _parts(connection, ledger)
+    newest = found[-1] if found else None
+    return Audit(
+        newest=newest,
+        ledger=found[0].previous if found else "",
+        anchor=words,
+        is_anchored=is_anchored,
+        reasons=tuple(dict.fromkeys(reasons)),
+        is_full=full,
+        pending=pending,
+    )
+
+
+def _name(link: Link) -> str:
+    return f"link {link.ordinal} (run {runs.short(link.run_id)})"
+
+
+def _linked(found: Sequence[Link]) -> Iterator[str]:
+    """Ordinals without a gap, each head from its own fields, each link behind the one before."""
+    before: Link | None = None
+    for link in found:
+        ordinal = before.ordinal + 1 if before else 1
+        if link.ordinal != ordinal:
+            yield f"link {ordinal} of the chain is missing"
+        elif chain.head_of(link) != link.head:
+            yield f"{_name(link)} of the chain was changed"
+        elif before is not None and link.previous != before.head:
+            yield f"{_name(link)} does not follow from the link before it"
+        before = link
+
+
+def _anchored(
+    found: Sequence[Link], anchors: Sequence[Anchor], given: str | None
+) -> tuple[str, bool, list[str]]:
+    """In words; whether there was a head to hold it against; and what is wrong."""
+    if given is not None:
+        for link in found:
+            if link.head.startswith(given.lower()):
+                return f"{_name(link)} has the head that was given", True, []
+        return (
+            "the head that was given is not in the chain",
+            True,
+            ["the chain does not hold the head that was given with --anchor"],
+        )
+    if not anchors or not anchors[-1].ordinal:
+        return "no anchor here: no head of this ledger was written down on this machine", False, []
+    known = anchors[-1]
+    wanted = f"link {known.ordinal} (run {runs.short(known.run_id)})"
+    since = f"anchored here since {known.at[:19]}Z"
+    heads = {link.ordinal: link.head for link in found}
+    if known.ordinal not in heads:
+        why = "is missing: ledger and data were set back to an older state"
+    elif heads[known.ordinal] != known.head:
+        why = "has another head: this is not the ledger that was left here"
+    else:
+        return f"{wanted} is {since}", True, []
+    return f"{wanted} was {since}", True, [f"{wanted}, {since}, {why}"]
+
+
+def _content(
+    connection: Connection, ledger: Ledger, wanted: Sequence[Link], found: Sequence[Link]
+) -> Iterator[str]:
+    """The receipts and quarantined records of some links; of all others, how many there are."""
+    begins = {link.ordinal: before.last_seq for before, link in pairwise(found)}
+    for link in wanted:
+        now = chain.covered(connection, ledger, begins.get(link.ordinal, 0), link.last_seq)
+        if now.receipts != link.receipts:
+            yield f"{_name(link)} covers {link.receipts:,} receipts, {now.receipts:,} are there"
+        elif now.receipts_digest != link.receipts_digest:
+            yield f"the receipts of {_name(link)} were changed"
+        elif now.quarantine_digest != link.quarantine_digest:
+            yield f"the records in quarantine of {_name(link)} were changed"
+    if found:
+        seq = ledger.receipt.c.seq
+        query = select(func.count()).select_from(ledger.receipt).where(seq <= found[-1].last_seq)
+        count, written = connection.execute(query).scalar_one(), sum(one.receipts for one in found)
+        if count != written:
+            yield f"the chain covers {written:,} receipts, {count:,} are there"
+
+
+def _pending(
+    connection: Connection, ledger: Ledger, found: Sequence[Link]
+) -> tuple[int, list[str]]:
+    """Receipts that no link covers yet; they may come from runs that are not closed, only."""
+    head, run = ledger.receipt, ledger.run
+    last = found[-1].last_seq if found else 0
+    query = (
+        select(head.c.run_id, run.c.state, func.count())
+        .select_from(head.outerjoin(run, run.c.run_id == head.c.run_id))
+        .where(head.c.seq > last)
+        .group_by(head.c.run_id, run.c.state)
+        .order_by(head.c.run_id)
+    )
+    rows = connection.execute(query).all()
+    strays = [
+        f"{count:,} receipts of run {runs.short(run_id)}, which is "
+        f"{'closed' if state else 'not in the ledger'}, are in no link of the chain"
+        for run_id, state, count in rows
+        if state != "open"
+    ]
+    return sum(row[2] for row in rows), strays
+
+
+def _closed(connection: Connection, ledger: Ledger, found: Sequence[Link]) -> Iterator[str]:
+    """Runs against their last links: both are there, with one verdict, over one plan."""
+    table = ledger.run
+    rows = connection.execute(
+        select(table.c.run_id, table.c.state, table.c.verdict, table.c.finished_at)
+    ).all()
+    last = {link.run_id: link for link in found if link.kind != "adopted"}
+    since = next((link.written_at for link in found if link.kind == "adopted"), "")
+    for run_id, state, verdict, finished in rows:
+        link = last.pop(run_id, None)
+        if state != "done":
+            continue
+        if link is None:
+            if (finished or "") > since:
+                yield f"run {runs.short(run_id)} is closed, and no link of the chain is of it"
+        elif link.verdict != verdict:
+            yield f"the verdict of run {runs.short(run_id)} was changed"
+        elif link.plans_digest != chain.plans_digest(chain.plans(connection, ledger, run_id)):
+            yield f"what run {runs.short(run_id)} planned was changed"
+    for link in last.values():
+        yield f"{_name(link)} is of a run that is not in the ledger"
+
+
+def _parts(connection: Connection, ledger: Ledger) -> Iterator[str]:
+    """Receipts that contradict themselves, and tables that only receipts know."""
+    yield from contradictions(connection, ledger)
+    known = states.all_states(connection, ledger)
+    for name, scope in sorted({key[:2] for key in receipts.expected(connection, ledger)}):
+        if (name, scope) not in known:
+            yield f"receipts speak of table {name}, and the ledger does not know it any more"
+    ids = set(connection.execute(select(ledger.run.c.run_id)).scalars())
+    for state in known.values():
+        if state.first_run not in ids:
+            yield (
+                f"run {runs.short(state.first_run)}, which met table {state.table.name} first, "
+                "is not in the ledger"
+            )

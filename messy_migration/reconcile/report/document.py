@@ -1,0 +1,149 @@
+"""The evidence as a document: one form in bytes, one digest over its content, one link.
+
+The file is the document in exactly one form (keys in order, UTF-8, one blank of indentation),
+so that every byte of it counts. `digest` is over all but itself and `chain`; `chain` is the
+link whose `evidence_digest` it is. Nothing in the file lies outside of both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NoReturn
+
+from messy_migration.errors import ProofError, UsageProblem
+from messy_migration.ledger.chain import Link, canonical
+
+SCHEMA = 2
+"""Version of the document; grows with every change of what it holds."""
+
+NEWEST = "install the messy-migration that wrote it, or a newer one"
+_LARGEST = 256 * 1024 * 1024
+_DIGITS = 40
+
+
+def digest(document: Mapping[str, Any]) -> str:
+    """SHA-256 over the content of a document."""
+    content = {name: document[name] for name in document if name not in ("digest", "chain")}
+    return hashlib.sha256(canonical(content)).hexdigest()
+
+
+def sealed(content: Mapping[str, Any], link: Link | None = None) -> dict[str, Any]:
+    """The content with its digest, and with the link of the chain that holds it fast."""
+    chained = {"chain": asdict(link)} if link else {}
+    return {**content, "digest": digest(content), **chained}
+
+
+def text_of(document: Mapping[str, Any]) -> str:
+    """The one form of a document.
+
+    Raises:
+        ValueError: a number in it is none.
+    """
+    return (
+        json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    )
+
+
+def read(path: Path) -> tuple[dict[str, Any], str]:
+    """A document and the text of its file.
+
+    Raises:
+        UsageProblem: there is no such file, or it cannot be read.
+        ProofError: it is no evidence, or not in the form in which evidence is written.
+    """
+    where = str(path)
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise ProofError("the file is larger than any evidence", where)
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageProblem(
+            "the file cannot be read", where, error.strerror or type(error).__name__
+        ) from error
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ProofError(
+            "the file is not evidence", where, f"byte {error.start:,} is not UTF-8"
+        ) from error
+    document = _parsed(text, where)
+    _check_version(document, where)
+    try:
+        same = text_of(document) == text
+    except (ValueError, UnicodeEncodeError):
+        same = False
+    if not same:
+        raise ProofError(
+            "the file was changed",
+            where,
+            "it is not in the form in which evidence is written",
+        )
+    return document, text
+
+
+def _parsed(text: str, where: str) -> dict[str, Any]:
+    try:
+        document = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_int=_integer,
+            parse_float=_fraction,
+            parse_constant=_refuse,
+        )
+    except json.JSONDecodeError as error:
+        is_short = error.pos >= len(text.rstrip())
+        raise ProofError(
+            "the file was cut short" if is_short else "the file is not JSON",
+            where,
+            f"line {error.lineno}: {error.msg}",
+        ) from error
+    except RecursionError as error:
+        raise ProofError("the file is not evidence", where, "it is nested too deep") from error
+    except ValueError as error:
+        raise ProofError("the file is not evidence", where, str(error)) from error
+    if not isinstance(document, dict) or "schema" not in document or "verdict" not in document:
+        raise ProofError("the file is not evidence", where, "it has no verdict and no version")
+    return document
+
+
+def _check_version(document: Mapping[str, Any], where: str) -> None:
+    version = document["schema"]
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise ProofError("the file is not evidence", where, "its version is no number")
+    if version > SCHEMA:
+        why = f"it is of version {version}, this program knows {SCHEMA}"
+        raise ProofError("the evidence was written by a newer program", where, why, NEWEST)
+    if version < SCHEMA:
+        why = f"it is of version {version}, which held neither digest nor chain"
+        raise ProofError("the evidence cannot be verified", where, why)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        double = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {double[:60]!r} is there twice")
+    return found
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _DIGITS:
+        raise ValueError(f"it holds a number of {len(digits):,} digits")
+    return int(digits)
+
+
+def _fraction(digits: str) -> float:
+    value = float(digits)
+    if len(digits) > _DIGITS or not math.isfinite(value):
+        raise ValueError("it holds a number that is too large")
+    return value
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"it holds {constant}, which is no number")

@@ -1,0 +1,38 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from messy_migration.errors import TargetError
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text in UTF-8 through a temporary file beside it; makes the folder.
+
+    Raises:
+        TargetError: it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(f".{path.name}.*"):  # by an attempt that was killed
+            left.unlink(missing_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise TargetError(
+            "the evidence file cannot be written",
+            str(path),
+            error.strerror or type(error).__name__,
+            "set `report` in the profile to a folder that can be written",
+        ) from error
