@@ -320,7 +320,9 @@ class Partition:
     Attributes:
         name: what people call it: a file, a key range, a window of time.
         digest: identifies the content and how it is read; equal digests are the same input.
-        bounds: what `extract` needs to find it again; plain JSON values.
+        bounds: what `extract` needs to find it again; plain JSON values. A slice of something
+            that its source replaces as a whole, as of a large file, says so: `input` is the name
+            of the whole, and `version` the digest of its content and of how it is read.
         records: the number of records if it is known beforehand.
         until: the closed upper bound of its window of time (ISO 8601 in UTC), where the
             bookmark stands once all partitions are committed.
@@ -331,6 +333,17 @@ class Partition:
     bounds: Mapping[str, Any] = field(default_factory=dict)
     records: int | None = None
     until: str | None = None
+
+    @property
+    def input(self) -> str:
+        """What it is a slice of: itself, or something larger that is replaced as a whole."""
+        return str(self.bounds.get("input", self.name))
+
+    @property
+    def version(self) -> str:
+        """Which content of its input it belongs to, and after which other content it came."""
+        content, _, after = self.digest.partition("~")
+        return f"{self.bounds.get('version', content)}~{after}"
 
 
 @dataclass(frozen=True, slots=True)

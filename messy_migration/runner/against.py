@@ -266,16 +266,16 @@ def _digests(
         return []
     history = History.read(connection, workspace.ledger).loaded(stream)
     digests = {item.partition.digest.partition("~")[0] for item in history}
-    names = {item.partition.name for item in history}
+    names = {item.partition.input for item in history}
     notes = []
     for item in offered:
         if item.digest in digests or not names:
             continue
-        how = "has other content than was loaded" if item.name in names else "was never loaded"
-        notes.append(f"{stream.label}, {item.name}: {how}")
-    gone = names - {item.name for item in offered}
+        how = "has other content than was loaded" if item.input in names else "was never loaded"
+        notes.append(f"{stream.label}, {item.input}: {how}")
+    gone = names - {item.input for item in offered}
     notes += [f"{stream.label}, {name}: is no longer there" for name in sorted(gone)]
-    return notes
+    return list(dict.fromkeys(notes))
 
 
 def _judged(

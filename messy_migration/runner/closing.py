@@ -104,11 +104,11 @@ def _waiting(state: RunState, connection: Connection) -> dict[tuple[str, str], t
     """(stream, tenant) of this run -> records extracted and quarantined, over all runs."""
     ledger = state.workspace.ledger
     history = History.read(connection, ledger)
-    newest: dict[tuple[str, str, str], str] = {}
-    for stream in state.streams:
-        for item in history.loaded(stream):
-            newest[stream.name, stream.tenant, item.partition.name] = item.partition.digest
-    places = {(stream, tenant, digest) for (stream, tenant, _), digest in newest.items()}
+    places = {
+        (stream.name, stream.tenant, item.partition.digest)
+        for stream in state.streams
+        for item in history.standing(stream)
+    }
     ours = {(stream.name, stream.tenant) for stream in state.streams}
     totals = receipts.standing(connection, ledger, places)
     return {place: counts for place, counts in totals.items() if place in ours}

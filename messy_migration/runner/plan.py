@@ -59,6 +59,12 @@ class History:
             and (item.stream, item.tenant, item.partition.digest, item.plan_id) in self.begun
         ]
 
+    def standing(self, stream: Stream) -> list[Planned]:
+        """What was loaded of a stream and not replaced since by other content of its input."""
+        found = self.loaded(stream)
+        versions = {item.partition.input: item.partition.version for item in found}
+        return [item for item in found if item.partition.version == versions[item.partition.input]]
+
 
 @dataclass(frozen=True)
 class StreamPlan:
@@ -200,9 +206,17 @@ def _stream(
     todo, skipped, problems = [], [], []
     loaded = history.loaded(stream)
     by_digest = {item.partition.digest: item for item in loaded}
-    by_name = {item.partition.name: item for item in loaded}
+    newest = {item.partition.input: item for item in loaded}
+    siblings: dict[str, set[str]] = {}
     for offer in offered:
-        partition = _renewed(stream, offer, by_digest, by_name.get(offer.name))
+        siblings.setdefault(offer.input, set()).add(offer.digest)
+    for offer in offered:
+        last = newest.get(offer.input)
+        is_same = last is not None and _content(last) in siblings[offer.input]
+        was_there = not siblings[offer.input].isdisjoint(by_digest)
+        partition = offer
+        if last is not None and all(table.key for table in stream.tables):
+            partition = _renewed(offer, last, is_same=is_same, was_there=was_there)
         if (stream.name, stream.tenant, partition.digest) in history.complete:
             skipped.append(partition)
             continue
@@ -210,7 +224,7 @@ def _stream(
             stream,
             partition,
             by_digest.get(partition.digest),
-            by_name.get(partition.name),
+            None if is_same else last,
             identity,
         )
         if problem:
@@ -256,22 +270,27 @@ def partitions(workspace: Workspace, stream: Stream, since: datetime | None) -> 
     return found
 
 
-def _renewed(
-    stream: Stream, partition: Partition, by_digest: Mapping[str, Planned], newest: Planned | None
-) -> Partition:
+def _content(item: Planned) -> str:
+    return item.partition.digest.partition("~")[0]
+
+
+def _renewed(partition: Partition, last: Planned, *, is_same: bool, was_there: bool) -> Partition:
     """The partition, under a digest of its own if its content is that of an earlier time again.
 
     A file that was A, then B, and is A again has to be merged again, though A was loaded.
+
+    Args:
+        partition: as its source offers it.
+        last: what was loaded last of its input.
+        is_same: that was of the content that the input has now.
+        was_there: the input had this content at some time.
     """
-    has_key = all(table.key for table in stream.tables)
-    if newest is None or not has_key or newest.partition.digest == partition.digest:
+    _, mark, after = last.partition.digest.partition("~")
+    if not is_same and was_there:
+        mark, after = "~", hashlib.sha256(last.partition.digest.encode()).hexdigest()[:16]
+    elif not is_same:
         return partition
-    last = newest.partition.digest
-    if last.startswith(f"{partition.digest}~"):
-        return replace(partition, digest=last)
-    if partition.digest not in by_digest:
-        return partition
-    return replace(partition, digest=f"{partition.digest}~{last[:16]}")
+    return replace(partition, digest=f"{partition.digest}{mark}{after}")
 
 
 def _conflict(
@@ -287,7 +306,7 @@ def _conflict(
         stream: of the partition.
         partition: what is to be read.
         same: what was loaded with its digest.
-        namesake: what was loaded last under its name.
+        namesake: what was loaded last of its input, if the input had other content then.
         identity: the plan id under which it would be read.
     """
     if same is not None and same.plan_id != identity:

@@ -70,13 +70,14 @@ def loaded(
         MigrationError: some of it cannot be read again.
     """
     refusing = refused(workspace, connection, stream)
+    history = History.read(connection, workspace.ledger)
     inputs: dict[str, Planned] = {}
-    for item in History.read(connection, workspace.ledger).loaded(stream):
+    for item in history.loaded(stream):
         inputs.setdefault(item.partition.digest, item)
-    newest = {item.partition.name: digest for digest, item in inputs.items()}
+    standing = {item.partition.digest for item in history.standing(stream)}
     for digest, item in inputs.items():
         # With a key a file that changed replaces its rows, and its first content is gone.
-        is_there = stream.lands or newest[item.partition.name] == digest
+        is_there = stream.lands or digest in standing
         wanted = [table for table in tables if is_there or not table.key]
         if wanted:
             yield from _partition(workspace, connection, stream, wanted, item, refusing)

@@ -47,7 +47,13 @@ class _Origins:
 
 
 def read_csv(
-    read: Callable[[int], bytes], schema: Schema, shown: str, *, block_size: int = BLOCK_SIZE
+    read: Callable[[int], bytes],
+    schema: Schema,
+    shown: str,
+    *,
+    block_size: int = BLOCK_SIZE,
+    above: int = 0,
+    width: int = 0,
 ) -> Iterator[Extracted]:
     """The records of a CSV file, block by block.
 
@@ -56,6 +62,8 @@ def read_csv(
         schema: how to read it.
         shown: its name, for the places of records and for messages.
         block_size: bytes to read at a time.
+        above: physical lines of the file between its header and what `read` gives behind it.
+        width: fields of the first record of a file without header, if `read` starts later.
 
     Raises:
         SourceError: the header does not fit the schema, the encoding is another one, or `read`
@@ -68,9 +76,11 @@ def read_csv(
         if layout is None:
             if schema.format.header:
                 layout = matched(header(found, schema.format, shown), schema, shown)
+                layout = replace(layout, above=above)
                 block = found.since(1)
             elif len(found.starts):
-                layout = positioned(int(found.fields[0]), schema, shown)
+                layout = positioned(width or int(found.fields[0]), schema, shown)
+                layout = replace(layout, above=above)
             else:
                 yield from _broken(Layout(shown, schema, 0, ()), found)
                 continue

@@ -16,16 +16,22 @@ from messy_migration_files.text import as_utf8, restored
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What all blocks of a file share; `places` are the positions of the schema's columns."""
+    """What all blocks of a file share.
+
+    Attributes:
+        places: the positions of the schema's columns.
+        above: physical lines of the file that are left out behind its header.
+    """
 
     shown: str
     schema: Schema
     width: int
     places: tuple[int, ...]
+    above: int = 0
 
     def where(self, line: int) -> str:
         """The place of a record, for people."""
-        return f"{self.shown}:{line}"
+        return f"{self.shown}:{line + self.above}"
 
     def raw(self, record: bytes) -> bytes:
         """A record as it was before it became UTF-8."""

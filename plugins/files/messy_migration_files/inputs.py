@@ -26,6 +26,8 @@ from messy_migration_files.archive import (
     is_zip,
     members,
 )
+from messy_migration_files.schema import Format
+from messy_migration_files.spans import Span, survey_spans
 
 _GZIP = b"\x1f\x8b"
 _PIECE = 1 << 20
@@ -40,6 +42,7 @@ class Input:
         member: the name inside a zip archive, or None.
         digest: SHA-256 of the stored bytes, compressed as they are.
         size, mtime_ns: of the file.
+        span: the part of a large file that is meant, or None for all of it.
     """
 
     path: str
@@ -47,6 +50,7 @@ class Input:
     digest: str
     size: int
     mtime_ns: int
+    span: Span | None = None
 
     @property
     def shown(self) -> str:
@@ -67,7 +71,11 @@ class Stored:
     seen: hashlib._Hash
 
     def pieces(self) -> Iterator[bytes]:
-        """The bytes from here on."""
+        """The bytes from here on, behind those of the header where they are a span."""
+        if self.about.span is not None and self.about.span.head:
+            head = _head(self.file, 0, self.about.span.head)
+            self.seen.update(head)
+            yield head
         self.file.seek(self.start)
         while self.left:
             piece = self.file.read(min(_PIECE, self.left))
@@ -85,7 +93,8 @@ class Stored:
     def check_digest(self) -> None:
         """Raise SourceError if the bytes that were read are not those that were planned."""
         self.check_unchanged()
-        if self.left == 0 and self.seen.hexdigest() == self.about.digest:
+        span = self.about.span
+        if self.left == 0 and self.seen.hexdigest() == (span or self.about).digest:
             return
         raise _changed(self.about)
 
@@ -153,8 +162,10 @@ def find_files(pattern: str, written: str) -> list[tuple[Path, str | None]]:
     return [(path, wanted) for path in found]
 
 
-def survey(path: Path, directory: Path, wanted: str | None) -> list[Input]:
-    """The inputs in a file: itself, or the CSV members of a zip archive.
+def survey(
+    path: Path, directory: Path, wanted: str | None, declared: Format
+) -> list[tuple[Input, tuple[Span, ...]]]:
+    """The inputs in a file: itself with the spans in which it may be read, or its CSV members.
 
     An archive that cannot be used is one input, and raises when it is opened: the other files
     of the stream can be loaded meanwhile.
@@ -162,15 +173,19 @@ def survey(path: Path, directory: Path, wanted: str | None) -> list[Input]:
     shown = os.path.relpath(path, directory)
     with _opened(path, shown) as file:
         size, mtime_ns = _stamp(file)
-        spans: list[tuple[str | None, int, int]] = [(None, 0, size)]
-        if is_zip(file):
-            try:
-                spans = [(m.name, m.start, m.length) for m in members(file, shown, wanted)]
-            except SourceError:
-                spans = [(None, 0, size)]
+        if not is_zip(file):
+            is_plain = _head(file, 0, len(_GZIP)) != _GZIP
+            file.seek(0)
+            digest, spans = survey_spans(file, size, declared if is_plain else None)
+            return [(Input(shown, None, digest, size, mtime_ns), spans)]
+        parts: list[tuple[str | None, int, int]]
+        try:
+            parts = [(m.name, m.start, m.length) for m in members(file, shown, wanted)]
+        except SourceError:
+            parts = [(None, 0, size)]
         return [
-            Input(shown, name, _digest(file, start, length), size, mtime_ns)
-            for name, start, length in spans
+            (Input(shown, name, _digest(file, start, length), size, mtime_ns), ())
+            for name, start, length in parts
         ]
 
 
@@ -198,12 +213,17 @@ def opened(about: Input, directory: Path, wanted: str | None) -> Iterator[tuple[
         known = (about.size, about.mtime_ns)
         if stamp != known and _digest(file, start, length) != about.digest:
             raise _changed(about)
+        if about.span is not None:
+            start, length = about.span.start, about.span.stop - about.span.start
         stored = Stored(file, about, start, length, stamp, hashlib.sha256())
         yield stored, Pieces(_content(stored, packed, member))
 
 
 def _content(stored: Stored, packed: str, member: Member | None) -> Iterator[bytes]:
     shown = stored.about.shown
+    if packed == "plain" and member is None:
+        yield from stored.pieces()
+        return
     if packed == "plain":
         unpacked = stored.pieces()
     else:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from messy_migration.errors import ConfigurationError, SourceError
@@ -14,6 +15,7 @@ from messy_migration_files.header import header_of
 from messy_migration_files.inputs import Input, find_files, opened, survey
 from messy_migration_files.schema import Schema, load_schema
 from messy_migration_files.settings import FilesSettings, FileStream
+from messy_migration_files.spans import Span
 
 PLUGIN = "files"
 """The name after `--plugins`; the streams are called `files.<entry>`."""
@@ -36,23 +38,25 @@ def declared(settings: FilesSettings) -> list[Stream]:
 
 
 def slices(stream: Stream, settings: FilesSettings) -> list[Partition]:
-    """One partition per file or archive member, in the order of their names.
+    """One partition per file, span of a large file or archive member, in the order of names.
 
     Raises:
         SourceError: no file matches, a file cannot be read, or two are the same.
     """
     entry = _entry(stream, settings)
     schema = _schema(entry)
-    found: dict[str, Partition] = {}
-    for about in _inputs(entry):
+    found: dict[str, str] = {}
+    offered: list[Partition] = []
+    for about, spans in _inputs(entry, schema):
         digest = hashlib.sha256(f"{about.digest}:{schema.digest}".encode()).hexdigest()
         if digest in found:
             raise SourceError(
                 "two files of a stream have the same content",
-                f"{found[digest].name} and {about.shown}",
+                f"{found[digest]} and {about.shown}",
                 "every record would be loaded twice",
                 "remove one of them, or narrow `path`",
             )
+        found[digest] = about.shown
         bounds: dict[str, Any] = {
             "path": about.path,
             "member": about.member,
@@ -61,8 +65,22 @@ def slices(stream: Stream, settings: FilesSettings) -> list[Partition]:
             "mtime_ns": about.mtime_ns,
             "schema": schema.digest,
         }
-        found[digest] = Partition(name=about.shown, digest=digest, bounds=bounds)
-    return list(found.values())
+        whole = Partition(name=about.shown, digest=digest, bounds=bounds)
+        offered += _parts(whole, spans) or [whole]
+    return offered
+
+
+def _parts(whole: Partition, spans: Sequence[Span]) -> list[Partition]:
+    """A file in spans: each is known by the whole file and its place there."""
+    shared = {**whole.bounds, "input": whole.name, "version": whole.digest}
+    return [
+        Partition(
+            name=f"{whole.name} {number}/{len(spans)}",
+            digest=hashlib.sha256(f"{whole.digest}:{span.start}:{span.stop}".encode()).hexdigest(),
+            bounds={**shared, "span": asdict(span)},
+        )
+        for number, span in enumerate(spans, 1)
+    ]
 
 
 def records(
@@ -87,9 +105,13 @@ def records(
         digest=bounds["digest"],
         size=bounds["size"],
         mtime_ns=bounds["mtime_ns"],
+        span=Span(**bounds["span"]) if bounds.get("span") else None,
     )
+    place = {"above": about.span.lines, "width": about.span.width} if about.span else {}
     with opened(about, entry.directory, _wanted(entry)) as (stored, content):
-        for extracted in read_csv(content.read, schema, about.shown, block_size=block_size):
+        for extracted in read_csv(
+            content.read, schema, about.shown, block_size=block_size, **place
+        ):
             if isinstance(extracted, Frame):
                 stored.check_unchanged()
             yield extracted
@@ -102,15 +124,15 @@ def unmapped(stream: Stream, settings: FilesSettings) -> tuple[str, ...]:
     schema = _schema(entry)
     mapped = {column.source for column in schema.columns}
     names: dict[str, None] = {}
-    for about in _inputs(entry):
+    for about, _ in _inputs(entry, schema):
         with opened(about, entry.directory, _wanted(entry)) as (_, content):
             names |= dict.fromkeys(header_of(content.read, schema.format, about.shown))
     return tuple(name for name in names if name not in mapped)
 
 
-def _inputs(entry: FileStream) -> Iterator[Input]:
+def _inputs(entry: FileStream, schema: Schema) -> Iterator[tuple[Input, tuple[Span, ...]]]:
     for path, wanted in find_files(entry.pattern, entry.path):
-        yield from survey(path, entry.directory, wanted)
+        yield from survey(path, entry.directory, wanted, schema.format)
 
 
 def _wanted(entry: FileStream) -> str | None:
