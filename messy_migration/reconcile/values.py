@@ -126,7 +126,8 @@ def compare(
         rows = {**side(STUBS, bucket, _by_order), **side(EXPECTED, bucket, newer)}
         found.expected += fingerprint_of(rows.values())
         if place is not None and column is not None:
-            ages = (number(column, row[place]) for row in rows.values())
+            # Different ones are few among many rows.
+            ages = (number(column, cell) for cell in {row[place] for row in rows.values()})
             found.newest = max(
                 (age for age in (found.newest, *ages) if age is not None), default=None
             )
@@ -175,8 +176,10 @@ def _newest(
     chosen: dict[Row, Row] = {}
     for row in sides.rows(side, bucket):
         key = sides.key(row)
-        old = chosen.get(key)
-        if old is None or age(row) > age(old) or (age(row) == age(old) and tie(old, row)):
+        old = chosen.setdefault(key, row)
+        if old is row:
+            continue
+        if age(row) > age(old) or (age(row) == age(old) and tie(old, row)):
             chosen[key] = row
     return chosen
 

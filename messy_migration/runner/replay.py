@@ -14,6 +14,7 @@ from messy_migration.fingerprint import row_hashes, row_texts, total
 from messy_migration.ledger import quarantine, receipts, runs
 from messy_migration.ledger.runs import Planned, short
 from messy_migration.ledger.states import TableState
+from messy_migration.ledger.tables import legible
 from messy_migration.model import RECORD, Stream, Table
 from messy_migration.pipeline.commit import batch_id
 from messy_migration.pipeline.cut import Cut
@@ -93,8 +94,9 @@ def stubs(workspace: Workspace, connection: Connection, state: TableState) -> It
         if table.scope == state.table.scope
     }
     for reason in receipts.reasons(connection, workspace.ledger, "stub", *state.key):
-        written = json.loads(reason)
-        child = children.get(written["child"])
+        with legible("table receipt"):
+            written = json.loads(reason)
+            child = children.get(written["child"])
         if child is None:
             raise PluginError(
                 "no selected plugin offers the table for which stubs were made",

@@ -280,6 +280,13 @@ def stream_tables(source: str, account: str, names: Iterable[str]) -> tuple[Tabl
     return tuple(made[name] for name in chosen)
 
 
+_AMOUNTS = {
+    "orders": (("total_amount", "currency"),),
+    "tickets": (("price", "currency"),),
+}
+"""Table -> (amount, its currency): the totals that a reconciliation proves."""
+
+
 def _table(name: str, scope: tuple[tuple[str, str], ...]) -> Table:
     fields = FIELDS[name]
     parents = {field.parent for table in FIELDS.values() for field in table}
@@ -296,6 +303,7 @@ def _table(name: str, scope: tuple[tuple[str, str], ...]) -> Table:
             for field in fields
             if field.parent
         ),
+        amounts=_AMOUNTS.get(name, ()),
     )
 
 
