@@ -91,7 +91,8 @@ def drift(
     if rows.others is None:
         return Drift(None, None, rows.problem), found
     count = sum(rows.others.values())
-    is_whole = not found.note and sum(item.rows for item in found.differences) == found.total
+    listed = sum(item.rows for item in found.differences)
+    is_whole = not found.note and found.is_exact and listed == found.total
     if count == 0:
         marked = [_marked(item, "load") for item in found.differences]
         wrong = sum(item.rows for item in marked if item.kind != "missing")
