@@ -6,7 +6,10 @@
     |-- PluginError                 4   a plugin that is missing, broken or breaks its contract
     |-- SourceError                 5   what is read
     |-- TargetError                 6   what is written
+    |   |-- AccessRefused           6   never worth another attempt
+    |   |-- TargetBusy              6   somebody holds a lock; worth another attempt
     |   `-- TargetUnavailable       6   worth another attempt
+    |       `-- TargetFull          6   worth another attempt once there is space
     |-- QualityError                7   too many records in quarantine
     |-- ProofError                  8   MISMATCH, UNKNOWN, or somebody else changed the target
     |-- Locked                     75   another run holds the target
@@ -19,6 +22,7 @@ All parts are plain text, so that an error survives the way back from a worker p
 from __future__ import annotations
 
 __all__ = [
+    "AccessRefused",
     "ConfigurationError",
     "Interrupted",
     "Locked",
@@ -27,7 +31,9 @@ __all__ = [
     "ProofError",
     "QualityError",
     "SourceError",
+    "TargetBusy",
     "TargetError",
+    "TargetFull",
     "TargetUnavailable",
     "UsageProblem",
     "exit_code",
@@ -105,8 +111,20 @@ class TargetError(MigrationError):
     exit_code = 6
 
 
+class AccessRefused(TargetError):
+    """The server does not let this role in: wrong password, no such role or database."""
+
+
+class TargetBusy(TargetError):
+    """Somebody else's transaction was in the way; the same call may pass later."""
+
+
 class TargetUnavailable(TargetError):
     """The target went away in the middle of something; the same call may pass later."""
+
+
+class TargetFull(TargetUnavailable):
+    """The target has no space or no memory left; the same call may pass later."""
 
 
 class QualityError(MigrationError):

@@ -25,8 +25,7 @@ import pluggy
 from messy_migration import hookspecs
 from messy_migration.errors import ConfigurationError, MigrationError, PluginError, UsageProblem
 from messy_migration.secrets import builtin_secret
-from messy_migration.settings import plugin_names
-from messy_migration.validation import suggestion
+from messy_migration.validation import plugin_names, suggestion
 
 GROUP = "messy_migration"
 

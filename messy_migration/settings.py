@@ -24,6 +24,7 @@ from messy_migration.validation import (
     fill,
     listed,
     parse_json_texts,
+    plugin_names,
     read_problems,
     suggestion,
 )
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
 
 _WHOLE = ("workers", "batch_records", "batch_bytes", "frozen_after")
+_REAL = ("quarantine_limit", "lock_seconds", "outage_seconds", "disk_full_seconds")
 _SECRET_ORIGINS = ("environment", ".env")
 
 
@@ -43,7 +45,9 @@ class CoreSettings(BaseModel):
 
     `quarantine_limit` is in percent of a stream's records, `batch_bytes` in bytes, `workers`
     None means one for each CPU. A worker that shows no sign of life for `frozen_after` seconds
-    is replaced. `report_masked` keeps personal data in keys out of the evidence. `target` and
+    is replaced. A statement waits `lock_seconds` for a lock on the target, a run `outage_seconds`
+    for a target that went away or stays locked, and `disk_full_seconds` for one that is full.
+    `report_masked` keeps personal data in keys out of the evidence. `target` and
     `target_password` are left out of the repr.
     """
 
@@ -57,6 +61,9 @@ class CoreSettings(BaseModel):
     batch_bytes: int = Field(32 * 1024 * 1024, ge=1024, le=1024**3)
     frozen_after: int = Field(30, ge=5, le=3600)
     quarantine_limit: float = Field(1.0, ge=0, le=100, allow_inf_nan=False)
+    lock_seconds: float = Field(30.0, gt=0, le=3600, allow_inf_nan=False)
+    outage_seconds: float = Field(60.0, ge=0, le=86400, allow_inf_nan=False)
+    disk_full_seconds: float = Field(600.0, ge=0, le=86400, allow_inf_nan=False)
     report: Path = Field(Path(), strict=False)
     report_masked: bool = True
     landing: Path = Field(Path(".migrate/landing"), strict=False)
@@ -249,19 +256,6 @@ def unknown_sections(settings: Settings, installed_names: Iterable[str]) -> None
         raise ConfigurationError(*listed(problems, str(settings.config)))
 
 
-def plugin_names(values: Iterable[str]) -> list[str]:
-    """Names of plugins, trimmed; ValueError with the reason if one is empty or there twice."""
-    names = [value.strip() for value in values]
-    if not any(names):
-        raise ValueError("no plugin is named")
-    if not all(names):
-        raise ValueError(f"the name at place {names.index('') + 1} is empty")
-    doubled = sorted({name for name in names if names.count(name) > 1})
-    if doubled:
-        raise ValueError(f"{', '.join(doubled)} is named twice")
-    return names
-
-
 def _find(config: Path | None, env: Mapping[str, str]) -> Path | None:
     if config is None and env.get("MIGRATE_CONFIG"):
         config = Path(env["MIGRATE_CONFIG"])
@@ -314,7 +308,7 @@ def _from_text(key: str, value: object) -> object:
         return list(value) if isinstance(value, tuple) else value
     if key == "plugins":
         return value.split(",") if value.strip() else []
-    convert = {"quarantine_limit": float, **dict.fromkeys(_WHOLE, int)}.get(key, str.strip)
+    convert = {**dict.fromkeys(_REAL, float), **dict.fromkeys(_WHOLE, int)}.get(key, str.strip)
     try:
         return convert(value)
     except ValueError:

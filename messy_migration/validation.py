@@ -203,3 +203,16 @@ def _kinds(annotation: Any) -> Iterator[Any]:
             yield from _kinds(member)
     else:
         yield annotation
+
+
+def plugin_names(values: Iterable[str]) -> list[str]:
+    """Names of plugins, trimmed; ValueError with the reason if one is empty or there twice."""
+    names = [value.strip() for value in values]
+    if not any(names):
+        raise ValueError("no plugin is named")
+    if not all(names):
+        raise ValueError(f"the name at place {names.index('') + 1} is empty")
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise ValueError(f"{', '.join(doubled)} is named twice")
+    return names

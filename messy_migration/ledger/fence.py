@@ -28,13 +28,19 @@ class Holder:
 
 def raise_epoch(connection: Connection, ledger: Ledger) -> int:
     """A new epoch; batches of all older ones can no longer commit."""
-    table = ledger.epoch
-    found = connection.execute(select(table.c.epoch).where(table.c.id == 1)).scalar_one_or_none()
-    if found is None:
+    table, found = ledger.epoch, current(connection, ledger)
+    if not found:
         connection.execute(insert(table).values(id=1, epoch=1))
         return 1
     connection.execute(update(table).where(table.c.id == 1).values(epoch=found + 1))
-    return int(found) + 1
+    return found + 1
+
+
+def current(connection: Connection, ledger: Ledger) -> int:
+    """The epoch that the target is at; 0 before the first run."""
+    table = ledger.epoch
+    found = connection.execute(select(table.c.epoch).where(table.c.id == 1)).scalar_one_or_none()
+    return int(found or 0)
 
 
 def check(connection: Connection, ledger: Ledger, epoch: int, suffix: str) -> None:

@@ -1,16 +1,21 @@
-"""One transaction: the rows, the quarantine, the receipt, and the fence as its last statement."""
+"""One transaction: the rows, the quarantine, the receipt, and the fence as its last statement.
+
+What the target answers decides what comes next: rows that it refuses are found by halving, a
+target that is away, busy or full is waited for, and a COMMIT without an answer is looked up in
+the ledger once nothing can change its outcome any more.
+"""
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from messy_migration.errors import PluginError, TargetError, TargetUnavailable
+from messy_migration.errors import PluginError, TargetError
 from messy_migration.fingerprint import fingerprint, format_id
 from messy_migration.ledger import fence, quarantine, receipts
 from messy_migration.ledger.quarantine import Entry
@@ -27,18 +32,21 @@ from messy_migration.model import (
     Violation,
 )
 from messy_migration.pipeline import losses
+from messy_migration.pipeline.attempt import Attempt, committing
+from messy_migration.pipeline.culprits import culprits
 from messy_migration.pipeline.cut import Cut
 from messy_migration.pipeline.parts import part_id
 from messy_migration.pipeline.records import count, numbers, only, present
-from messy_migration.pipeline.rules import DUPLICATE, DUPLICATE_KEY, TARGET, contradiction
+from messy_migration.pipeline.rules import DUPLICATE, DUPLICATE_KEY, contradiction
 from messy_migration.pipeline.stages import Prepared
 from messy_migration.registry import Registry
 from messy_migration.target.engine import Target
 from messy_migration.target.failures import KeyTaken, RowsRefused, refusals
-from messy_migration.target.merge import Written, add, merge
+from messy_migration.target.merge import Overtaken, Written, add, merge
+from messy_migration.target.patience import Patience
 
-ATTEMPTS = 3
-PAUSE_SECONDS = 0.5
+ATTEMPTS = 5
+"""Times that a batch may be refused although none of its rows is, or be overtaken by another."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,7 @@ class Writer:
         signature: the run, its epoch and this process.
         registry: for plugins with a `load` of their own.
         fresh: names of (table, scope) pairs that this run found empty.
+        patience: how long a target that is away, busy or full is waited for.
     """
 
     target: Target
@@ -58,6 +67,7 @@ class Writer:
     signature: Signature
     registry: Registry
     fresh: frozenset[tuple[str, receipts.Scope]]
+    patience: Patience = field(default_factory=Patience)
 
     def is_first(self, table: Table) -> bool:
         """Did this run find the table (or scope) empty?"""
@@ -80,30 +90,42 @@ def commit(
 
     Raises:
         Locked: a newer run took the target over.
-        TargetUnavailable: the target stayed away.
+        TargetUnavailable, TargetBusy, TargetFull: the target stayed so beyond the deadline.
         TargetError: the target refuses the batch for another reason than its rows.
     """
     attempt = 0
     merging = False
     while True:
+        write = partial(_transaction, writer, partition, plan_id, prepared, merging=merging)
+        tables = list(prepared.tables)
         try:
-            return _transaction(writer, partition, plan_id, prepared, merging=merging)
+            return writer.patience.persist(Attempt(write, writer.target, writer.ledger, tables))
         except _Beaten as beaten:
             prepared = prepared.without(beaten.violations)
+        except Overtaken:
+            attempt += 1
+            if attempt == ATTEMPTS:
+                raise
         except RowsRefused as error:
             if isinstance(error, KeyTaken) and not merging:
                 merging = True
                 continue
-            culprits = _culprits(writer, partition, prepared, merging=merging)
-            prepared = prepared.without(culprits)
-            attempt += not culprits
+            found = _culprits(writer, partition, prepared, merging=merging)
+            prepared = prepared.without(found)
+            attempt += not found
             if attempt == ATTEMPTS:
                 raise
-        except TargetUnavailable:
-            attempt += 1
-            if attempt == ATTEMPTS:
-                raise
-            time.sleep(PAUSE_SECONDS * 2**attempt)
+
+
+def _culprits(
+    writer: Writer, partition: Partition, prepared: Prepared, *, merging: bool
+) -> list[Violation]:
+    def trial(records: list[int]) -> RowsRefused | None:
+        return writer.patience.persist(
+            lambda: _trial(writer, partition, prepared, records, merging=merging)
+        )
+
+    return culprits(sorted(present(prepared.tables.values())), trial)
 
 
 class _Beaten(Exception):
@@ -119,25 +141,26 @@ def _transaction(
 ) -> Receipt | None:
     stream = prepared.stream
     identity = batch_id(stream, partition, plan_id, prepared.cut)
-    with (
-        refusals(f"stream {stream.label}"),
-        writer.target.engine.connect() as connection,
-        connection.begin(),
-    ):
-        if receipts.committed(connection, writer.ledger, [identity]):
-            # The connection died while COMMIT was under way: the ledger knows the outcome.
-            return None
-        written = _write(writer, connection, partition, prepared, merging=merging)
-        prepared, echoes = _without_echoes(writer, connection, prepared)
-        repeats = _repeats(prepared, written)
-        receipt = _receipt(prepared, partition, identity, written, repeats, echoes)
-        _record(writer, connection, prepared, receipt, written)
-        fence.check(
-            connection,
-            writer.ledger,
-            writer.signature.epoch,
-            writer.target.dialect.fence_suffix(),
-        )
+    where = f"stream {stream.label}"
+    with refusals(where), writer.target.engine.connect() as connection:
+        transaction = connection.begin()
+        with transaction:
+            if receipts.committed(connection, writer.ledger, [identity]):
+                return None
+            written = _write(writer, connection, partition, prepared, merging=merging)
+            prepared, echoes = _without_echoes(writer, connection, prepared)
+            repeats = _repeats(prepared, written)
+            receipt = _receipt(prepared, partition, identity, written, repeats, echoes)
+            _record(writer, connection, prepared, receipt, written)
+            fence.check(
+                connection,
+                writer.ledger,
+                writer.signature.epoch,
+                writer.target.dialect.fence_suffix(),
+            )
+            session_id = writer.target.dialect.session(connection)
+            with committing(where, session_id, receipt):
+                transaction.commit()
     return receipt
 
 
@@ -333,65 +356,29 @@ def displaced_entry(table: Table, lanes: str, text: bytes) -> Entry:
     )
 
 
-def _culprits(
+def _trial(
     writer: Writer,
     partition: Partition,
     prepared: Prepared,
+    records: list[int],
     *,
     merging: bool,
-) -> list[Violation]:
-    """The records that the database refuses, found by halving; nothing stays written.
-
-    None of them if it refuses nothing any more: another worker's row was in the way.
-    """
-    records = sorted(present(prepared.tables.values()))
-
-    def refused(chosen: list[int]) -> RowsRefused | None:
-        tables = {name: only(data, chosen) for name, data in prepared.tables.items()}
-        trial = replace(prepared, tables=tables)
-        try:
-            with (
-                refusals("trial"),
-                writer.target.engine.connect() as connection,
-                connection.begin() as transaction,
-            ):
-                _write(writer, connection, partition, trial, merging=merging)
-                transaction.rollback()
-        except RowsRefused as refusal:
-            return refusal
-        except _Beaten:
-            return None
+) -> RowsRefused | None:
+    """How the database refuses some records; nothing stays written."""
+    tables = {name: only(data, records) for name, data in prepared.tables.items()}
+    trial, dialect = replace(prepared, tables=tables), writer.target.dialect
+    try:
+        with (
+            refusals("trial"),
+            writer.target.engine.connect() as connection,
+            connection.begin() as transaction,
+        ):
+            before = dialect.deferred(connection)
+            _write(writer, connection, partition, trial, merging=merging)
+            fails = dialect.deferred(connection) > before
+            transaction.rollback()
+    except RowsRefused as refusal:
+        return refusal
+    except (_Beaten, Overtaken):
         return None
-
-    error = refused(records)
-    return _halve(records, refused, error) if error else []
-
-
-def _halve(
-    records: list[int], refused: Callable[[list[int]], RowsRefused | None], error: RowsRefused
-) -> list[Violation]:
-    if len(records) == 1:
-        why = f"the target refused the row: {error.why}"
-        return [Violation(records[0], error.where, None, TARGET, why)]
-    found: list[Violation] = []
-    middle = len(records) // 2
-    for half in (records[:middle], records[middle:]):
-        refusal = refused(half)
-        if refusal is not None:
-            found += _halve(half, refused, refusal)
-    if not found:
-        # Each half is taken alone, so rows refuse each other: the one that completes it goes.
-        return _halve([_completing(records, refused)], refused, error)
-    return found
-
-
-def _completing(records: list[int], refused: Callable[[list[int]], RowsRefused | None]) -> int:
-    """The last record of the shortest beginning that is refused."""
-    low, high = 1, len(records)
-    while low < high:
-        middle = (low + high) // 2
-        if refused(records[:middle]) is None:
-            low = middle + 1
-        else:
-            high = middle
-    return records[low - 1]
+    return RowsRefused("the target refused a row", "", "a deferred constraint") if fails else None

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection
 
-from messy_migration.errors import TargetError
+from messy_migration.errors import TargetError, TargetUnavailable
 from messy_migration.ledger.receipts import Scope
 from messy_migration.ledger.states import TableState
 from messy_migration.model import Fingerprint, ForeignKey, Table, stream_label
@@ -17,6 +17,9 @@ from messy_migration.reconcile.verdict import Check, TableVerdict, Word
 from messy_migration.target.dialect import Dialect, scoped
 from messy_migration.target.failures import refusals
 from messy_migration.target.tables import misfits
+
+LOST = "the connection to the target was lost"
+"""How the reason of a verdict begins that says nothing of the table."""
 
 
 def prove(
@@ -51,7 +54,7 @@ def prove(
                 )
                 continue
             except TargetError as error:
-                lost = f"the connection to the target was lost: {error.why or error.what}"
+                lost = f"{LOST}: {error.why or error.what}"
         verdicts.append(TableVerdict(*state.key, label, expected, None, "UNKNOWN", lost))
     return verdicts
 
@@ -85,6 +88,8 @@ def _checks(connection: Connection, dialect: Dialect, state: TableState) -> tupl
     try:
         with _attempt(connection, state.table):
             return checks(connection, dialect, state)
+    except TargetUnavailable:
+        raise
     except TargetError as error:
         if connection.invalidated:
             raise
@@ -98,6 +103,8 @@ def _parents(
     try:
         with _attempt(connection, state.table):
             return parents.orphans(connection, dialect, state.table)
+    except TargetUnavailable:
+        raise
     except TargetError:
         if connection.invalidated:
             raise
@@ -129,6 +136,8 @@ def _compare(
             if problems:
                 return None, "MISMATCH", "; ".join(problems)
             actual = dialect.fingerprint(connection, table, scoped(table))
+    except TargetUnavailable:
+        raise
     except TargetError as error:
         if connection.invalidated:
             raise

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from messy_migration import errors
-from messy_migration.errors import Interrupted, MigrationError, QualityError
-from messy_migration.ledger import quarantine, receipts, runs
-from messy_migration.ledger.receipts import StreamTotals
+from messy_migration.errors import (
+    Interrupted,
+    Locked,
+    MigrationError,
+    QualityError,
+    TargetUnavailable,
+)
+from messy_migration.ledger import chain, quarantine, receipts, runs
+from messy_migration.ledger.receipts import Scope, StreamTotals, TableTotals
 from messy_migration.ledger.runs import short
 from messy_migration.model import stream_label
+from messy_migration.reconcile.prove import LOST
 from messy_migration.reconcile.verdict import overall
 from messy_migration.runner.anchoring import note
-from messy_migration.runner.filing import file_run, with_files
+from messy_migration.runner.filing import Filed, file_run, with_files
 from messy_migration.runner.outcome import Outcome
 from messy_migration.runner.plan import History
-from messy_migration.runner.proof import reconcile
+from messy_migration.runner.proof import Proof, reconcile
 from messy_migration.runner.state import RunState
 from messy_migration.runner.stop import StopSignals
+from messy_migration.target.failures import refusals
 
 
 def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:
@@ -38,13 +47,9 @@ def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:
         )
     tables = [(table.name, table.scope) for stream in state.streams for table in stream.tables]
     moments = {"proof_began": runs.now()}
-    proof = reconcile(workspace, tables, state.unfinished)
+    proof = state.patiently(lambda: _proven(state, tables))
     moments["proof_ended"] = runs.now()
-    with target.dialect.reading(target.engine) as connection:
-        streams = receipts.stream_totals(connection, workspace.ledger, state.run.run_id)
-        rows = receipts.table_totals(connection, workspace.ledger, state.run.run_id)
-        reasons = quarantine.reasons(connection, workspace.ledger, state.run.run_id)
-        waiting = _waiting(state, connection)
+    streams, rows, reasons, waiting = state.patiently(lambda: _counts(state))
     state.problems += _over_limit(waiting, workspace.settings.core.quarantine_limit)
     verdict = overall(list(proof.verdicts))
     codes = {problem.exit_code for problem in state.problems}
@@ -67,23 +72,87 @@ def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:
         verdict=verdict,
         exit_code=code,
     )
-    with state.closing() as connection:
-        filed = file_run(connection, state, outcome, moments)
-        outcome = with_files(outcome, filed)
-        runs.finish(
-            connection,
-            workspace.ledger,
-            state.run.run_id,
-            state="done" if state.is_settled and not state.unfinished else "open",
-            verdict=verdict,
-            exit_code=code,
-            report=outcome.report,
-        )
+    filed = state.patience.persist(_Closing(state, outcome, moments))
+    outcome = with_files(outcome, filed)
     note(workspace, filed.ledger, filed.link)
     workspace.registry.notify(
         "run.finished", run_id=state.run.run_id, verdict=verdict, exit_code=code
     )
     return outcome
+
+
+def _proven(state: RunState, tables: Sequence[tuple[str, Scope]]) -> Proof:
+    """Reconcile; a connection that is lost on the way is no verdict while there is patience."""
+    proof = reconcile(state.workspace, tables, state.unfinished)
+    for item in proof.verdicts:
+        if item.reason.startswith(LOST) and not state.patience.is_stopped():
+            raise TargetUnavailable("the target could not be read back", "", item.reason)
+    return proof
+
+
+def _counts(
+    state: RunState,
+) -> tuple[
+    list[StreamTotals],
+    list[TableTotals],
+    list[tuple[str, str, str, str | None, int]],
+    dict[tuple[str, str], tuple[int, int]],
+]:
+    """What the run did, from the receipts: streams, tables, reasons, and what waits."""
+    ledger, target, run_id = state.workspace.ledger, state.workspace.target, state.run.run_id
+    with target.dialect.reading(target.engine) as connection:
+        return (
+            receipts.stream_totals(connection, ledger, run_id),
+            receipts.table_totals(connection, ledger, run_id),
+            quarantine.reasons(connection, ledger, run_id),
+            _waiting(state, connection),
+        )
+
+
+@dataclass
+class _Closing:
+    """The last transaction, called again until its outcome is known.
+
+    It needs no lock: it asks for the epoch of the run and raises it. So, if its COMMIT got no
+    answer, a newer epoch may be its own, which the link that it added tells.
+    """
+
+    state: RunState
+    outcome: Outcome
+    moments: Mapping[str, str]
+    filed: Filed | None = None
+
+    def __call__(self) -> Filed:
+        state = self.state
+        with refusals(f"target {state.workspace.target.label}"):
+            if self.filed is not None and self._is_there(self.filed):
+                return self.filed
+            try:
+                return self._close()
+            except Locked:
+                if self.filed is not None and self._is_there(self.filed):
+                    return self.filed
+                raise
+
+    def _close(self) -> Filed:
+        state, ledger = self.state, self.state.workspace.ledger
+        with state.closing() as connection:
+            self.filed = file_run(connection, state, self.outcome, self.moments)
+            runs.finish(
+                connection,
+                ledger,
+                state.run.run_id,
+                state="done" if state.is_settled and not state.unfinished else "open",
+                verdict=self.outcome.verdict,
+                exit_code=self.outcome.exit_code,
+                report=with_files(self.outcome, self.filed).report,
+            )
+        return self.filed
+
+    def _is_there(self, filed: Filed) -> bool:
+        target, ledger = self.state.workspace.target, self.state.workspace.ledger
+        with target.dialect.reading(target.engine) as connection:
+            return any(link.head == filed.link.head for link in chain.links(connection, ledger))
 
 
 def _all_streams(state: RunState, found: Sequence[StreamTotals]) -> tuple[StreamTotals, ...]:

@@ -8,6 +8,7 @@ import platform
 import socket
 import time
 import uuid
+from contextlib import suppress
 from importlib.metadata import version
 
 from messy_migration.errors import ConfigurationError, Locked, MigrationError
@@ -16,10 +17,12 @@ from messy_migration.ledger.fence import Holder
 from messy_migration.ledger.runs import Run, short
 from messy_migration.model import Stream
 from messy_migration.runner.anchoring import adopt, begin_anew
+from messy_migration.runner.hold import Hold
 from messy_migration.runner.outcome import Options
 from messy_migration.runner.state import RunState
 from messy_migration.runner.work import Job
 from messy_migration.runner.workspace import Workspace
+from messy_migration.target.patience import Patience
 
 
 def new_run_id() -> str:
@@ -34,31 +37,37 @@ def new_run_id() -> str:
 
 def locked(workspace: Workspace) -> Locked:
     """The error that names who holds the target."""
-    holder: Holder | None = None
-    try:
-        with workspace.target.dialect.reading(workspace.target.engine) as connection:
+    target, found, who = workspace.target, None, ""
+    with suppress(MigrationError):
+        who = target.dialect.holder(target.engine)
+        with target.dialect.reading(target.engine) as connection:
             if schema.version(connection) == schema.HEAD:
-                holder = fence.holder(connection, workspace.ledger)
-    except MigrationError:
-        holder = None
-    who = (
-        f"run {short(holder.run_id)} on {holder.host}, process {holder.pid},"
-        f" since {holder.started_at}"
-        if holder
-        else "it has not told its name yet"
-    )
+                found = fence.holder(connection, workspace.ledger)
+    # The heartbeat of a run that has just begun may still be that of the one before it.
+    if found and (not who or f"process {found.pid}" in who):
+        who = (
+            f"run {short(found.run_id)} on {found.host}, process {found.pid},"
+            f" since {found.started_at}"
+        )
     return Locked(
         "another run holds the target",
         workspace.target.label,
-        who,
+        who or "it has not told its name yet",
         "wait for it (migrate status), or end it and type the same command again",
     )
 
 
 def open_run(
-    workspace: Workspace, run_id: str, streams: list[Stream], options: Options
+    workspace: Workspace,
+    run_id: str,
+    streams: list[Stream],
+    options: Options,
+    hold: Hold,
+    patience: Patience,
 ) -> RunState:
     """Take the target over, and find the run that is to be resumed or begin a new one.
+
+    Called again after a connection died, it finds what the first call left.
 
     Raises:
         TargetError: the target cannot be used.
@@ -114,13 +123,16 @@ def open_run(
     cutting = {name: int(run.options[name]) for name in ("batch_records", "batch_bytes")}
     request = workspace.request.for_workers(settings.digest)
     job = Job(request, run.run_id, epoch, frozenset(), **cutting)
+    hold.epoch = epoch
     return RunState(
         workspace,
         options,
         run,
         job,
         holder,
-        found is not None,
+        hold,
+        patience,
+        found is not None and found.run_id != run_id,
         streams,
         is_new_ledger=revision is None,
     )

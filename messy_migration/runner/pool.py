@@ -29,7 +29,8 @@ from messy_migration.runner.pulse import Pulse
 from messy_migration.runner.work import Job, Piece, Worker, failure
 
 TICK_SECONDS = 0.2
-GRACE_SECONDS = 25.0
+GRACE_SECONDS = 15.0
+"""Well within the time that a run has for an orderly end (`runner.stop`)."""
 FROZEN_SECONDS = 30.0
 START_SECONDS = 60.0
 """A new process that imports what it needs does not beat yet, and a busy machine takes long."""

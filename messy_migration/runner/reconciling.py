@@ -13,6 +13,7 @@ from messy_migration.errors import (
     Locked,
     MigrationError,
     ProofError,
+    TargetBusy,
     TargetError,
     TargetUnavailable,
     UsageProblem,
@@ -28,6 +29,7 @@ from messy_migration.runner.asked import Asked
 from messy_migration.runner.evidence import audit_object, proof_object
 from messy_migration.runner.facts import repair_facts
 from messy_migration.runner.filing import file_reconciliation
+from messy_migration.runner.hold import Hold
 from messy_migration.runner.proof import Proof, Tables, quick, reconcile
 from messy_migration.runner.repair import Repaired
 from messy_migration.runner.repairing import adopt, repair
@@ -75,8 +77,8 @@ def examine(workspace: Workspace, run_id: str | None, limit: int, asked: Asked) 
         Locked: a run is under way.
     """
     target = workspace.target
-    with refusals(f"target {target.label}"), target.dialect.lock(target.engine) as free:
-        if free is None:
+    with refusals(f"target {target.label}"), Hold(target, workspace.ledger) as hold:
+        if not hold.take():
             raise Locked(
                 "a run is under way",
                 target.label,
@@ -88,10 +90,10 @@ def examine(workspace: Workspace, run_id: str | None, limit: int, asked: Asked) 
             if asked.quick:
                 return _quick(workspace, tables, found)
             if asked.repair or asked.accept_foreign:
-                result = _changed(workspace, found, tables, incomplete, limit, asked)
+                result = _changed(workspace, hold, found, tables, incomplete, limit, asked)
                 return _filed(workspace, result, asked)
             proof = _proof(workspace, found, tables, incomplete, limit, asked)
-        except TargetUnavailable as error:
+        except (TargetBusy, TargetUnavailable) as error:
             raise ProofError(
                 "UNKNOWN: the target went away before it was compared",
                 target.label,
@@ -114,6 +116,7 @@ def _filed(workspace: Workspace, result: Reconciliation, asked: Asked) -> Reconc
 
 def _changed(
     workspace: Workspace,
+    hold: Hold,
     found: Audit,
     tables: Tables | None,
     incomplete: dict[str, str],
@@ -125,9 +128,9 @@ def _changed(
         raise refused(workspace, found)
     repaired: Repaired | None = None
     if asked.repair:
-        repaired, outcome = repair(workspace, tables, incomplete, asked)
+        repaired, outcome = repair(workspace, hold, tables, incomplete, asked)
     else:
-        outcome = adopt(workspace, tables, incomplete, asked.accept_foreign or "")
+        outcome = adopt(workspace, hold, tables, incomplete, asked.accept_foreign or "")
     proof = reconcile(workspace, tables, incomplete, limit, asked)
     if outcome is not None:
         with workspace.target.dialect.reading(workspace.target.engine) as connection:

@@ -10,6 +10,7 @@ from messy_migration.errors import ProofError
 from messy_migration.ledger.receipts import Scope
 from messy_migration.runner.asked import Asked, Repair
 from messy_migration.runner.closing import close_run
+from messy_migration.runner.hold import Hold
 from messy_migration.runner.opening import new_run_id, open_run
 from messy_migration.runner.outcome import Options, Outcome
 from messy_migration.runner.prepare import Site, prove_earlier
@@ -25,12 +26,17 @@ REPAIR, ADOPT = "reconcile --repair", "reconcile --accept-foreign"
 
 
 def repair(
-    workspace: Workspace, tables: Tables | None, incomplete: dict[str, str], asked: Asked
+    workspace: Workspace,
+    hold: Hold,
+    tables: Tables | None,
+    incomplete: dict[str, str],
+    asked: Asked,
 ) -> tuple[Repaired, Outcome | None]:
     """Repair, and reconcile what was repaired; the caller holds the run lock.
 
     Args:
         workspace: with the plugins of the streams.
+        hold: the run lock.
         tables: (table, scope) pairs, or None for all.
         incomplete: label of a stream -> why not all of it was read.
         asked: how far to go, and whether only to say so.
@@ -42,7 +48,7 @@ def repair(
         return Repaired(told), None
     began = time.monotonic()
     with StopSignals() as stop:
-        state = _opened(workspace, REPAIR, {todo.state.key for todo in todos})
+        state = _opened(workspace, hold, stop, REPAIR, {todo.state.key for todo in todos})
         state.unfinished.update(incomplete)
         carry_out(state, todos, stop)
         state.is_settled = not state.problems and not stop.requested
@@ -51,7 +57,11 @@ def repair(
 
 
 def adopt(
-    workspace: Workspace, tables: Tables | None, incomplete: dict[str, str], reason: str
+    workspace: Workspace,
+    hold: Hold,
+    tables: Tables | None,
+    incomplete: dict[str, str],
+    reason: str,
 ) -> Outcome | None:
     """Adopt what somebody else changed as receipts with a reason; None if nothing was changed.
 
@@ -68,7 +78,7 @@ def adopt(
             "finish the run first",
         )
     with StopSignals() as stop:
-        state = _opened(workspace, ADOPT, None if tables is None else set(tables))
+        state = _opened(workspace, hold, stop, ADOPT, None if tables is None else set(tables))
         with state.writing() as connection:
             target = workspace.target
             site = Site(connection, target.dialect, workspace.ledger, state.signature())
@@ -79,6 +89,8 @@ def adopt(
 
 def _opened(
     workspace: Workspace,
+    hold: Hold,
+    stop: StopSignals,
     selection: str,
     tables: set[tuple[str, Scope]] | None,
 ) -> RunState:
@@ -92,7 +104,8 @@ def _opened(
     with target.dialect.reading(target.engine) as connection:
         kind = connection.execute(select(stamp.c.kind)).scalar()
     options = Options(selection=(selection,), sandbox=SEED if kind == "sandbox" else None)
-    return open_run(workspace, new_run_id(), streams, options)
+    patience = workspace.patience(lambda: stop.requested)
+    return open_run(workspace, new_run_id(), streams, options, hold, patience)
 
 
 def _told(todo: Todo) -> RepairedTable:

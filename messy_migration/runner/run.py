@@ -7,19 +7,28 @@ lock -> ledger -> epoch -> open or resume -> audit -> plan -> prove what is ther
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 
-from messy_migration.errors import MigrationError, TargetUnavailable, UsageProblem
+from messy_migration.errors import (
+    MigrationError,
+    TargetBusy,
+    TargetError,
+    TargetUnavailable,
+    UsageProblem,
+    exit_code,
+)
 from messy_migration.ledger import fence, receipts, runs, schema
-from messy_migration.ledger.receipts import StreamTotals
+from messy_migration.ledger.receipts import Scope, StreamTotals
+from messy_migration.ledger.runs import short
 from messy_migration.model import Stream, stream_label
 from messy_migration.runner import plan as planning
 from messy_migration.runner.anchoring import check_ledger
 from messy_migration.runner.closing import close_run
 from messy_migration.runner.engine import EnginePool, find_engine
 from messy_migration.runner.finish import finish
+from messy_migration.runner.hold import Hold
 from messy_migration.runner.keys import add_earlier_keys
 from messy_migration.runner.opening import locked, new_run_id, open_run
 from messy_migration.runner.outcome import Observer, Options, Outcome
@@ -27,7 +36,7 @@ from messy_migration.runner.plan import History
 from messy_migration.runner.pool import Finished, LocalPool
 from messy_migration.runner.prepare import Site, prepare_tables, prove_earlier
 from messy_migration.runner.state import RunState
-from messy_migration.runner.stop import StopSignals
+from messy_migration.runner.stop import Overdue, StopSignals
 from messy_migration.runner.work import Job, Piece, is_fatal
 from messy_migration.runner.workspace import Request, Workspace, open_workspace, select
 from messy_migration.target.engine import HURRIED
@@ -47,23 +56,53 @@ def execute(request: Request, observer: Observer, options: Options) -> Outcome:
     workspace = open_workspace(request, application=f"mm:{run_id}")
     streams = chosen(workspace, options)
     target = workspace.target
-    with refusals(f"target {target.label}"), target.dialect.lock(target.engine) as held:
-        if held is None:
+    with (
+        StopSignals() as stop,
+        refusals(f"target {target.label}"),
+        Hold(target, workspace.ledger) as hold,
+    ):
+        if not hold.take():
             raise locked(workspace)
-        with StopSignals() as stop:
+        try:
+            patience = workspace.patience(lambda: stop.requested)
             with _local(workspace, run_id) as pool:
-                _warm(pool, workspace, options)
-                state = open_run(workspace, run_id, streams, options)
+                patience.persist(lambda: _warm(pool, workspace, options))
+                state = patience.persist(
+                    lambda: open_run(workspace, run_id, streams, options, hold, patience)
+                )
                 observer.started(state.run, target.label, streams, resumed=state.resumed)
-                check_ledger(state)
+                state.patiently(lambda: check_ledger(state))
                 _plan(state)
                 pool.job = state.job
                 observer.planned(state.plans, workspace.settings.core.worker_count)
-                _work(state, observer, stop, held, pool)
-            _incomplete(state)
-            _settle(state, stop)
-            observer.proving()
-            return close_run(state, stop, began)
+                with _unproven(state):
+                    _work(state, observer, stop, pool)
+            with _unproven(state):
+                state.patiently(lambda: _incomplete(state))
+                _settle(state, stop)
+                observer.proving()
+                return close_run(state, stop, began)
+        except (Overdue, TargetError) as error:
+            # Told to stop, and the target does not answer: there is no verdict to wait for.
+            if not stop.number:
+                raise
+            raise stop.interrupted(f"run {short(run_id)}") from error
+
+
+@contextmanager
+def _unproven(state: RunState) -> Iterator[None]:
+    """What is said of a run that cannot go on to its verdict, with all that went wrong before."""
+    try:
+        yield
+    except TargetError as error:
+        codes = {problem.exit_code for problem in (*state.problems, error)}
+        code = exit_code(codes, mismatch=False, unknown=True)
+        if code != error.exit_code:
+            raise next(item for item in state.problems if item.exit_code == code) from error
+        met = dict.fromkeys(problem.what for problem in state.problems)
+        why = "; ".join([*met, f"at the end {error.what}: {error.why}"])
+        what = "nothing is proven, the verdict is UNKNOWN"
+        raise type(error)(what, error.where, why, error.next) from error
 
 
 def _local(workspace: Workspace, run_id: str) -> LocalPool:
@@ -86,7 +125,7 @@ def _warm(pool: LocalPool, workspace: Workspace, options: Options) -> None:
     One worker keeps the second processor busy while this process makes the ledger and plans.
     """
     if options.engine is None:
-        with workspace.target.engine.connect() as connection:
+        with refusals("target"), workspace.target.engine.connect() as connection:
             is_new = schema.version(connection) is None
         pool.warm(int(is_new))
 
@@ -110,14 +149,16 @@ def chosen(workspace: Workspace, options: Options) -> list[Stream]:
 
 def _plan(state: RunState) -> None:
     workspace, ledger = state.workspace, state.workspace.ledger
-    registry = workspace.registry
     cutting = {"batch_records": state.job.batch_records, "batch_bytes": state.job.batch_bytes}
-    with workspace.target.engine.begin() as connection:
-        history = History.read(connection, ledger)
+
+    def history() -> History:
+        with workspace.target.engine.begin() as connection:
+            return History.read(connection, ledger)
+
     state.plans = planning.build(
         workspace,
         state.streams,
-        history,
+        state.patiently(history),
         cutting,
         run_id=state.run.run_id,
         since=state.options.since,
@@ -125,6 +166,14 @@ def _plan(state: RunState) -> None:
     for plan in state.plans:
         for problem in plan.problems:
             state.note(plan.stream.label, problem)
+    fresh = state.patiently(lambda: _prepare(state))
+    state.job = replace(state.job, fresh=fresh)
+
+
+def _prepare(state: RunState) -> frozenset[tuple[str, Scope]]:
+    """Prove what is there, make the tables, and write the plan down: one transaction."""
+    workspace, ledger = state.workspace, state.workspace.ledger
+    registry = workspace.registry
     with state.writing() as connection:
         site = Site(connection, workspace.target.dialect, ledger, state.signature())
         prove_earlier(site, state.streams, state.options.accept_foreign)
@@ -136,16 +185,10 @@ def _plan(state: RunState) -> None:
             runs.plan(
                 connection, ledger, state.run.run_id, plan.stream, plan.plan_id, plan.partitions
             )
-    state.job = replace(state.job, fresh=fresh)
+    return fresh
 
 
-def _work(
-    state: RunState,
-    observer: Observer,
-    stop: StopSignals,
-    is_held: Callable[[], bool],
-    local: LocalPool,
-) -> None:
+def _work(state: RunState, observer: Observer, stop: StopSignals, local: LocalPool) -> None:
     """Hand the pieces out, parents before children."""
     by_stream = {(plan.stream.name, plan.stream.tenant): plan for plan in state.plans}
     levels = [
@@ -160,7 +203,7 @@ def _work(
     if not total:
         return
     state.workers = min(state.workspace.settings.core.worker_count, max(map(len, levels)))
-    pulse = _pulse(state, observer, stop, is_held)
+    pulse = _pulse(state, observer, stop)
     with _pool(state, local) as pool:
         scouts = _scouts(state, levels)
         for pieces in [
@@ -188,7 +231,7 @@ def _settle(state: RunState, stop: StopSignals) -> None:
     if stop.requested and not stop.number:
         return
     try:
-        finish(state)
+        state.patiently(lambda: finish(state))
         state.is_settled = True
     except MigrationError as error:
         state.problems.append(error)
@@ -240,39 +283,43 @@ def _finished(
             stop.request()
 
 
-def _pulse(
-    state: RunState, observer: Observer, stop: StopSignals, is_held: Callable[[], bool]
-) -> Callable[[], None]:
-    """Every few seconds: is the lock still ours, the heartbeat, and progress from the ledger."""
+def _pulse(state: RunState, observer: Observer, stop: StopSignals) -> Callable[[], None]:
+    """Every few seconds: is the lock still ours, the heartbeat, and progress from the ledger.
+
+    While the target is away the workers wait for it by themselves, and so does this, as long.
+    """
     last = 0.0
+    away_since: float | None = None
 
     def pulse() -> None:
-        nonlocal last
-        if time.monotonic() - last < BEAT_SECONDS:
+        nonlocal last, away_since
+        if stop.requested or time.monotonic() - last < BEAT_SECONDS:
             return
         last = time.monotonic()
-        if not stop.requested and not is_held():
-            state.problems.append(
-                TargetUnavailable(
-                    "the run lock was lost",
-                    state.workspace.target.label,
-                    "its connection died",
-                    "type the same command again, it resumes",
-                )
-            )
-            stop.request()
         try:
-            # A frozen worker may hold the file, and only who does not wait for it sees that.
-            hurried = state.workspace.target.engine.execution_options(**{HURRIED: True})
-            with hurried.begin() as connection:
-                fence.beat(connection, state.workspace.ledger, state.holder)
-        except Exception as error:  # noqa: BLE001 - the workers meet the same fault and tell it
-            del error
-            return
-        with suppress(MigrationError):
+            state.hold.ensure()
+            _beat(state)
             observer.progressed(_totals(state))
+            away_since = None
+        except TargetBusy:
+            away_since = None  # it is there, and the workers write
+        except TargetUnavailable as error:
+            away_since = away_since or last
+            if time.monotonic() - away_since >= state.patience.limit(error):
+                state.problems.append(error)
+                stop.request()
+        except MigrationError as error:
+            state.problems.append(error)
+            stop.request()
 
     return pulse
+
+
+def _beat(state: RunState) -> None:
+    # A frozen worker may hold the file, and only who does not wait for it sees that.
+    hurried = state.workspace.target.engine.execution_options(**{HURRIED: True})
+    with refusals("heartbeat"), hurried.begin() as connection:
+        fence.beat(connection, state.workspace.ledger, state.holder)
 
 
 def _totals(state: RunState) -> list[StreamTotals]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -16,10 +17,15 @@ from messy_migration.ledger.fence import Holder
 from messy_migration.ledger.receipts import Signature
 from messy_migration.ledger.runs import Run, now
 from messy_migration.model import Stream
+from messy_migration.runner.hold import Hold
 from messy_migration.runner.outcome import Options
 from messy_migration.runner.plan import StreamPlan
 from messy_migration.runner.work import Job
 from messy_migration.runner.workspace import Workspace
+from messy_migration.target.failures import refusals
+from messy_migration.target.patience import Patience
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -32,6 +38,8 @@ class RunState:
         run: as the ledger has it.
         job: what its workers have to know.
         holder: who this process is, for the heartbeat.
+        hold: the run lock.
+        patience: how long the run waits for its target.
         resumed: it took up an unfinished run.
         streams: the selected ones.
         plans: what is to be read of each.
@@ -49,6 +57,8 @@ class RunState:
     run: Run
     job: Job
     holder: Holder
+    hold: Hold
+    patience: Patience
     resumed: bool
     streams: list[Stream]
     plans: list[StreamPlan] = field(default_factory=list)
@@ -70,6 +80,21 @@ class RunState:
         problem = type(problem)(*texts)
         self.problems.append(problem)
         self.unfinished.setdefault(label, f"not all of {label} was read: {problem.what}")
+
+    def patiently(self, step: Callable[[], T]) -> T:
+        """What a step on the target gives, done again while the target is away, busy or full.
+
+        Raises:
+            Locked: the lock was lost to another run.
+            TargetUnavailable, TargetBusy, TargetFull: the target stayed so beyond the deadline.
+        """
+
+        def attempt() -> T:
+            self.hold.ensure()
+            with refusals(f"target {self.workspace.target.label}"):
+                return step()
+
+        return self.patience.persist(attempt)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:

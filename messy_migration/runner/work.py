@@ -14,6 +14,7 @@ from typing import Any
 
 from messy_migration import errors
 from messy_migration.errors import (
+    AccessRefused,
     Locked,
     MigrationError,
     PluginError,
@@ -31,6 +32,7 @@ from messy_migration.pipeline.stages import Prepared, condemned, prepare
 from messy_migration.runner import landing
 from messy_migration.runner.workspace import Request, Workspace, open_workspace
 from messy_migration.target.failures import refusals
+from messy_migration.target.patience import Patience
 
 _END = object()
 
@@ -128,16 +130,12 @@ class Worker:
         """
         at(Span(0, 0, 0))
         stream = self._stream(piece)
-        writer = self._writer()
-        with (
-            refusals(f"stream {stream.label}"),
-            self.workspace.target.dialect.reading(self.workspace.target.engine) as connection,
-        ):
-            done = receipts.of_partition(
-                connection, writer.ledger, stream.name, stream.tenant, piece.partition.digest
-            )
+        patience = self.workspace.patience(should_stop)
+        writer = self._writer(patience)
+        where = f"stream {stream.label}"
+        done = patience.persist(lambda: self._done(where, stream, piece))
         if stream.lands:
-            self._land(stream, piece.partition, is_begun=bool(done))
+            self._land(stream, piece.partition, patience, is_begun=bool(done))
         extracted = 0
         for part in cuts(self.workspace, self.job, stream, piece.partition):
             if should_stop():
@@ -153,20 +151,37 @@ class Worker:
             at(Span(part.ordinal + 1, 0, 0))
         return True
 
-    def _land(self, stream: Stream, partition: Partition, *, is_begun: bool) -> None:
+    def _done(self, where: str, stream: Stream, piece: Piece) -> set[str]:
+        target = self.workspace.target
+        with refusals(where), target.dialect.reading(target.engine) as connection:
+            return receipts.of_partition(
+                connection,
+                self.workspace.ledger,
+                stream.name,
+                stream.tenant,
+                piece.partition.digest,
+            )
+
+    def _land(
+        self, stream: Stream, partition: Partition, patience: Patience, *, is_begun: bool
+    ) -> None:
         """Ask the source, unless the partition has landed already."""
         workspace = self.workspace
         place = (stream.name, stream.tenant, partition.digest)
-        with workspace.target.dialect.reading(workspace.target.engine) as connection:
-            found = landings.find(connection, workspace.ledger, *place)
+        found = patience.persist(lambda: landed_at(workspace, *place))
         if found is not None and (is_begun or Path(found.path).is_file()):
             return
         folder = workspace.settings.directory / workspace.settings.core.landing
         path = landing.path_of(folder.absolute(), stream, partition.digest, self.job.run_id)
         landed, names = landing.write(path, stream, extracted_items(workspace, stream, partition))
         self._check_count(stream, partition, names, landed.records)
-        with workspace.target.engine.begin() as connection:
-            landings.add(connection, workspace.ledger, place, self.job.run_id, landed)
+
+        def remember() -> None:
+            with refusals(f"stream {stream.label}"), workspace.target.engine.begin() as connection:
+                landings.add(connection, workspace.ledger, place, self.job.run_id, landed)
+
+        # Apart from the rest: a source is not asked again because the target was away.
+        patience.persist(remember)
 
     def _check_count(self, stream: Stream, partition: Partition, least: int, most: int) -> None:
         """Hold what was read against what the source itself says it has.
@@ -206,7 +221,7 @@ class Worker:
                 "streams() has to give the same answer in every process",
             ) from None
 
-    def _writer(self) -> Writer:
+    def _writer(self, patience: Patience) -> Writer:
         signature = Signature(self.job.run_id, self.job.epoch, os.getpid(), now())
         return Writer(
             self.workspace.target,
@@ -214,6 +229,7 @@ class Worker:
             signature,
             self.workspace.registry,
             self.job.fresh,
+            patience,
         )
 
 
@@ -227,13 +243,17 @@ def _items(workspace: Workspace, stream: Stream, partition: Partition) -> Iterat
     """The records of a partition: from the file in which it landed, or from its source."""
     if not stream.lands:
         return extracted_items(workspace, stream, partition)
-    with workspace.target.dialect.reading(workspace.target.engine) as connection:
-        landed = landings.find(
-            connection, workspace.ledger, stream.name, stream.tenant, partition.digest
-        )
+    place = (stream.name, stream.tenant, partition.digest)
+    landed = workspace.patience(lambda: False).persist(lambda: landed_at(workspace, *place))
     if landed is None:
         raise SourceError("a partition has not landed", f"stream {stream.label}, {partition.name}")
     return landing.read(landed, stream)
+
+
+def landed_at(workspace: Workspace, *place: str) -> landings.Landed | None:
+    """The file in which a partition landed: stream, tenant and digest."""
+    with workspace.target.dialect.reading(workspace.target.engine) as connection:
+        return landings.find(connection, workspace.ledger, *place)
 
 
 def extracted_items(
@@ -300,4 +320,4 @@ def failure(error: BaseException, label: str = "") -> dict[str, str]:
 
 def is_fatal(error: MigrationError) -> bool:
     """No other piece can do better: the target is gone, or it belongs to another run."""
-    return isinstance(error, (Locked, TargetUnavailable))
+    return isinstance(error, (Locked, AccessRefused, TargetUnavailable))

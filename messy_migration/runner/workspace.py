@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -19,6 +19,7 @@ from messy_migration.registry import Registry
 from messy_migration.secrets import is_reference, parse_target
 from messy_migration.settings import Settings
 from messy_migration.target.engine import Target, open_target
+from messy_migration.target.patience import Patience
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,11 @@ class Workspace:
     target: Target
     ledger: Ledger
     sections: Mapping[str, Any]
+
+    def patience(self, is_stopped: Callable[[], bool]) -> Patience:
+        """How long this configuration waits for its target, unless it is told to stop."""
+        core = self.settings.core
+        return Patience(core.outage_seconds, core.disk_full_seconds, is_stopped)
 
     def streams(self) -> list[Stream]:
         """All streams of all selected plugins, in the order of the plugins.
@@ -135,7 +141,7 @@ def open_workspace(
     url = configuration.target_url(settings, registry.resolve)
     if url.password:
         redactor.register(str(url.password))
-    target = open_target(url, application, keep=keep)
+    target = open_target(url, application, settings.core.lock_seconds, keep=keep)
     return Workspace(request, settings, registry, target, ledger(target.dialect.name), sections)
 
 

@@ -151,14 +151,40 @@ class Dialect(Reader, Protocol):
     def lock(self, engine: Engine) -> AbstractContextManager[Callable[[], bool] | None]:
         """Hold the run lock as long as the context lasts; None if another process has it.
 
-        What it gives tells whether the lock is still held: a connection may die.
+        What it gives tells whether the lock is still held: a connection may die. It never waits.
+        Called again after that it takes the lock back from the dead connection of the same run.
         """
+
+    def holder(self, engine: Engine) -> str:
+        """Who holds the run lock (run, host, process, since when); empty if it cannot be told."""
+
+    def session(self, connection: Connection) -> str:
+        """The server's name for this connection; empty where no server outlives the process."""
+
+    def is_over(self, connection: Connection, session_id: str, *, forcibly: bool) -> bool:
+        """Has a session of this run ended, so that its last transaction has one outcome?
+
+        Args:
+            connection: another one.
+            session_id: what `session` gave.
+            forcibly: tell the server to end it.
+        """
+
+    def blockers(self, engine: Engine, tables: Sequence[str]) -> str:
+        """Others whose locks on these tables stop a batch, in words; empty if there are none."""
 
     def end_others(self, connection: Connection, application: str) -> None:
         """End the connections that dead runs left behind, all but those of `application`."""
 
     def take_turns(self, connection: Connection) -> None:
         """Until the transaction ends, let no other one of ours go past this call."""
+
+    def deferred(self, connection: Connection) -> int:
+        """How many rows would fail at COMMIT for a deferred constraint.
+
+        Raises:
+            RowsRefused: in place of a number, where the server tells by refusing.
+        """
 
     def fence_suffix(self) -> str:
         """What the query of the fence adds to hold its row until COMMIT."""

@@ -9,6 +9,7 @@ from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
 from messy_migration.errors import ConfigurationError
+from messy_migration.target import postgresql_session as session
 from messy_migration.target.dialect import Dialect
 from messy_migration.target.postgresql import PostgreSQL
 from messy_migration.target.sqlite import SQLite
@@ -21,7 +22,7 @@ HURRIED = "messy_migration_hurried"
 _EACH_TIME: dict[str, Any] = {"poolclass": NullPool}
 # Making one costs as much as loading a thousand rows. One that died meanwhile is found out.
 _KEPT: dict[str, Any] = {"pool_size": 1, "pool_pre_ping": True}
-CONNECT_SECONDS = 10
+LOCK_SECONDS = 30.0
 BUSY_SECONDS = 60
 
 
@@ -40,12 +41,15 @@ class Target:
     label: str
 
 
-def open_target(url: URL, application: str, *, keep: bool = False) -> Target:
+def open_target(
+    url: URL, application: str, lock_seconds: float = LOCK_SECONDS, *, keep: bool = False
+) -> Target:
     """Prepare, but do not connect to, the database behind a URL.
 
     Args:
         url: a `postgresql` or `sqlite` URL.
         application: the name under which the server lists our connections.
+        lock_seconds: how long a statement waits for the lock of another transaction.
         keep: use one connection again and again, for a process that commits batch after batch.
 
     Raises:
@@ -54,7 +58,8 @@ def open_target(url: URL, application: str, *, keep: bool = False) -> Target:
     label = url.render_as_string(hide_password=True)
     kind = url.get_backend_name()
     if kind == "postgresql":
-        return Target(postgresql_engine(url, application, keep=keep), PostgreSQL(), label)
+        engine = postgresql_engine(url, application, lock_seconds, keep=keep)
+        return Target(engine, PostgreSQL(), label)
     if kind == "sqlite":
         return Target(_sqlite(url), SQLite(), label)
     raise ConfigurationError(
@@ -62,24 +67,28 @@ def open_target(url: URL, application: str, *, keep: bool = False) -> Target:
     )
 
 
-def postgresql_engine(url: URL, application: str, *, keep: bool = False) -> Engine:
+def postgresql_engine(
+    url: URL, application: str, lock_seconds: float = LOCK_SECONDS, *, keep: bool = False
+) -> Engine:
     """An engine that makes a connection each time it is asked for one, or keeps one."""
-    arguments = {
-        "application_name": application,
-        "connect_timeout": CONNECT_SECONDS,
-        "keepalives_idle": 5,
-        "keepalives_interval": 2,
-        "keepalives_count": 3,
-        "tcp_user_timeout": 20_000,
-    }
+    arguments = {"application_name": application, **session.CLIENT}
     own = {name: value for name, value in arguments.items() if name not in url.query}
-    return create_engine(
+    engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         **(_KEPT if keep else _EACH_TIME),
         connect_args=own,
         # Else the driver takes a percent sign in a statement of ours (a scope) for a placeholder.
         execution_options={"no_parameters": True},
     )
+    settings = {"lock_timeout": f"{round(lock_seconds * 1000)}ms", **session.SERVER}
+    given = str(url.query.get("options", ""))
+    wanted = {name: value for name, value in settings.items() if name not in given}
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, _: object) -> None:
+        session.prepare(connection, wanted)
+
+    return engine
 
 
 def _sqlite(url: URL) -> Engine:

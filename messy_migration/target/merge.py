@@ -62,6 +62,10 @@ def add(connection: Connection, dialect: Dialect, table: Table, data: pa.Table) 
     return Written(data.num_rows, 0, 0, fingerprint(data, table.columns), amounts=amounts)
 
 
+class Overtaken(TargetError):
+    """The rows were not as they had been a moment before; another batch may have come between."""
+
+
 def merge(
     connection: Connection,
     dialect: Dialect,
@@ -83,7 +87,7 @@ def merge(
 
     Raises:
         RowsRefused: the database cannot store some value.
-        TargetError: the database reports other counts than the comparison did.
+        Overtaken: the database reports other counts than the comparison did.
     """
     positions = pa.array(np.arange(data.num_rows, dtype=np.int32))
     stage = dialect.stage(connection, table, data.append_column(POSITION, positions))
@@ -103,7 +107,7 @@ def merge(
     expected = data.num_rows - len(same) - len(beaten) - updated
     inserted = _insert(connection, table, stage)
     if (updated, inserted) != (replaced.rows, expected):
-        raise TargetError(
+        raise Overtaken(
             "the target changed a different number of rows than it announced",
             f"table {table.name}",
             f"updated {updated} of {replaced.rows}, inserted {inserted} of {expected}",

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import pyarrow as pa
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import SQLAlchemyError
 
 from messy_migration.errors import TargetError
 from messy_migration.model import Fingerprint, Table
 from messy_migration.target import postgresql_c1 as c1
+from messy_migration.target import postgresql_session as session
 from messy_migration.target.dialect import (
     POSITION,
     LateKeys,
@@ -27,8 +27,7 @@ from messy_migration.target.postgresql_copy import column_type, encode
 from messy_migration.target.postgresql_keys import PostgreSQLKeys
 
 MINIMUM_VERSION = 150000
-LOCK = int.from_bytes(hashlib.sha256(b"messy_migration run lock").digest()[:8], "big", signed=True)
-TURNS = LOCK ^ 1
+TURNS = session.LOCK ^ 1
 # Partial indexes and indexes on expressions say nothing of all rows. INCLUDE columns come last.
 _UNIQUE = """
     SELECT array_agg(a.attname::text)
@@ -201,50 +200,37 @@ class PostgreSQL:
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
             with connection.begin() as transaction:
+                # Between two reads of a snapshot an input may be read again, however long.
+                connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
                 yield connection
                 if connection.invalidated:
                     # Who read has said so; a COMMIT would only fail once more.
                     transaction.rollback()
 
-    @contextmanager
-    def lock(self, engine: Engine) -> Iterator[Callable[[], bool] | None]:
-        with refusals("target"), engine.connect() as plain:
-            connection = plain.execution_options(isolation_level="AUTOCOMMIT")
-            held = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK})
-            if not held.scalar_one():
-                yield None
-                return
-            if not self._holds(connection):
-                raise TargetError(
-                    "the target URL leads through a transaction pooler",
-                    "target",
-                    "the run lock would be lost between two statements",
-                    "use the URL of the server itself",
-                )
-            try:
-                yield partial(self._holds, connection)
-            finally:
-                # Of a connection that died the server has taken the lock back already.
-                with suppress(SQLAlchemyError):
-                    connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK})
+    def lock(self, engine: Engine) -> AbstractContextManager[Callable[[], bool] | None]:
+        return session.lock(engine)
 
-    def _holds(self, connection: Connection) -> bool:
-        """The lock is held by the very backend that answers."""
-        statement = (
-            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
-            " AND pid = pg_backend_pid() AND granted"
-        )
-        try:
-            return bool(connection.execute(text(statement)).scalar_one())
-        except SQLAlchemyError:
-            return False
+    def holder(self, engine: Engine) -> str:
+        with refusals("target"), engine.connect() as connection:
+            return session.holder(connection)
+
+    def session(self, connection: Connection) -> str:
+        raw: Any = connection.connection.driver_connection
+        return str(raw.info.backend_pid)
+
+    def is_over(self, connection: Connection, session_id: str, *, forcibly: bool) -> bool:
+        return session.is_over(connection, session_id, forcibly=forcibly)
+
+    def blockers(self, engine: Engine, tables: Sequence[str]) -> str:
+        return session.blockers(engine, tables)
 
     def end_others(self, connection: Connection, application: str) -> None:
         connection.execute(
             text(
                 "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND usename = current_user"
-                " AND application_name LIKE 'mm:%' AND application_name <> :own"
+                " AND application_name LIKE 'mm:%'"
+                " AND split_part(application_name, '@', 1) <> split_part(:own, '@', 1)"
                 " AND pid <> pg_backend_pid()"
             ),
             {"own": application},
@@ -252,6 +238,10 @@ class PostgreSQL:
 
     def take_turns(self, connection: Connection) -> None:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": TURNS})
+
+    def deferred(self, connection: Connection) -> int:
+        connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+        return 0
 
     def fence_suffix(self) -> str:
         return " FOR SHARE"

@@ -16,6 +16,7 @@ from messy_migration.target import postgresql_c1 as c1
 from messy_migration.target.dialect import column_list, quote
 from messy_migration.target.failures import refusals
 from messy_migration.target.merge import row_json
+from messy_migration.target.postgresql_session import naming_blockers
 
 ROWS_PER_FETCH = 1_000
 
@@ -30,11 +31,13 @@ class PostgreSQLKeys:
     """See `LateKeys`."""
 
     def lock(self, connection: Connection, table: Table) -> None:
-        with refusals(f"table {table.name}"):
+        where = f"table {table.name}"
+        with naming_blockers(connection.engine, table.name), refusals(where):
             connection.exec_driver_sql(f"LOCK TABLE {quote(table.name)} IN ACCESS EXCLUSIVE MODE")
 
     def add(self, connection: Connection, table: Table) -> None:
-        with refusals(f"table {table.name}"):
+        where = f"table {table.name}"
+        with naming_blockers(connection.engine, table.name), refusals(where):
             connection.exec_driver_sql(
                 f"ALTER TABLE {quote(table.name)} ADD PRIMARY KEY ({column_list(table.key)})"
             )

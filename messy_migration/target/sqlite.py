@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import socket
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +210,7 @@ class SQLite:
         if not database or database == ":memory:":
             yield _held
             return
-        path = Path(f"{Path(database).resolve()}.lock")
+        path, now = _lock_file(engine), datetime.now(UTC)
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -224,9 +226,31 @@ class SQLite:
             except BlockingIOError:
                 yield None
                 return
+            who = (
+                f"process {os.getpid()} on {socket.gethostname()}, since {now:%Y-%m-%d %H:%M:%S%z}"
+            )
+            os.ftruncate(handle, 0)
+            os.write(handle, who.encode())
             yield _held
         finally:
             os.close(handle)
+
+    def holder(self, engine: Engine) -> str:
+        with suppress(OSError):
+            return _lock_file(engine).read_text(encoding="utf-8", errors="replace")[:200]
+        return ""
+
+    def session(self, connection: Connection) -> str:
+        del connection  # what did not commit ends with the process
+        return ""
+
+    def is_over(self, connection: Connection, session_id: str, *, forcibly: bool) -> bool:
+        del connection, session_id, forcibly
+        return True
+
+    def blockers(self, engine: Engine, tables: Sequence[str]) -> str:
+        del engine, tables  # SQLite does not tell who has a file open
+        return ""
 
     def end_others(self, connection: Connection, application: str) -> None:
         """Nothing to end: a dead process holds no connection to a file."""
@@ -234,8 +258,15 @@ class SQLite:
     def take_turns(self, connection: Connection) -> None:
         """There is one writer anyway."""
 
+    def deferred(self, connection: Connection) -> int:
+        return len(connection.exec_driver_sql("PRAGMA foreign_key_check").all())
+
     def fence_suffix(self) -> str:
         return ""
+
+
+def _lock_file(engine: Engine) -> Path:
+    return Path(f"{Path(str(engine.url.database)).resolve()}.lock")
 
 
 def _held() -> bool:

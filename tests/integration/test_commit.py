@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import replace
 from decimal import Decimal
 from itertools import permutations
 
@@ -25,6 +26,10 @@ from messy_migration.model import (
 )
 from messy_migration.pipeline import commit as committing
 from messy_migration.pipeline.commit import batch_id, commit
+from messy_migration.pipeline.cut import Cut
+from messy_migration.target import patience
+from messy_migration.target.engine import open_target
+from messy_migration.target.patience import Patience
 
 PARTITION = Partition("file", "digest")
 PLAN = "plan"
@@ -65,7 +70,7 @@ def batch(site, registry_of):
 
 @pytest.fixture
 def no_pause(monkeypatch):
-    monkeypatch.setattr(committing, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(patience, "PAUSE_SECONDS", 0.01)
 
 
 def receipts_of(site):
@@ -118,14 +123,14 @@ def test_a_batch_that_is_committed_again_changes_nothing(site, items, batch, reg
 
 
 def test_the_identity_of_a_batch_is_the_work_and_nothing_else(items):
-    first = batch_id(items, PARTITION, PLAN, 0)
-    assert batch_id(items, Partition("other name", "digest", {"port": 1}), PLAN, 0) == first
+    first = batch_id(items, PARTITION, PLAN, Cut(0))
+    assert batch_id(items, Partition("other name", "digest", {"port": 1}), PLAN, Cut(0)) == first
     others = {
-        batch_id(items, PARTITION, PLAN, 1),
-        batch_id(items, PARTITION, "plan 2", 0),
-        batch_id(items, Partition("file", "digest 2"), PLAN, 0),
-        batch_id(Stream("shop.s", items.tables, tenant="oslo"), PARTITION, PLAN, 0),
-        batch_id(Stream("shop.t", items.tables), PARTITION, PLAN, 0),
+        batch_id(items, PARTITION, PLAN, Cut(1)),
+        batch_id(items, PARTITION, "plan 2", Cut(0)),
+        batch_id(items, Partition("file", "digest 2"), PLAN, Cut(0)),
+        batch_id(Stream("shop.s", items.tables, tenant="oslo"), PARTITION, PLAN, Cut(0)),
+        batch_id(Stream("shop.t", items.tables), PARTITION, PLAN, Cut(0)),
     }
     assert len(others | {first}) == 6
 
@@ -141,7 +146,7 @@ def test_a_fenced_batch_leaves_nothing(site, items, batch, registry_of):
 
 def test_a_batch_whose_receipt_is_refused_leaves_nothing(site, items, batch, registry_of):
     """Somebody commits the same batch between our question and our receipt."""
-    identity = batch_id(items, PARTITION, PLAN, 0)
+    identity = batch_id(items, PARTITION, PLAN, Cut(0))
 
     def doubled(table, batch, connection):
         values = dict.fromkeys(("kind", "run_id", "stream", "tenant", "partition", "filters"), "")
@@ -235,10 +240,12 @@ def test_a_target_that_stays_away_is_given_up(site, items, batch, registry_of, n
 
     prepared = batch(items, [(1, "a")])
     event.listen(site.target.engine, "commit", lose)
-    with pytest.raises(TargetUnavailable):
-        commit(site.writer(registry_of(shop=Plugin())), PARTITION, PLAN, prepared)
+    writer = replace(site.writer(registry_of(shop=Plugin())), patience=Patience(outage=0.5))
+    # Each transaction's COMMIT gets no answer, and neither do the looks into the ledger.
+    with pytest.raises(TargetUnavailable, match="the outcome of a batch is unknown"):
+        commit(writer, PARTITION, PLAN, prepared)
     event.remove(site.target.engine, "commit", lose)
-    assert len(tried) == committing.ATTEMPTS
+    assert len(tried) > 2
     assert nothing_is_there(site)
 
 
@@ -382,3 +389,34 @@ def test_batches_of_many_workers_at_once_all_arrive_once(site, items, batch, reg
 def test_the_receipt_names_the_process_that_wrote_it(site, items, batch, registry_of):
     commit(site.writer(registry_of(shop=Plugin())), PARTITION, PLAN, batch(items, [(1, "a")]))
     assert site.entries("receipt", "pid") == [(os.getpid(),)]
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("times, is_taken", [(1, True), (9, False)])
+def test_a_batch_that_another_one_overtakes_is_written_again(
+    site, items, batch, registry_of, times, is_taken
+):
+    """Between what it compared and what it inserts, a row with one of its keys is committed."""
+    site.create(*items.tables)
+    other = open_target(site.target.engine.url, "mm:run")
+    came = []
+
+    def overtake(connection, cursor, statement, *_):
+        if statement.startswith("INSERT INTO") and "mm_stage" in statement and len(came) < times:
+            with other.engine.begin() as between:
+                between.exec_driver_sql(f"INSERT INTO t VALUES ({len(came) + 1}, 'first')")
+            came.append(True)
+
+    prepared = batch(items, [(number, "later") for number in range(1, 11)])
+    writer = site.writer(registry_of(shop=Plugin()))
+    event.listen(site.target.engine, "before_cursor_execute", overtake)
+    try:
+        if is_taken:
+            receipt = commit(writer, PARTITION, PLAN, prepared)
+            assert (receipt.tables[0].inserted, receipt.tables[0].updated) == (9, 1)
+        else:
+            with pytest.raises(TargetError, match="different number of rows"):
+                commit(writer, PARTITION, PLAN, prepared)
+    finally:
+        event.remove(site.target.engine, "before_cursor_execute", overtake)
+    assert len(came) == (1 if is_taken else committing.ATTEMPTS)

@@ -1,0 +1,97 @@
+"""How long to wait for a target that is away, busy or full, and how to wait.
+
+A restart, a crash or a failover of the server is ridden out: what failed is done again after a
+pause (exponential with full jitter, capped) until a deadline that begins with the first failure.
+Only what can be done twice without harm may be done again like this.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
+
+from messy_migration.errors import TargetBusy, TargetError, TargetFull, TargetUnavailable
+
+T = TypeVar("T")
+
+PAUSE_SECONDS = 0.25
+LONGEST_PAUSE_SECONDS = 4.0
+_TICK_SECONDS = 0.1
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Patience:
+    """What one process does about a target that is not there for a while.
+
+    Attributes:
+        outage: seconds from the first failure until one gives up.
+        full: the same where the target is full, since somebody has to make space.
+        is_stopped: once true, nothing is tried again.
+    """
+
+    outage: float = 60.0
+    full: float = 600.0
+    is_stopped: Callable[[], bool] = _never
+
+    def persist(self, act: Callable[[], T]) -> T:
+        """What `act` returns, done again while the target is away, busy or full.
+
+        Raises:
+            TargetUnavailable, TargetBusy, TargetFull: of the last attempt.
+        """
+        outage = _Outage(self)
+        retrying = Retrying(
+            retry=retry_if_exception_type((TargetUnavailable, TargetBusy)),
+            wait=wait_random_exponential(multiplier=PAUSE_SECONDS, max=LONGEST_PAUSE_SECONDS),
+            stop=outage.is_over,
+            sleep=self._sleep,
+            reraise=True,
+        )
+        result = retrying(act)
+        outage.end()
+        return result
+
+    def limit(self, error: TargetError) -> float:
+        """Seconds until one gives up on a failure of this kind."""
+        return self.full if isinstance(error, TargetFull) else self.outage
+
+    def _sleep(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while not self.is_stopped() and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, _TICK_SECONDS))
+
+
+class _Outage:
+    """The time from the first failure to the end of it; told once at each end."""
+
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._began: float | None = None
+        self._log = logging.getLogger(__name__)
+
+    def is_over(self, state: RetryCallState) -> bool:
+        """Has the deadline passed? A longer kind of outage may follow on a shorter one."""
+        error = state.outcome.exception() if state.outcome else None
+        if not isinstance(error, TargetError) or self._patience.is_stopped():
+            return True
+        limit = self._patience.limit(error)
+        if self._began is None:
+            self._began = time.monotonic()
+            if limit:
+                self._log.warning("waiting up to %g s: %s", limit, error)
+        return time.monotonic() - self._began >= limit
+
+    def end(self) -> None:
+        """It worked."""
+        if self._began is not None:
+            waited = time.monotonic() - self._began
+            self._log.warning("going on after %.1f s", waited)
