@@ -38,7 +38,7 @@ def killed_in_a_batch(site, golden):
 def page_refused(site, golden):
     """A page of a stream that lands cannot be had at first."""
     result = site.run(environment={"FAULTS_PAGE": "shop.customers"})
-    told = [] if result.code == 5 else [f"exit {result.code} though a page could not be read"]
+    told = [] if result.code == 5 else [f"a page could not be read, and the run says {result}"]
     return [*told, *findings(site, golden, site.finish())]
 
 

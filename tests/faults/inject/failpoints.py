@@ -150,25 +150,29 @@ def _fail_os(number):
 
 
 def _lose():
-    """The connection dies while the answer to COMMIT is under way."""
-    if "psycopg" in sys.modules and os.environ["MIGRATE_TARGET"].startswith("postgresql"):
+    """COMMIT was carried out, and it is not said: the connection dies, or the file is busy."""
+    if os.environ["MIGRATE_TARGET"].startswith("postgresql"):
         import psycopg
 
         raise psycopg.OperationalError("consuming input failed: server closed the connection")
+    _fail_sqlite("SQLITE_BUSY", "database is locked")
+
+
+def _fail_sqlite(name, text):
     import sqlite3
 
-    raise sqlite3.OperationalError("database is locked")
+    error = sqlite3.OperationalError(text)
+    error.sqlite_errorname, error.sqlite_errorcode = name, getattr(sqlite3, name)
+    raise error
 
 
 def _refuse():
     """The database cannot read what it stored."""
-    if "psycopg" in sys.modules and os.environ["MIGRATE_TARGET"].startswith("postgresql"):
+    if os.environ["MIGRATE_TARGET"].startswith("postgresql"):
         import psycopg
 
         raise psycopg.errors.DataCorrupted("invalid page in block 0")
-    import sqlite3
-
-    raise sqlite3.DatabaseError("database disk image is malformed")
+    _fail_sqlite("SQLITE_CORRUPT", "database disk image is malformed")
 
 
 def _eat(group):
