@@ -176,7 +176,8 @@ def plan(request: Request, options: Options | None = None) -> Plan:
                 tables.append(
                     TablePlan(table, stream.label, found is not None, statement, tuple(problems))
                 )
-    plans = planning.build(workspace, streams, history, cutting, since=options.since)
+    with workspace.releasing():
+        plans = planning.build(workspace, streams, history, cutting, since=options.since)
     codes = {problem.exit_code for item in plans for problem in item.problems}
     codes |= {6 for item in tables if item.problems}
     code = errors.exit_code(codes, mismatch=False, unknown=False)
@@ -206,7 +207,8 @@ def reconcile(
     asked = asked or Asked()
     workspace = open_workspace(request, needs_plugins=asked.needs_plugins)
     _refuse_missing(workspace)
-    return examine(workspace, run_id, limit, asked)
+    with workspace.releasing():
+        return examine(workspace, run_id, limit, asked)
 
 
 def compare(

@@ -64,12 +64,22 @@ def streams(settings: Any) -> Sequence[Stream]:  # type: ignore[empty-body]
 
 
 @hookspec
-def partitions(stream: Stream, since: datetime | None, settings: Any) -> Sequence[Partition]:  # type: ignore[empty-body]
+def partitions(  # type: ignore[empty-body]
+    stream: Stream,
+    since: datetime | None,
+    planned: Sequence[Partition] | None,
+    records: int,
+    settings: Any,
+) -> Sequence[Partition]:
     """The independent slices of a stream, in a stable order.
 
-    Asked of the stream's owner, once per run, in the parent process. `since` is the bookmark
-    minus the overlap, or None. Without an implementation a stream is one partition,
-    read whole by every run and merged by its key; without a key it is read once.
+    Asked of the stream's owner, once per command, in the parent process. `since` is the
+    bookmark minus the overlap, or None. `planned` is None in a new run; in a resumed one it is
+    what the run planned before and has not completed, for a plugin that would cut otherwise
+    now: it gives the same again, with `held` as it is now. `records` is the most that one
+    batch may hold. Whatever is opened for this is closed by `release`. Without an
+    implementation a stream is one partition, read whole by every run and merged by its key;
+    without a key it is read once.
     """
 
 
@@ -90,6 +100,15 @@ def count(stream: Stream, partition: Partition, settings: Any) -> int | None:
     last batch is committed. Independent of `extract`: a header, a total, a COUNT. It has to be
     the number of records that were extracted; for a stream that lands, where paging may give a
     record twice, at least the different values of the first column of its record.
+    """
+
+
+@hookspec
+def release(settings: Any) -> None:
+    """The command is over: close what `streams`, `partitions` or `extract` left open.
+
+    Asked of every selected plugin in the parent process, however the command ended. A worker
+    takes what it has open with it.
     """
 
 

@@ -11,7 +11,7 @@ import click
 
 from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.runs import Run, short
-from messy_migration.model import Stream
+from messy_migration.model import Stream, stream_label
 from messy_migration.runner.plan import StreamPlan
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class Lines:
         skipped = sum(len(plan.skipped) for plan in plans)
         known = f", {skipped:,} already in the target" if skipped else ""
         self._say(f"{todo:,} partitions to read with up to {workers} workers{known}")
+        for line in _renewals(plans):
+            self._say(line)
 
     def progressed(self, totals: Sequence[StreamTotals]) -> None:
         """See `Observer`."""
@@ -108,6 +110,8 @@ class Live:
     def planned(self, plans: Sequence[StreamPlan], workers: int) -> None:
         """See `Observer`."""
         del workers
+        for line in _renewals(plans):
+            self._progress.console.print(line, highlight=False, markup=False)
         for plan in plans:
             known = [part.records for part in plan.partitions]
             total = sum(count or 0 for count in known) if known and all(known) else None
@@ -139,6 +143,20 @@ def _assumptions(streams: Sequence[Stream]) -> list[str]:
     """What the plugins assume about their sources, once each."""
     found = dict.fromkeys(line for stream in streams for line in stream.assumed)
     return [f"assumed: {line}" for line in found]
+
+
+def _renewals(plans: Sequence[StreamPlan]) -> list[str]:
+    """What a resumed run reads in another snapshot than it began with, a line for each tenant."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for plan in plans:
+        if plan.renewed:
+            stream = plan.stream
+            found.setdefault((stream.plugin, stream.tenant), []).append(stream.name)
+    return [
+        f"a new snapshot of {stream_label(plugin, tenant)}: what is left of {', '.join(names)} is"
+        " read as it is now, not as it was when the run began"
+        for (plugin, tenant), names in found.items()
+    ]
 
 
 def observer(*, quiet: bool) -> Lines | Live:

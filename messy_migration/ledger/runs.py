@@ -169,7 +169,8 @@ def plan(
             "records": partition.records,
             "until": partition.until,
         }
-        for ordinal, partition in enumerate(partitions)
+        # What a resumed run plans anew comes after what it planned before.
+        for ordinal, partition in enumerate(partitions, len(known))
         if partition.digest not in known
     ]
     if rows:

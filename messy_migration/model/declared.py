@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from messy_migration.errors import ConfigurationError
+from messy_migration.errors import ConfigurationError, MigrationError
 from messy_migration.model.allowance import Loss, losses, tolerance
 
 RECORD = "_record"
@@ -183,7 +183,6 @@ class Table:
             "is in a key, the scope or an amount but is no column": [
                 n for n in used if n not in names
             ],
-            "is a name of ours": [name for name in names if name == RECORD],
             "is in the scope but is not text": [
                 column.name
                 for column in self.columns
@@ -259,6 +258,8 @@ class Stream:
             before anything of it is loaded, and is read from there ever after.
         overlap: seconds that a later run goes back behind the bookmark.
         assumed: what is not documented by the source and was assumed, one line each.
+        problem: why nothing is known of what the source has; such a stream writes no table,
+            stands for all streams of its tenant, and stops none of another.
     """
 
     name: str
@@ -271,6 +272,7 @@ class Stream:
     lands: bool = False
     overlap: int = 0
     assumed: tuple[str, ...] = ()
+    problem: MigrationError | None = None
 
     def __post_init__(self) -> None:
         for table in self.tables:
@@ -326,6 +328,8 @@ class Partition:
         records: the number of records if it is known beforehand.
         until: the closed upper bound of its window of time (ISO 8601 in UTC), where the
             bookmark stands once all partitions are committed.
+        held: what of the source the parent process holds open for it (a snapshot), as a text
+            that a worker can use; good for one command only, so the ledger never has it.
     """
 
     name: str
@@ -333,6 +337,7 @@ class Partition:
     bounds: Mapping[str, Any] = field(default_factory=dict)
     records: int | None = None
     until: str | None = None
+    held: str | None = None
 
     @property
     def input(self) -> str:

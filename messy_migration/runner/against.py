@@ -200,16 +200,16 @@ def _read_again(
     folder: Path,
 ) -> None:
     """Every record that the source has now, through the rules of a run."""
+    core = workspace.settings.core
+    limit = min(core.batch_records, workspace.target.dialect.batch_records)
     offered = (
-        partitions(workspace, stream, None)
+        partitions(workspace, stream, None, None, limit)
         if workspace.registry.implements(stream.plugin, "partitions")
         else [whole(stream, "")]
     )
     notes += _digests(workspace, connection, stream, offered)
     refusing = refused(workspace, connection, stream)
     tables = [item.table for item in sides.values()]
-    core = workspace.settings.core
-    limit = min(core.batch_records, workspace.target.dialect.batch_records)
     for number, partition in enumerate(offered):
         records = 0
         items = _items(workspace, stream, partition, folder / f"landed.{number}")

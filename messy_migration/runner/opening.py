@@ -122,7 +122,9 @@ def open_run(
         fence.beat(connection, workspace.ledger, holder)
     cutting = {name: int(run.options[name]) for name in ("batch_records", "batch_bytes")}
     request = workspace.request.for_workers(settings.digest)
-    job = Job(request, run.run_id, epoch, frozenset(), **cutting)
+    job = Job(
+        request, run.run_id, epoch, frozenset(), cutting["batch_records"], cutting["batch_bytes"]
+    )
     hold.epoch = epoch
     return RunState(
         workspace,

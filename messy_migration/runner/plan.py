@@ -50,6 +50,15 @@ class History:
             landings.bookmarks(connection, ledger),
         )
 
+    def is_complete(self, stream: Stream, partition: Partition) -> bool:
+        """Is its last batch committed?"""
+        return (stream.name, stream.tenant, partition.digest) in self.complete
+
+    def is_begun(self, stream: Stream, partition: Partition) -> bool:
+        """Is any of its batches committed?"""
+        place = (stream.name, stream.tenant, partition.digest)
+        return any(item[:3] == place for item in self.begun)
+
     def loaded(self, stream: Stream) -> list[Planned]:
         """What was loaded of a stream, in whole or in part, oldest run first."""
         return [
@@ -76,6 +85,7 @@ class StreamPlan:
         partitions: what is still to be read.
         skipped: partitions that are in the target already.
         problems: why some or all of it cannot be read.
+        renewed: the source is read in another snapshot than when the run began.
     """
 
     stream: Stream
@@ -83,6 +93,7 @@ class StreamPlan:
     partitions: tuple[Partition, ...] = ()
     skipped: tuple[Partition, ...] = ()
     problems: tuple[MigrationError, ...] = field(default=())
+    renewed: bool = False
 
 
 def build(
@@ -113,16 +124,20 @@ def build(
     plans = []
     for stream in ordered(streams):
         identity = plan_id(workspace, stream, cutting)
-        before = [
+        earlier = [
             item.partition
             for item in history.planned
-            if stream.lands
-            and (item.run_id, item.stream, item.tenant) == (run_id, stream.name, stream.tenant)
+            if (item.run_id, item.stream, item.tenant) == (run_id, stream.name, stream.tenant)
         ]
-        if not before and not workspace.registry.implements(stream.plugin, "partitions"):
-            before = [whole(stream, run_id)]
         start = since or _bookmark(stream, history)
-        plans.append(_stream(workspace, stream, history, identity, start, before))
+        try:
+            if stream.problem is not None:
+                raise stream.problem
+            offered = _offered(workspace, stream, history, start, earlier, cutting, run_id)
+        except MigrationError as error:
+            plans.append(StreamPlan(stream, identity, problems=(error,)))
+            continue
+        plans.append(_stream(stream, history, identity, offered, earlier))
     return plans
 
 
@@ -191,18 +206,47 @@ def _bookmark(stream: Stream, history: History) -> datetime | None:
     return datetime.fromisoformat(position) - timedelta(seconds=stream.overlap)
 
 
-def _stream(
+def _offered(
     workspace: Workspace,
     stream: Stream,
     history: History,
-    identity: str,
     since: datetime | None,
-    before: Sequence[Partition],
+    earlier: Sequence[Partition],
+    cutting: Mapping[str, int],
+    run_id: str,
+) -> list[Partition]:
+    """The partitions that there are now; `earlier` are those that this very run planned."""
+    if stream.lands and earlier:
+        return list(earlier)
+    if not workspace.registry.implements(stream.plugin, "partitions"):
+        return [whole(stream, run_id)]
+    done = [item for item in earlier if history.is_complete(stream, item)]
+    left = _left(stream, history, earlier, done) if earlier else None
+    records = min(cutting["batch_records"], workspace.target.dialect.batch_records)
+    offered = partitions(workspace, stream, since, left, records)
+    known = {item.digest for item in offered}
+    return [*offered, *(item for item in done if item.digest not in known)]
+
+
+def _left(
+    stream: Stream, history: History, earlier: Sequence[Partition], done: Sequence[Partition]
+) -> list[Partition]:
+    """What a run planned and has not completed; of two of one name the one not yet begun."""
+    names = {item.name for item in done}
+    left: dict[str, Partition] = {}
+    for item in earlier:
+        if item.name not in names and (item.name not in left or not history.is_begun(stream, item)):
+            left[item.name] = item
+    return list(left.values())
+
+
+def _stream(
+    stream: Stream,
+    history: History,
+    identity: str,
+    offered: Sequence[Partition],
+    earlier: Sequence[Partition],
 ) -> StreamPlan:
-    try:
-        offered = before or partitions(workspace, stream, since)
-    except MigrationError as error:
-        return StreamPlan(stream, identity, problems=(error,))
     todo, skipped, problems = [], [], []
     loaded = history.loaded(stream)
     by_digest = {item.partition.digest: item for item in loaded}
@@ -215,9 +259,11 @@ def _stream(
         is_same = last is not None and _content(last) in siblings[offer.input]
         was_there = not siblings[offer.input].isdisjoint(by_digest)
         partition = offer
-        if last is not None and all(table.key for table in stream.tables):
+        if offer.held:
+            partition = _read_again(stream, history, offer)
+        elif last is not None and all(table.key for table in stream.tables):
             partition = _renewed(offer, last, is_same=is_same, was_there=was_there)
-        if (stream.name, stream.tenant, partition.digest) in history.complete:
+        if history.is_complete(stream, partition):
             skipped.append(partition)
             continue
         problem = _conflict(
@@ -231,11 +277,25 @@ def _stream(
             problems.append(problem)
         else:
             todo.append(partition)
-    return StreamPlan(stream, identity, tuple(todo), tuple(skipped), tuple(problems))
+    renewed = bool(earlier) and any(item.held for item in todo)
+    return StreamPlan(stream, identity, tuple(todo), tuple(skipped), tuple(problems), renewed)
 
 
-def partitions(workspace: Workspace, stream: Stream, since: datetime | None) -> list[Partition]:
+def partitions(
+    workspace: Workspace,
+    stream: Stream,
+    since: datetime | None,
+    planned: Sequence[Partition] | None,
+    records: int,
+) -> list[Partition]:
     """The partitions that a stream offers now.
+
+    Args:
+        workspace: with its plugin.
+        stream: which.
+        since: its bookmark minus its overlap, or None.
+        planned: what a resumed run planned and has not completed; None where nothing was.
+        records: the most that one batch may hold.
 
     Raises:
         PluginError: the plugin breaks the contract of the hook.
@@ -246,6 +306,8 @@ def partitions(workspace: Workspace, stream: Stream, since: datetime | None) -> 
         "partitions",
         stream=stream,
         since=since,
+        planned=planned,
+        records=records,
         settings=workspace.sections[stream.plugin],
     )
     with registry.guard(stream.plugin, "partitions"):
@@ -291,6 +353,20 @@ def _renewed(partition: Partition, last: Planned, *, is_same: bool, was_there: b
     elif not is_same:
         return partition
     return replace(partition, digest=f"{partition.digest}{mark}{after}")
+
+
+def _read_again(stream: Stream, history: History, partition: Partition) -> Partition:
+    """The partition under a digest of its own, if it was half read in an earlier snapshot.
+
+    Its batches would be cut elsewhere in this one: it is read from its start, and what is
+    there already is found by its key.
+    """
+    has_key = all(table.key for table in stream.tables)
+    is_half = history.is_begun(stream, partition) and not history.is_complete(stream, partition)
+    if not (has_key and is_half):
+        return partition
+    snapshot = hashlib.sha256(str(partition.held).encode()).hexdigest()[:16]
+    return replace(partition, digest=f"{partition.digest.partition('~')[0]}~{snapshot}")
 
 
 def _conflict(

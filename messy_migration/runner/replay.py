@@ -124,7 +124,14 @@ def _partition(
             f"{item.partition.name}, run {short(item.run_id)}",
             next="install the versions that the run's evidence names",
         )
-    job = Job(workspace.request, item.run_id, 0, frozenset(), **cutting)
+    job = Job(
+        workspace.request,
+        item.run_id,
+        0,
+        frozenset(),
+        cutting["batch_records"],
+        cutting["batch_bytes"],
+    )
     done = receipts.of_partition(
         connection, workspace.ledger, stream.name, stream.tenant, item.partition.digest
     )

@@ -54,6 +54,13 @@ def execute(request: Request, observer: Observer, options: Options) -> Outcome:
     began = time.monotonic()
     run_id = new_run_id()
     workspace = open_workspace(request, application=f"mm:{run_id}")
+    with workspace.releasing():
+        return _execute(workspace, observer, options, run_id, began)
+
+
+def _execute(
+    workspace: Workspace, observer: Observer, options: Options, run_id: str, began: float
+) -> Outcome:
     streams = chosen(workspace, options)
     target = workspace.target
     with (
@@ -167,7 +174,7 @@ def _plan(state: RunState) -> None:
         for problem in plan.problems:
             state.note(plan.stream.label, problem)
     fresh = state.patiently(lambda: _prepare(state))
-    state.job = replace(state.job, fresh=fresh)
+    state.job = replace(state.job, fresh=fresh, streams=tuple(state.streams))
 
 
 def _prepare(state: RunState) -> frozenset[tuple[str, Scope]]:

@@ -46,6 +46,7 @@ class Job:
         run_id, epoch: of the run.
         fresh: (table, scope) pairs that the run found empty.
         batch_records, batch_bytes: bounds of a batch, fixed when the run began.
+        streams: those of the run, as it was planned; none if the plugins are to be asked.
     """
 
     request: Request
@@ -54,6 +55,7 @@ class Job:
     fresh: frozenset[tuple[str, Scope]]
     batch_records: int
     batch_bytes: int
+    streams: tuple[Stream, ...] = ()
 
     @property
     def application(self) -> str:
@@ -106,7 +108,9 @@ class Worker:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.workspace = open_workspace(job.request, application=job.application, keep=True)
-        self.streams = {(stream.name, stream.tenant): stream for stream in self.workspace.streams()}
+        # A source that has to be asked what it has (a database) is asked once, by the parent.
+        offered = job.streams or self.workspace.streams()
+        self.streams = {(stream.name, stream.tenant): stream for stream in offered}
 
     def close(self) -> None:
         """Give the connection to the target back."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 from messy_migration import logs
 from messy_migration import registry as registries
 from messy_migration import settings as configuration
-from messy_migration.errors import ConfigurationError, PluginError, UsageProblem
+from messy_migration.errors import ConfigurationError, MigrationError, PluginError, UsageProblem
 from messy_migration.ledger.tables import Ledger, ledger
 from messy_migration.model import Stream
 from messy_migration.redaction import Redactor, sounds_secret
@@ -20,6 +22,8 @@ from messy_migration.secrets import is_reference, parse_target
 from messy_migration.settings import Settings
 from messy_migration.target.engine import Target, open_target
 from messy_migration.target.patience import Patience
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,19 @@ class Workspace:
                 found.append(stream)
         _refuse_doubles(found)
         return found
+
+    @contextmanager
+    def releasing(self) -> Iterator[None]:
+        """However the block ends, the plugins close what they opened in this process for it."""
+        try:
+            yield
+        finally:
+            for plugin in self.registry.names:
+                try:
+                    self.registry.call_one(plugin, "release", settings=self.sections[plugin])
+                except MigrationError as error:
+                    # What the command found out is worth more than this.
+                    _log.warning("plugin %s could not release its source: %s", plugin, error)
 
 
 def open_workspace(

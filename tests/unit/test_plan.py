@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -354,3 +355,97 @@ def test_run_ids_are_uuids_of_version_7_and_sort_by_time():
 
 def test_run_ids_of_one_moment_differ():
     assert len({new_run_id() for _ in range(1_000)}) == 1_000
+
+
+class Snapshot:
+    """A source that holds something open: it gives what was planned again, as it is now."""
+
+    def __init__(self, held):
+        self.held = held
+        self.asked = []
+        self.released = 0
+
+    @hookimpl
+    def partitions(self, planned, records, settings):
+        self.asked.append((planned, records))
+        return [
+            replace(part, held=self.held) for part in ((ONE, TWO) if planned is None else planned)
+        ]
+
+    @hookimpl
+    def release(self, settings):
+        self.released += 1
+        raise OSError("it is gone already")
+
+
+def test_a_new_run_is_cut_and_a_resumed_one_keeps_what_it_planned(workspace):
+    one, plugin = stream(), Snapshot("a")
+    (plan,) = build(workspace(shop=plugin), [one], History(), CUTTING, run_id="r")
+    assert [part.held for part in plan.partitions] == ["a", "a"]
+    assert not plan.renewed
+    rows = (planned(one, ONE, "x", "r"), planned(one, TWO, "x", "r"))
+    history = History(rows, complete=frozenset({place(one, ONE)}))
+    again = Snapshot("b")
+    (plan,) = build(workspace(shop=again), [one], history, CUTTING, run_id="r")
+    assert plugin.asked + again.asked == [(None, 10), ([TWO], 10)]
+    assert (plan.partitions, plan.skipped) == ((replace(TWO, held="b"),), (ONE,))
+    assert plan.renewed
+
+
+def test_a_run_of_which_everything_is_read_is_not_cut_anew(workspace):
+    one, plugin = stream(), Snapshot("b")
+    history = History((planned(one, ONE, "x", "r"),), complete=frozenset({place(one, ONE)}))
+    (plan,) = build(workspace(shop=plugin), [one], history, CUTTING, run_id="r")
+    assert plugin.asked == [([], 10)]
+    assert (plan.partitions, plan.skipped, plan.renewed) == ((), (ONE,), False)
+
+
+def test_what_was_half_read_in_an_earlier_snapshot_is_read_again_whole(workspace):
+    one = stream()
+    identity = plan_id(workspace(shop=Snapshot("b")), one, CUTTING)
+    rows = (planned(one, ONE, identity, "r"),)
+    begun = frozenset({(*place(one, ONE), identity)})
+    (plan,) = build(workspace(shop=Snapshot("b")), [one], History(rows, begun), CUTTING, run_id="r")
+    (again,) = plan.partitions
+    assert again.name == ONE.name
+    assert again.digest.startswith(f"{ONE.digest}~")
+    # Killed once more, before anything of that was committed, and after.
+    rows = (*rows, planned(one, again, identity, "r"))
+    (plan,) = build(workspace(shop=Snapshot("c")), [one], History(rows, begun), CUTTING, run_id="r")
+    assert [part.digest for part in plan.partitions] == [again.digest]
+    begun |= {(*place(one, again), identity)}
+    (plan,) = build(workspace(shop=Snapshot("c")), [one], History(rows, begun), CUTTING, run_id="r")
+    assert len(plan.partitions) == 1
+    assert plan.partitions[0].digest not in {ONE.digest, again.digest}
+    complete = frozenset({place(one, again)})
+    (plan,) = build(
+        workspace(shop=Snapshot("c")), [one], History(rows, begun, complete), CUTTING, run_id="r"
+    )
+    assert (plan.partitions, plan.skipped) == ((), (again,))
+
+
+def test_half_of_a_table_without_a_key_is_left_to_its_plugin(workspace):
+    one = stream(table=KEYLESS)
+    identity = plan_id(workspace(shop=Snapshot("b")), one, CUTTING)
+    history = History(
+        (planned(one, ONE, identity, "r"),), frozenset({(*place(one, ONE), identity)})
+    )
+    (plan,) = build(workspace(shop=Snapshot("b")), [one], history, CUTTING, run_id="r")
+    assert [part.digest for part in plan.partitions] == [ONE.digest]
+
+
+def test_a_tenant_of_which_nothing_is_known_stops_no_other(workspace):
+    problem = SourceError("the source cannot be reached", "shop@oslo")
+    silent = Stream("shop.all", (), tenant="oslo", problem=problem)
+    plans = build(workspace(shop=Plugin(ONE)), [silent, stream()], History(), CUTTING)
+    assert [(plan.partitions, plan.problems) for plan in plans] == [((), (problem,)), ((ONE,), ())]
+
+
+def test_whatever_a_plugin_holds_open_is_released_however_the_block_ends(workspace):
+    plugin = Snapshot("a")
+    space = workspace(shop=plugin)
+    with space.releasing():
+        pass
+    with pytest.raises(KeyError), space.releasing():
+        raise KeyError
+    assert plugin.released == 2

@@ -1,0 +1,332 @@
+"""PostgreSQL as a source: one exported snapshot for all workers, key ranges, binary COPY out.
+
+A table with a key is cut into ranges of about one batch. The bounds are taken from a sample of
+pages, in the order of the key's own index: exact bounds would need all of the index, which costs
+more than it gives, and ranges of physical places (ctid) would lose rows that move between the
+snapshot of a run and that of the run that resumes it. Rows come in the order of the key, so that
+a range that is read twice in one snapshot is cut into the same batches.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+from psycopg import sql
+
+from messy_migration.errors import SourceError
+from messy_migration.model import Column, Extracted, Frame, Partition, Rejected
+from messy_migration_sql.failures import reading
+from messy_migration_sql.readable import as_json
+from messy_migration_sql.sessions import drop, engine, held, one, plan_for, session
+from messy_migration_sql.settings import Source, SqlSettings
+from messy_migration_sql.tables import Layout
+from messy_migration_sql.wire import Chunk, Message, header_length, is_trailer, wire_type
+
+__all__ = ["count", "cut", "engine", "read"]
+
+_ROWS = 8_192
+_BYTES = 8 << 20
+# Of a batch, so that a range that comes out larger than the sample said is one batch still.
+_FILL = 0.8
+_SAMPLED = 2_500
+_KIND = """
+    SELECT c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = coalesce(%s, current_schema()) AND c.relname = %s
+"""
+
+
+def cut(
+    settings: SqlSettings,
+    source: Source,
+    layout: Layout,
+    since: datetime | None,
+    planned: Sequence[Partition] | None,
+    records: int,
+) -> list[Partition]:
+    """The partitions of a table, all in the snapshot that this process holds.
+
+    Args:
+        settings: where the snapshot is kept open.
+        source: the database.
+        layout: the table.
+        since: only rows that changed at or after it, where the table has a bookmark.
+        planned: what a resumed run planned before; it keeps its ranges.
+        records: the most that one batch may hold.
+
+    Raises:
+        SourceError: the table cannot be read, or has no key and is not what it was.
+    """
+    where = f"{source.label}, table {layout.table}"
+    # A savepoint: what one table refuses must not end the snapshot of all.
+    with reading(where), (own := held(settings, source)).connection.transaction():
+        table = _Table(own.connection, source, layout, since)
+        if not layout.stream.tables[0].key:
+            return [table.whole(planned or (), own.snapshot)]
+        if planned is not None:
+            return [_again(part, own.snapshot) for part in planned]
+        return table.ranges(records, own.snapshot)
+
+
+def read(
+    settings: SqlSettings, source: Source, columns: Sequence[Column], partition: Partition
+) -> Iterator[Extracted]:
+    """The rows of a partition, in the order of its key.
+
+    Args:
+        settings: where this process keeps its connections.
+        source: the database.
+        columns: of the stream, as the partition lists them.
+        partition: with its bounds; outside of a run it is read in a snapshot of its own.
+
+    Raises:
+        SourceError: the source, or the snapshot, is gone.
+    """
+    bounds = partition.bounds
+    where = f"{source.label}, table {bounds['table']}, {partition.name}"
+    kinds = [column.type for column in columns]
+    names = [column.name for column in columns]
+    selected = sql.SQL(", ").join(
+        sql.SQL("{}::{}").format(sql.Identifier(name), sql.SQL(wire_type(kind)))
+        for name, kind in zip(bounds["columns"], kinds, strict=True)
+    )
+    keys = [sql.Identifier(name) for name in bounds["key"]]
+    order = sql.SQL(" ORDER BY {}").format(sql.SQL(", ").join(keys)) if keys else sql.SQL("")
+    query = sql.SQL("COPY (SELECT {} FROM {}{}{}) TO STDOUT (FORMAT BINARY)").format(
+        selected, _from(bounds), _where(bounds), order
+    )
+    with reading(where):
+        opened = session(settings, source, partition.held)
+        done = False
+        try:
+            plan_for(opened.connection, is_ordered=bool(keys))
+            for messages in _messages(opened.connection, query):
+                try:
+                    chunk = Chunk(messages, kinds)
+                    arrays, refused = chunk.columns()
+                except ValueError as error:
+                    raise SourceError(
+                        "the source sent what is no row of the table", where, str(error)
+                    ) from error
+                wrong = {item.row: item for item in reversed(refused)}
+                for row, item in sorted(wrong.items()):
+                    yield Rejected(
+                        as_json(names, chunk.texts(row)),
+                        f"{source.label}, table {bounds['table']}",
+                        f"{names[item.column]}: {item.reason}",
+                        "sql.value",
+                        names[item.column],
+                    )
+                table = pa.Table.from_arrays(arrays, names)
+                yield Frame(_without(table, wrong))
+            done = True
+        finally:
+            if not done:
+                # Its transaction is no longer usable, or still sends rows that nobody wants.
+                drop(settings, opened)
+
+
+def count(settings: SqlSettings, source: Source, partition: Partition) -> int:
+    """How many rows the source itself says the partition has.
+
+    Raises:
+        SourceError: the source, or the snapshot, is gone.
+    """
+    bounds = partition.bounds
+    query = sql.SQL("SELECT count(*) FROM {}{}").format(_from(bounds), _where(bounds))
+    with reading(f"{source.label}, table {bounds['table']}, {partition.name}"):
+        opened = session(settings, source, partition.held)
+        try:
+            return int(one(opened.connection, query)[0])
+        except psycopg.Error:
+            drop(settings, opened)
+            raise
+
+
+class _Table:
+    """A table to be cut, on a connection in the run's snapshot."""
+
+    def __init__(
+        self,
+        connection: psycopg.Connection[Any],
+        source: Source,
+        layout: Layout,
+        since: datetime | None,
+    ) -> None:
+        self.connection = connection
+        self.layout = layout
+        found = connection.execute(_KIND, [source.schema, layout.table]).fetchone()
+        since = since if layout.bookmark else None
+        self.since = since.astimezone(UTC).isoformat() if since else None
+        self.bounds: dict[str, Any] = {
+            "schema": source.schema,
+            "table": layout.table,
+            # Children that inherit are tables of their own; partitions are not.
+            "only": found is not None and found[0] != "p",
+            "columns": list(layout.columns),
+            "key": list(layout.key),
+            "bookmark": layout.bookmark,
+            "since": self.since,
+            "after": None,
+            "through": None,
+        }
+
+    def whole(self, planned: Sequence[Partition], snapshot: str) -> Partition:
+        """A table without a key: its digest is of its content, so that it is loaded once."""
+        columns = sql.SQL(", ").join(map(sql.Identifier, self.layout.columns))
+        row = sql.SQL("ROW({})::text").format(columns)
+        rows, content, places = one(
+            self.connection,
+            sql.SQL(
+                "SELECT count(*), coalesce(sum(hashtextextended({row}, 0)), 0)::text,"
+                " coalesce(sum(hashtextextended(tableoid::text || ctid::text || {row}, 0)), 0)"
+                "::text FROM {table}"
+            ).format(row=row, table=_from(self.bounds)),
+        )
+        digest = _digest([self.layout.table, self.layout.columns, rows, content])
+        for part in planned:
+            if part.digest == digest and part.bounds["places"] != places:
+                raise SourceError(
+                    "a table without a key was rewritten since the run began",
+                    f"table {self.layout.table}",
+                    "its rows lie in another order, and which of them are loaded cannot be told",
+                    "declare a `key` of the table, or start over in an empty target",
+                )
+        bounds = {**self.bounds, "places": places}
+        return Partition("all", digest, bounds, int(rows), held=snapshot)
+
+    def ranges(self, records: int, snapshot: str) -> list[Partition]:
+        """Ranges of the key of about one batch each; one for all where the key may miss rows."""
+        rows = self._estimate()
+        until = self._until()
+        wanted = -(-rows // max(1, int(records * _FILL))) if self.layout.key else 1
+        inner = self._sampled(wanted, rows) if wanted > 1 else []
+        limits = [None, *inner, None]
+        nonce = uuid.uuid4().hex
+        ending = f" since {self.since}" if self.since else ""
+        return [
+            Partition(
+                f"range {place + 1}{ending}",
+                _digest([nonce, place]),
+                {**self.bounds, "after": after, "through": through},
+                rows // (len(limits) - 1),
+                until,
+                snapshot,
+            )
+            for place, (after, through) in enumerate(pairwise(limits))
+        ]
+
+    def _estimate(self) -> int:
+        """How many rows the planner expects; it knows the table's size as it is now."""
+        query = sql.SQL("EXPLAIN (FORMAT JSON) SELECT FROM {}{}")
+        (found,) = one(self.connection, query.format(_from(self.bounds), _where(self.bounds)))
+        plan = found if isinstance(found, list) else json.loads(found)
+        return int(plan[0]["Plan"]["Plan Rows"])
+
+    def _sampled(self, wanted: int, rows: int) -> list[list[str]]:
+        """The keys that cut a sample of the table into equal parts."""
+        percent = min(100.0, 100.0 * wanted * _SAMPLED / max(rows, 1))
+        keys = [sql.Identifier(name) for name in self.layout.key]
+        query = sql.SQL(
+            "SELECT {texts} FROM (SELECT {keys}, row_number() OVER (ORDER BY {keys}) AS _place,"
+            " count(*) OVER () AS _total"
+            " FROM {table} TABLESAMPLE SYSTEM ({percent}) REPEATABLE (0){where}) AS s"
+            " WHERE _place * {wanted} / _total <> (_place - 1) * {wanted} / _total"
+            " AND _place < _total ORDER BY _place"
+        ).format(
+            texts=sql.SQL(", ").join(sql.SQL("{}::text").format(key) for key in keys),
+            keys=sql.SQL(", ").join(keys),
+            table=_from(self.bounds),
+            percent=sql.Literal(percent),
+            where=_where(self.bounds),
+            wanted=sql.Literal(wanted),
+        )
+        return [list(row) for row in self.connection.execute(query)]
+
+    def _until(self) -> str | None:
+        """Where the bookmark stands once all is read: never ahead of the source's own clock."""
+        if self.layout.bookmark is None:
+            return None
+        query = sql.SQL(
+            "SELECT to_char(least(max({b})::timestamptz, transaction_timestamp()),"
+            " 'YYYY-MM-DD\"T\"HH24:MI:SS.US') FROM {table} WHERE isfinite({b})"
+        ).format(b=sql.Identifier(self.layout.bookmark), table=_from(self.bounds))
+        (found,) = one(self.connection, query)
+        return f"{found}+00:00" if found else self.since
+
+
+def _messages(connection: psycopg.Connection[Any], query: sql.Composed) -> Iterator[list[Message]]:
+    """The rows on the wire, some thousand at a time."""
+    messages: list[Message] = []
+    size = 0
+    with connection.cursor() as cursor, cursor.copy(query) as copy:
+        begun = False
+        for message in copy:
+            row = message
+            if not begun:
+                begun, data = True, bytes(message)
+                row = data[header_length(data) :]
+            if not row or is_trailer(row):
+                continue
+            messages.append(row)
+            size += len(row)
+            if len(messages) == _ROWS or size >= _BYTES:
+                yield messages
+                messages, size = [], 0
+    if messages:
+        yield messages
+
+
+def _without(table: pa.Table, rows: Mapping[int, object]) -> pa.Table:
+    if not rows:
+        return table
+    keep = [place for place in range(table.num_rows) if place not in rows]
+    return table.take(pa.array(keep, pa.int64()))
+
+
+def _from(bounds: Mapping[str, Any]) -> sql.Composed:
+    parts = [bounds["schema"], bounds["table"]] if bounds["schema"] else [bounds["table"]]
+    return sql.SQL("{}{}").format(
+        sql.SQL("ONLY ") if bounds["only"] else sql.SQL(""), sql.Identifier(*parts)
+    )
+
+
+def _where(bounds: Mapping[str, Any]) -> sql.Composed:
+    """The rows of a partition. Literals without a type take that of the column beside them."""
+    keys = sql.SQL(", ").join(map(sql.Identifier, bounds["key"]))
+    parts: list[sql.Composable] = []
+    for word, operator in (("after", ">"), ("through", "<=")):
+        if bounds[word] is not None:
+            values = sql.SQL(", ").join(map(sql.Literal, bounds[word]))
+            parts.append(sql.SQL("({}) {} ({})").format(keys, sql.SQL(operator), values))
+    if bounds["since"] is not None:
+        column = sql.Identifier(bounds["bookmark"])
+        since = sql.Literal(
+            datetime.fromisoformat(bounds["since"]).strftime("%Y-%m-%d %H:%M:%S.%f")
+        )
+        parts.append(sql.SQL("({0} >= {1} OR {0} IS NULL)").format(column, since))
+    if not parts:
+        return sql.SQL("{}").format(sql.SQL(""))
+    return sql.SQL(" WHERE {}").format(sql.SQL(" AND ").join(parts))
+
+
+def _again(partition: Partition, snapshot: str) -> Partition:
+    return Partition(
+        partition.name,
+        partition.digest,
+        partition.bounds,
+        partition.records,
+        partition.until,
+        snapshot,
+    )
+
+
+def _digest(parts: Sequence[object]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

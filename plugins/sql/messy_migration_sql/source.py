@@ -1,0 +1,144 @@
+"""What the hooks do: streams from tables, partitions from keys, records from partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Protocol
+
+import pyarrow as pa
+from sqlalchemy import Engine
+
+from messy_migration.errors import ConfigurationError, SourceError
+from messy_migration.model import Column, Extracted, Frame, Partition, Stream
+from messy_migration_sql import postgres, sqlite
+from messy_migration_sql.failures import reading
+from messy_migration_sql.settings import Source, SqlSettings
+from messy_migration_sql.tables import PLUGIN, Layout, layouts, streams
+
+__all__ = ["counted", "offered", "records", "slices"]
+
+
+class _Kind(Protocol):
+    """What the module of a kind of database does."""
+
+    def engine(self, source: Source) -> Engine:
+        """To read the catalogue with."""
+
+    def cut(
+        self,
+        settings: SqlSettings,
+        source: Source,
+        layout: Layout,
+        since: datetime | None,
+        planned: Sequence[Partition] | None,
+        records: int,
+    ) -> list[Partition]:
+        """The partitions of a table."""
+
+    def read(
+        self,
+        settings: SqlSettings,
+        source: Source,
+        columns: Sequence[Column],
+        partition: Partition,
+    ) -> Iterator[Extracted]:
+        """The rows of a partition."""
+
+    def count(self, settings: SqlSettings, source: Source, partition: Partition) -> int:
+        """The source's own count of them."""
+
+
+_KINDS: dict[str, _Kind] = {"postgresql": postgres, "sqlite": sqlite}
+
+
+def offered(settings: SqlSettings) -> list[Stream]:
+    """The streams of all databases. Of several, one that does not answer stops no other.
+
+    Raises:
+        SourceError: the only database there is, or all of them, cannot be read.
+        ConfigurationError: a setting names nothing, or a column has no type of ours.
+    """
+    return [layout.stream for layout in _all(settings)] + _silent(settings)
+
+
+def slices(
+    stream: Stream,
+    since: datetime | None,
+    planned: Sequence[Partition] | None,
+    records: int,
+    settings: SqlSettings,
+) -> list[Partition]:
+    """The ranges of a table in the snapshot that this process holds from now on.
+
+    Raises:
+        SourceError: the table cannot be read.
+    """
+    source = settings.of(stream.tenant)
+    known = {(item.stream.name, item.stream.tenant): item for item in _all(settings)}
+    layout = known.get((stream.name, stream.tenant))
+    if layout is None:
+        raise ConfigurationError(f"the stream {stream.label} is not configured", PLUGIN)
+    return _KINDS[source.kind].cut(settings, source, layout, since, planned, records)
+
+
+def records(stream: Stream, partition: Partition, settings: SqlSettings) -> Iterator[Extracted]:
+    """The rows of a partition, and those that have no exact place in its types.
+
+    Raises:
+        SourceError: the source cannot be read, or what the parent held of it is gone.
+    """
+    source = settings.of(stream.tenant)
+    table = stream.tables[0]
+    shared = dict(table.scope)
+    columns = [column for column in table.columns if column.name not in shared]
+    for item in _KINDS[source.kind].read(settings, source, columns, partition):
+        if shared and isinstance(item, Frame):
+            (value,) = shared.values()
+            cells = pa.repeat(pa.scalar(value, pa.string()), item.table.num_rows)
+            yield replace(item, table=item.table.add_column(0, next(iter(shared)), cells))
+        else:
+            yield item
+
+
+def counted(stream: Stream, partition: Partition, settings: SqlSettings) -> int:
+    """How many rows the source says the partition has."""
+    source = settings.of(stream.tenant)
+    return _KINDS[source.kind].count(settings, source, partition)
+
+
+def _all(settings: SqlSettings) -> list[Layout]:
+    """What the databases have, asked once in a process."""
+    if not settings.layouts:
+        found: list[Layout] = []
+        for tenant in settings.tenants:
+            try:
+                found += _of(settings.of(tenant))
+            except SourceError as error:
+                settings.problems[tenant] = error
+        if not found:
+            raise next(iter(settings.problems.values()))
+        settings.layouts.extend(streams(found))
+    return settings.layouts
+
+
+def _silent(settings: SqlSettings) -> list[Stream]:
+    """In the place of all streams of a database that cannot be read."""
+    return [
+        Stream(f"{PLUGIN}.all", (), tenant=tenant, problem=error)
+        for tenant, error in settings.problems.items()
+    ]
+
+
+def _of(source: Source) -> list[Layout]:
+    module = _KINDS[source.kind]
+    with reading(source.label), module.engine(source).connect() as connection:
+        found = layouts(connection, source)
+    if source.kind == "sqlite":
+        lines = sqlite.assumed(source)
+        found = [
+            replace(item, stream=replace(item.stream, assumed=(*item.stream.assumed, *lines)))
+            for item in found
+        ]
+    return found
