@@ -13,25 +13,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
 
 import psycopg
 from sqlalchemy import make_url
 
-from benchmarks import tickets
-from benchmarks.processes import Usage, command_beside, cpu_of_server, measured
-from benchmarks.servers import SETTINGS, checkpoint, plain, provider
-from messy_migration.model import Fingerprint
-from messy_migration.target.dialect import scoped
-from messy_migration.target.engine import open_target
-from messy_migration.target.tables import ddl
+from benchmarks import beside, tickets
+from benchmarks.processes import Usage, measured
+from benchmarks.servers import SETTINGS, plain, provider
 from messy_migration.testing.postgres import Server, server
 
 BUDGET = 1.0
@@ -39,16 +32,6 @@ BUDGET = 1.0
 
 _COPY = "FROM STDIN (FORMAT csv, HEADER true)"
 _CHUNK = 1 << 20
-_MIB = 1 << 20
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """What one side took once, and what it left in its table."""
-
-    usage: Usage
-    server_cpu: float
-    fingerprint: Fingerprint
 
 
 @dataclass(frozen=True)
@@ -71,27 +54,12 @@ class Bench:
 
     def migrate(self, url: str) -> Usage:
         """One whole run; anything but MATCH ends the benchmark."""
-        arguments = ["run", "--json", "--workers", str(self.workers)]
-        usage = measured(
-            [command_beside("migrate"), *arguments],
-            self.folder,
-            # As installed from wheels: compiled once, wherever it lies and whoever may write there.
-            {
-                "MIGRATE_TARGET": url,
-                "PYTHONDONTWRITEBYTECODE": "",
-                "PYTHONPYCACHEPREFIX": str(self.folder / "compiled"),
-            },
-        )
-        result = json.loads(usage.output)
-        if result["verdict"] != "MATCH":
-            sys.exit(f"the run ended with {result['verdict']}: {usage.output}")
-        return usage
+        compiled = self.folder / "compiled"
+        return beside.migrate(self.folder, compiled, self.workers, {"MIGRATE_TARGET": url})
 
     def copy(self, url: str) -> Usage:
         """The same rows in one stream, into the same table with its key."""
-        target = open_target(make_url(url), "benchmark")
-        with target.engine.begin() as connection:
-            connection.exec_driver_sql(ddl(target.dialect, tickets.TABLE))
+        beside.create(url)
         if self.psql is None:
             return self._psycopg(url)
         statement = f"\\copy {tickets.TABLE.name} {_COPY.replace('STDIN', repr(str(self.whole)))}"
@@ -135,11 +103,21 @@ def main(arguments: list[str]) -> int:
         folder = Path(place)
         whole = tickets.write(folder, options.rows, options.files)
         with server(provider(), **SETTINGS) as running:
-            bench = Bench(running, folder, whole, _psql(running), options.workers)
+            bench = Bench(running, folder, whole, beside.psql(running), options.workers)
             _warm_up(bench)
-            rounds = [_round(bench, number) for number in range(options.rounds)]
-        figures = as_object(bench, options.rows, rounds)
-    print(json.dumps(figures) if options.json else as_text(figures))
+            sides = {"migrate": bench.migrate, "copy": bench.copy}
+            rounds = [beside.measure(running, sides, n) for n in range(options.rounds)]
+        about = {
+            "benchmark": "load",
+            "rows": options.rows,
+            "columns": len(tickets.TABLE.columns),
+            "csv_bytes": whole.stat().st_size,
+            "workers": options.workers,
+            "server": f"PostgreSQL {running.version} ({running.provider})",
+            "copy": bench.how,
+        }
+    figures = beside.as_object(rounds, BUDGET, about)
+    print(json.dumps(figures) if options.json else beside.as_text(figures))
     return 0
 
 
@@ -151,102 +129,6 @@ def _warm_up(bench: Bench) -> None:
         (bench.folder / "compiled").mkdir()
         (small / "compiled").symlink_to(bench.folder / "compiled")
         replace(bench, folder=small).migrate(url)
-
-
-def _round(bench: Bench, number: int) -> dict[str, Measurement]:
-    """Both sides once, the first of the round before first in this one's turn."""
-    sides = {"migrate": bench.migrate, "copy": bench.copy}
-    order = list(sides) if number % 2 else list(reversed(sides))
-    found = {}
-    for name in order:
-        with bench.server.database() as url:
-            checkpoint(bench.server)
-            before = cpu_of_server(bench.server)
-            usage = sides[name](url)
-            spent = cpu_of_server(bench.server) - before
-            found[name] = Measurement(usage, spent, _fingerprint(url))
-    if found["migrate"].fingerprint != found["copy"].fingerprint:
-        sys.exit("the two sides left different rows in their tables")
-    return found
-
-
-def _fingerprint(url: str) -> Fingerprint:
-    target = open_target(make_url(url), "benchmark")
-    with target.dialect.reading(target.engine) as connection:
-        return target.dialect.fingerprint(connection, tickets.TABLE, scoped(tickets.TABLE))
-
-
-def _psql(running: Server) -> str | None:
-    """The program: on PATH, or among the server's own."""
-    places = os.environ.get("PATH", "").split(os.pathsep)
-    if running.cluster is not None:
-        places.append(str(running.cluster.binaries))
-    found = (Path(place) / "psql" for place in places if place)
-    return next((str(path) for path in found if os.access(path, os.X_OK)), None)
-
-
-def as_object(
-    bench: Bench, rows: int, rounds: Sequence[dict[str, Measurement]]
-) -> dict[str, object]:
-    """The result for `--json`: seconds and ratios of each round, and medians of all."""
-    ratios = [one["migrate"].usage.seconds / one["copy"].usage.seconds for one in rounds]
-    return {
-        "schema": 1,
-        "benchmark": "load",
-        "rows": rows,
-        "columns": len(tickets.TABLE.columns),
-        "csv_bytes": bench.whole.stat().st_size,
-        "rounds": len(rounds),
-        "workers": bench.workers,
-        "cpus": os.cpu_count(),
-        "server": f"PostgreSQL {bench.server.version} ({bench.server.provider})",
-        "copy": bench.how,
-        "ratio_to_copy": round(median(ratios), 3),
-        "ratios": [round(ratio, 3) for ratio in ratios],
-        "budget_ratio": BUDGET,
-        "sides": {name: _side([one[name] for one in rounds]) for name in ("migrate", "copy")},
-    }
-
-
-def _side(found: Sequence[Measurement]) -> dict[str, object]:
-    peaks = [item.usage.peak for item in found if item.usage.peak is not None]
-    sums = [item.usage.peak_sum for item in found if item.usage.peak_sum is not None]
-    return {
-        "median_seconds": round(median(item.usage.seconds for item in found), 3),
-        "seconds": [round(item.usage.seconds, 3) for item in found],
-        "client_cpu_seconds": round(median(item.usage.cpu for item in found), 3),
-        "server_cpu_seconds": round(median(item.server_cpu for item in found), 3),
-        "client_peak_rss_mib": round(max(peaks) / _MIB, 1) if peaks else None,
-        "client_peak_rss_mib_sum": round(max(sums) / _MIB, 1) if sums else None,
-    }
-
-
-def as_text(figures: dict[str, object]) -> str:
-    """The result as a table for people."""
-    sides: dict[str, dict[str, object]] = figures["sides"]  # type: ignore[assignment]
-    head = (
-        f"{figures['rows']:,} rows, {figures['columns']} columns, {figures['workers']} workers,"
-        f" {figures['cpus']} CPUs, {figures['server']}"
-    )
-    lines = [head, f"{'':34}{'migrate run':>14}{figures['copy']!s:>14}"]
-    labels = {
-        "median_seconds": "seconds, median",
-        "client_cpu_seconds": "CPU seconds of the client",
-        "server_cpu_seconds": "CPU seconds of the server",
-        "client_peak_rss_mib": "peak MiB of the largest process",
-        "client_peak_rss_mib_sum": "peak MiB of all its processes",
-    }
-    for key, label in labels.items():
-        lines.append(f"{label:34}{_cell(sides['migrate'][key])}{_cell(sides['copy'][key])}")
-    ratios: list[float] = figures["ratios"]  # type: ignore[assignment]
-    listed = ", ".join(f"{ratio:.2f}" for ratio in ratios)
-    lines.append(f"ratio of each round: {listed}")
-    lines.append(f"median ratio {figures['ratio_to_copy']:.2f}, budget {figures['budget_ratio']}")
-    return "\n".join(lines)
-
-
-def _cell(value: object) -> str:
-    return f"{value:14,.2f}" if isinstance(value, float) else f"{'-':>14}"
 
 
 if __name__ == "__main__":

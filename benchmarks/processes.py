@@ -48,7 +48,7 @@ def command_beside(name: str) -> str:
     """
     found = shutil.which(name, path=str(Path(sys.executable).parent))
     if found is None:
-        sys.exit(f"{name} is not installed beside this Python: pip install . ./plugins/files")
+        sys.exit(f"{name} is not installed beside this Python: pip install . ./plugins/*")
     return found
 
 

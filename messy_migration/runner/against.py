@@ -261,8 +261,8 @@ def _counted(workspace: Workspace, stream: Stream, partition: Partition, records
 def _digests(
     workspace: Workspace, connection: Connection, stream: Stream, offered: Sequence[Partition]
 ) -> list[str]:
-    """Which inputs are others than those that were loaded; windows of time always are."""
-    if stream.lands:
+    """Which inputs are others than those that were loaded; windows and snapshots always are."""
+    if stream.lands or any(item.held for item in offered):
         return []
     history = History.read(connection, workspace.ledger).loaded(stream)
     digests = {item.partition.digest.partition("~")[0] for item in history}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("startup", "fingerprint", "load")
+NAMES = ("startup", "fingerprint", "load", "pg2pg", "reconcile")
 
 
 def benchmarks(*arguments):
@@ -66,10 +66,10 @@ def test_load_prints_what_both_sides_took_and_their_ratio():
 
 def test_load_does_without_psql_and_says_so(postgres_url, tmp_path):
     code = (
-        "import sys; from pathlib import Path; from benchmarks import load, tickets;"
+        "import sys; from pathlib import Path; from benchmarks import beside, load, tickets;"
         "folder = Path(sys.argv[1]); whole = tickets.write(folder, 200, 2);"
         "bench = load.Bench(None, folder, whole, None, 2); url = sys.argv[2];"
-        "print(bench.copy(url).seconds > 0, load._fingerprint(url).rows, bench.how)"
+        "print(bench.copy(url).seconds > 0, beside.fingerprint(url).rows, bench.how)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path), postgres_url],

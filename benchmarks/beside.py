@@ -1,0 +1,172 @@
+"""Two programs that bring the same rows into the same table, taking turns, and what each took.
+
+Each measurement gets a fresh database on a server of its own, durable as servers are by
+default, after a CHECKPOINT; the sides take turns at going first. In the end their tables are
+held against each other, so that nobody is fast by leaving something out.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from sqlalchemy import make_url
+
+from benchmarks import tickets
+from benchmarks.processes import Usage, command_beside, cpu_of_server, measured
+from benchmarks.servers import checkpoint
+from messy_migration.model import Fingerprint
+from messy_migration.target.dialect import scoped
+from messy_migration.target.engine import open_target
+from messy_migration.target.tables import ddl
+from messy_migration.testing.postgres import Server
+
+Sides = Mapping[str, Callable[[str], Usage]]
+"""`migrate` and `copy`: what fills the table `tickets` of the database behind a URL."""
+
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one side took once, and what it left in its table."""
+
+    usage: Usage
+    server_cpu: float
+    fingerprint: Fingerprint
+
+
+def migrate(folder: Path, compiled: Path, workers: int, environment: Mapping[str, str]) -> Usage:
+    """One whole run; anything but MATCH ends the benchmark.
+
+    Args:
+        folder: with `migrate.toml`.
+        compiled: where Python keeps what it compiled.
+        workers: processes of the run.
+        environment: what else is set.
+    """
+    usage = measured(
+        [command_beside("migrate"), "run", "--json", "--workers", str(workers)],
+        folder,
+        # As installed from wheels: compiled once, wherever it lies and whoever may write there.
+        {
+            "PYTHONDONTWRITEBYTECODE": "",
+            "PYTHONPYCACHEPREFIX": str(compiled),
+            **environment,
+        },
+    )
+    result = json.loads(usage.output)
+    if result["verdict"] != "MATCH":
+        sys.exit(f"the run ended with {result['verdict']}: {usage.output}")
+    return usage
+
+
+def create(url: str) -> None:
+    """Make the table of tickets, with its key."""
+    target = open_target(make_url(url), "benchmark")
+    with target.engine.begin() as connection:
+        connection.exec_driver_sql(ddl(target.dialect, tickets.TABLE))
+
+
+def measure(server: Server, sides: Sides, number: int) -> dict[str, Measurement]:
+    """Every side once, the first of the round before first in this one's turn."""
+    found = {}
+    order = list(sides)
+    for name in order if number % 2 else reversed(order):
+        with server.database() as url:
+            checkpoint(server)
+            before = cpu_of_server(server)
+            usage = sides[name](url)
+            spent = cpu_of_server(server) - before
+            found[name] = Measurement(usage, spent, fingerprint(url))
+    if len({item.fingerprint for item in found.values()}) > 1:
+        sys.exit("the two sides left different rows in their tables")
+    return found
+
+
+def fingerprint(url: str) -> Fingerprint:
+    """Of the table of tickets."""
+    target = open_target(make_url(url), "benchmark")
+    with target.dialect.reading(target.engine) as connection:
+        return target.dialect.fingerprint(connection, tickets.TABLE, scoped(tickets.TABLE))
+
+
+def psql(running: Server) -> str | None:
+    """The program: on PATH, or among the server's own."""
+    places = os.environ.get("PATH", "").split(os.pathsep)
+    if running.cluster is not None:
+        places.append(str(running.cluster.binaries))
+    found = (Path(place) / "psql" for place in places if place)
+    return next((str(path) for path in found if os.access(path, os.X_OK)), None)
+
+
+def as_object(
+    rounds: Sequence[Mapping[str, Measurement]], budget: float, about: Mapping[str, object]
+) -> dict[str, object]:
+    """The result for `--json`: seconds and ratios of each round, and medians of all.
+
+    Args:
+        rounds: what was measured.
+        budget: the most that our wall time may be, as a multiple of the other's.
+        about: what was measured on what; `benchmark`, `rows`, `columns`, `server` and `copy`
+            at least.
+    """
+    ours, theirs = "migrate", "copy"
+    ratios = [one[ours].usage.seconds / one[theirs].usage.seconds for one in rounds]
+    return {
+        "schema": 1,
+        **about,
+        "rounds": len(rounds),
+        "cpus": os.cpu_count(),
+        "load_average": round(os.getloadavg()[0], 1),
+        "ratio_to_copy": round(median(ratios), 3),
+        "ratios": [round(ratio, 3) for ratio in ratios],
+        "budget_ratio": budget,
+        "sides": {name: _side([one[name] for one in rounds]) for name in (ours, theirs)},
+    }
+
+
+def _side(found: Sequence[Measurement]) -> dict[str, object]:
+    peaks = [item.usage.peak for item in found if item.usage.peak is not None]
+    sums = [item.usage.peak_sum for item in found if item.usage.peak_sum is not None]
+    return {
+        "median_seconds": round(median(item.usage.seconds for item in found), 3),
+        "seconds": [round(item.usage.seconds, 3) for item in found],
+        "client_cpu_seconds": round(median(item.usage.cpu for item in found), 3),
+        "server_cpu_seconds": round(median(item.server_cpu for item in found), 3),
+        "client_peak_rss_mib": round(max(peaks) / _MIB, 1) if peaks else None,
+        "client_peak_rss_mib_sum": round(max(sums) / _MIB, 1) if sums else None,
+    }
+
+
+def as_text(figures: dict[str, object]) -> str:
+    """The result as a table for people."""
+    sides: dict[str, dict[str, object]] = figures["sides"]  # type: ignore[assignment]
+    head = (
+        f"{figures['rows']:,} rows, {figures['columns']} columns, {figures['workers']} workers,"
+        f" {figures['cpus']} CPUs, {figures['server']}"
+    )
+    lines = [head, f"{'':34}{'migrate run':>14}{figures['copy']!s:>14}"]
+    labels = {
+        "median_seconds": "seconds, median",
+        "client_cpu_seconds": "CPU seconds of the client",
+        "server_cpu_seconds": "CPU seconds of the server",
+        "client_peak_rss_mib": "peak MiB of the largest process",
+        "client_peak_rss_mib_sum": "peak MiB of all its processes",
+    }
+    for key, label in labels.items():
+        lines.append(f"{label:34}{_cell(sides['migrate'][key])}{_cell(sides['copy'][key])}")
+    ratios: list[float] = figures["ratios"]  # type: ignore[assignment]
+    listed = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+    lines.append(f"ratio of each round: {listed}")
+    lines.append(f"median ratio {figures['ratio_to_copy']:.2f}, budget {figures['budget_ratio']}")
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    return f"{value:14,.2f}" if isinstance(value, float) else f"{'-':>14}"

@@ -1,0 +1,158 @@
+"""A whole verified run from Postgres to Postgres, beside binary COPY piped between two psql.
+
+    python -m benchmarks pg2pg [--rows N] [--rounds R] [--workers W] [--json]
+
+Both databases are on one server, in the manner of `benchmarks.beside`. The source has the rows
+in a table with its key, vacuumed and analysed. Ours is all of `migrate run`: start-up,
+reflection, the snapshot, extract, validate, load, key and reconciliation. The pipe goes into the
+same table, made beforehand with its key, in one stream and without a check.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from sqlalchemy import make_url
+
+from benchmarks import beside, tickets
+from benchmarks.processes import Usage, measured
+from benchmarks.servers import SETTINGS, plain, provider
+from messy_migration.testing.postgres import Server, server
+
+BUDGET = 1.0
+"""The most that our wall time may be, as a multiple of the wall time of the pipe."""
+
+_OUT = f"COPY {tickets.TABLE.name} TO STDOUT (FORMAT binary)"
+_IN = f"COPY {tickets.TABLE.name} FROM STDIN (FORMAT binary)"
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A running server, a filled database on it, and the program that copies.
+
+    Attributes:
+        server: of our own.
+        source: URL of the filled database.
+        folder: with `migrate.toml`.
+        psql: the program, or None where psycopg has to do its work.
+        workers: of our run.
+    """
+
+    server: Server
+    source: str
+    folder: Path
+    psql: str | None
+    workers: int
+
+    def migrate(self, url: str) -> Usage:
+        """One whole run."""
+        environment = {"MIGRATE_TARGET": url, "SQL__URL": plain(self.source)}
+        return beside.migrate(self.folder, self.folder / "compiled", self.workers, environment)
+
+    def copy(self, url: str) -> Usage:
+        """The same rows through a pipe, into the same table with its key."""
+        beside.create(url)
+        if self.psql is None:
+            return self._psycopg(url)
+        pipe = f"{self._words(self.source, _OUT)} | {self._words(url, _IN)}"
+        password = {"PGPASSWORD": str(make_url(url).password)}
+        return measured(["/bin/sh", "-c", pipe], self.folder, password)
+
+    @property
+    def how(self) -> str:
+        """What copied."""
+        return "psql | psql" if self.psql else "psycopg COPY of the raw bytes, no psql here"
+
+    def _words(self, url: str, statement: str) -> str:
+        parts = make_url(url)
+        where = ["-h", str(parts.host), "-p", str(parts.port), "-U", str(parts.username)]
+        words = [str(self.psql), "-X", "-q", *where, "-d", str(parts.database), "-c", statement]
+        return shlex.join(words)
+
+    def _psycopg(self, url: str) -> Usage:
+        """In this process, since the start of another would count against it."""
+        begin, cpu = time.perf_counter(), time.process_time()
+        with (
+            psycopg.connect(plain(self.source)) as one,
+            psycopg.connect(plain(url)) as other,
+            one.cursor() as reader,
+            other.cursor() as writer,
+            reader.copy(_OUT) as out,
+            writer.copy(_IN) as into,
+        ):
+            for data in out:
+                into.write(data)
+        return Usage(time.perf_counter() - begin, time.process_time() - cpu, None, None)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure, print, and return 0; the budget is shown, not enforced."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks pg2pg")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="ticket rows to move")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each side")
+    parser.add_argument("--workers", type=int, default=2, help="processes of our run")
+    parser.add_argument("--json", action="store_true", help="one object on standard output")
+    options = parser.parse_args(arguments)
+    with (
+        tempfile.TemporaryDirectory(prefix="messy-migration-pg2pg-") as place,
+        server(provider(), **SETTINGS) as running,
+        running.database() as source,
+    ):
+        folder = Path(place)
+        (folder / "compiled").mkdir()
+        (folder / "migrate.toml").write_text('[profiles.default]\nplugins = ["sql"]\n')
+        bench = Bench(running, source, folder, beside.psql(running), options.workers)
+        _warm_up(bench)
+        fill(source, folder, options.rows)
+        sides = {"migrate": bench.migrate, "copy": bench.copy}
+        rounds = [beside.measure(running, sides, number) for number in range(options.rounds)]
+        about = {
+            "benchmark": "pg2pg",
+            "rows": options.rows,
+            "columns": len(tickets.TABLE.columns),
+            "workers": options.workers,
+            "server": f"PostgreSQL {running.version} ({running.provider})",
+            "copy": bench.how,
+        }
+    figures = beside.as_object(rounds, BUDGET, about)
+    print(json.dumps(figures) if options.json else beside.as_text(figures))
+    return 0
+
+
+def fill(url: str, folder: Path, rows: int) -> None:
+    """The ticket rows in their table, as a database has them that autovacuum looks after."""
+    beside.create(url)
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        whole = tickets.write(Path(place), rows, 1)
+        statement = f"COPY {tickets.TABLE.name} FROM STDIN (FORMAT csv, HEADER true)"
+        with (
+            psycopg.connect(plain(url)) as connection,
+            connection.cursor() as cursor,
+            cursor.copy(statement) as copy,
+            whole.open("rb") as file,
+        ):
+            while chunk := file.read(_CHUNK):
+                copy.write(chunk)
+    with psycopg.connect(plain(url), autocommit=True) as connection:
+        connection.execute("VACUUM (ANALYZE)")
+
+
+def _warm_up(bench: Bench) -> None:
+    """A run of a few rows, so that all that is measured finds its modules compiled."""
+    with bench.server.database() as small, bench.server.database() as url:
+        fill(small, bench.folder, 1_000)
+        Bench(bench.server, small, bench.folder, bench.psql, bench.workers).migrate(url)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
