@@ -224,8 +224,10 @@ def _offered(
     left = _left(stream, history, earlier, done) if earlier else None
     records = min(cutting["batch_records"], workspace.target.dialect.batch_records)
     offered = partitions(workspace, stream, since, left, records)
-    known = {item.digest for item in offered}
-    return [*offered, *(item for item in done if item.digest not in known)]
+    if any(item.held is None for item in offered):
+        return offered
+    # A plugin that keeps what was planned gives only what is left of it.
+    return [*offered, *done]
 
 
 def _left(
