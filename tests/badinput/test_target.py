@@ -234,3 +234,43 @@ def test_D25_a_receipt_changed_by_hand_is_a_mismatch(anywhere):  # noqa: N802
     assert run.code == 8
     assert "the receipts of link 1" in run.error
     assert "restore ledger and data" in run.error
+
+
+NARROWER = {
+    "code": ("text", "varchar(10)"),
+    "flag": ("text", "char(1)"),
+    "price": ("decimal(12,4)", "numeric(12,2)"),
+    "total": ("decimal(12,2)", "numeric(10,2)"),
+    "amount": ("decimal(12,2)", "integer"),
+    "number": ("int32", "smallint"),
+    "big": ("int64", "integer"),
+    "ratio": ("float64", "real"),
+    "sold_at": ("timestamp", "timestamp(3) with time zone"),
+    "used_at": ("timestamp", "timestamp without time zone"),
+    "day": ("timestamp", "date"),
+    "document": ("json", "varchar(20)"),
+    "token": ("uuid", "char(32)"),
+    "raw": ("bytes", "text"),
+}
+
+
+def test_d_a_column_too_narrow_for_what_is_declared_is_refused_by_name_before_anything(on_postgres):
+    """Some of these the database would round, cut or shift without a word."""
+    columns = ['id = { type = "int64", required = true }']
+    extra = {"bytes": ', encoding = "hex"'}
+    columns += [
+        f'{name} = {{ type = "{kind}"{extra.get(kind, "")} }}'
+        for name, (kind, _) in NARROWER.items()
+    ]
+    header = ",".join(["id", *NARROWER])
+    on_postgres.stream("shop", f"{header}\n1{',' * len(NARROWER)}\n", columns="\n".join(columns))
+    there = ", ".join(f"{name} {narrow}" for name, (_, narrow) in NARROWER.items())
+    on_postgres.query(f"CREATE TABLE shop (id bigint PRIMARY KEY, {there})")
+    planned = on_postgres.migrate("plan", "--json")
+    (table,) = planned.json["tables"]
+    ran = on_postgres.migrate("run")
+    assert (planned.code, ran.code) == (6, 6)
+    for name in NARROWER:
+        assert sum(f"column {name} is " in problem for problem in table["problems"]) == 1
+        assert f"column {name} is " in ran.error
+    assert on_postgres.query("SELECT count(*) FROM shop") == [(0,)]

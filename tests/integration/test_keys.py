@@ -149,9 +149,9 @@ def test_the_key_comes_with_the_finish_and_only_once(site, run_of, stream_of):
         run.finish()
         assert (has_key(site), state(site)) == (1, ["ready"])
         assert kinds(site) == {"load": 2}
-    analysed = "SELECT reltuples::int FROM pg_class WHERE oid = 't'::regclass"
+    counted = "SELECT reltuples::int FROM pg_class WHERE oid = 't'::regclass"
     with site.reading() as connection:
-        assert connection.exec_driver_sql(analysed).scalar_one() == 3
+        assert connection.exec_driver_sql(counted).scalar_one() == 3
     assert run.verdicts() == ["MATCH"]
 
 

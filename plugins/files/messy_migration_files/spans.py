@@ -26,7 +26,8 @@ SPAN_BYTES = 16 << 20
 """About as many bytes as a span has: a second of work, so that the last one holds nobody up."""
 MOST_SPANS = 1_024
 
-_CHUNK = 2 << 20
+# Small enough that what is read stays in the cache while it is hashed and looked through.
+_CHUNK = 1 << 18
 _LF, _CR = 10, 13
 _PLAIN = re.compile(r"utf-8|ascii|iso8859-\d+|cp125\d|cp437|cp850|koi8-[ru]")
 
