@@ -58,6 +58,14 @@ class SQLite:
                 "use SQLite 3.35",
             )
         connection.execute(text("SELECT count(*) FROM sqlite_master")).scalar_one()
+        encoding = connection.execute(text("PRAGMA encoding")).scalar_one()
+        if encoding != "UTF-8":
+            # The fingerprint is of the stored bytes, and those would be of another encoding.
+            raise TargetError(
+                "the target is not usable",
+                str(connection.engine.url.database),
+                f"its encoding is {encoding}, it has to be UTF-8",
+            )
         return f"SQLite {sqlite3.sqlite_version}"
 
     def check_writable(self, connection: Connection) -> None:

@@ -7,6 +7,7 @@ import ctypes
 import os
 import secrets
 import socket
+import sqlite3
 import threading
 
 import psycopg
@@ -50,6 +51,17 @@ def test_a_sqlite_file_that_cannot_be_is_exit_6(shop, target):
     assert result.code == 6
     assert target.rpartition("/")[2] in result.error
     assert not (shop.path / "missing").exists()
+
+
+def test_a_sqlite_file_in_utf_16_is_exit_6_and_left_alone(shop):
+    file = shop.path / "m.db"
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA encoding = 'UTF-16'")
+        connection.execute("CREATE TABLE theirs (n)")
+    result = shop.migrate("run")
+    assert result.code == 6
+    assert "its encoding is UTF-16le, it has to be UTF-8" in result.error
+    assert shop.query("SELECT name FROM sqlite_master") == [("theirs",)]
 
 
 def drop_the_rights_of_root():
