@@ -102,7 +102,7 @@ def commit(
             return writer.patience.persist(Attempt(write, writer.target, writer.ledger, tables))
         except _Beaten as beaten:
             prepared = prepared.without(beaten.violations)
-        except Overtaken:
+        except (Overtaken, ReceiptRefused):
             attempt += 1
             if attempt == ATTEMPTS:
                 raise
@@ -126,6 +126,14 @@ def _culprits(
         )
 
     return culprits(sorted(present(prepared.tables.values())), trial)
+
+
+class ReceiptRefused(TargetError):
+    """The ledger has a receipt of the batch, or its counts do not add up.
+
+    The first is no fault where the worker before died with its COMMIT under way: the next
+    attempt finds the receipt.
+    """
 
 
 class _Beaten(Exception):
@@ -335,7 +343,7 @@ def _record(
                 connection, writer.ledger, writer.signature, correction, kind="displaced"
             )
     except IntegrityError as error:
-        raise TargetError(
+        raise ReceiptRefused(
             "the ledger refused a receipt",
             f"stream {stream.label}, batch {receipt.ordinal}",
             "the batch is committed already, or its counts do not add up",

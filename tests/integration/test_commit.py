@@ -420,3 +420,28 @@ def test_a_batch_that_another_one_overtakes_is_written_again(
     finally:
         event.remove(site.target.engine, "before_cursor_execute", overtake)
     assert len(came) == (1 if is_taken else committing.ATTEMPTS)
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_a_batch_that_a_dead_worker_still_commits_is_there_once(site, table_of, batch, registry_of):
+    """Its COMMIT was under way when it was killed, and the batch is written again meanwhile."""
+    table = table_of("t", {"id": "int32", "v": "text"})
+    site.create(table)
+    stream = Stream("shop.s", (table,))
+    writer = site.writer(registry_of(shop=Plugin()), table)
+    dead = replace(writer, target=open_target(site.target.engine.url, "mm:run"))
+    prepared = batch(stream, [(1, "a"), (2, "b")])
+    came = []
+
+    def arrive(connection, cursor, statement, *_):
+        if "receipt" in statement and statement.startswith("INSERT INTO") and not came:
+            came.append(commit(dead, PARTITION, PLAN, prepared))
+
+    event.listen(site.target.engine, "before_cursor_execute", arrive)
+    try:
+        assert commit(writer, PARTITION, PLAN, prepared) is None
+    finally:
+        event.remove(site.target.engine, "before_cursor_execute", arrive)
+    assert came[0].loaded == 2
+    assert site.rows("t") == [(1, "a"), (2, "b")]
+    assert site.expected(table) == site.fingerprint(table)
