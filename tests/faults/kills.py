@@ -29,12 +29,14 @@ class Trial:
         seed: of the trial.
         kills: (victim, seconds since its command began).
         ends: exit code of each command, the last one included.
+        errors: what the commands said that ended by themselves, and not well.
         findings: what is wrong at the end; nothing, it is to be hoped.
     """
 
     seed: str
     kills: list = field(default_factory=list)
     ends: list = field(default_factory=list)
+    errors: list = field(default_factory=list)
     findings: list = field(default_factory=list)
 
 
@@ -69,6 +71,8 @@ def attempt(site, golden, seed, seconds):
                 trial.kills.append((victim, round(at, 3)))
         result = run.wait()
         trial.ends.append(result.code)
+        if result.code > 0:
+            trial.errors.append(f"exit {result.code}: {result.err.strip()}")
         if result.code == 0:
             break
     else:
