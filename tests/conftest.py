@@ -10,6 +10,7 @@ import pytest
 from messy_migration import hookspecs
 from messy_migration.registry import Registry
 
+_BROWSER = "test_browser.py"
 _PREFIXES = ("MIGRATE_", "FILES__")
 _TERMINAL = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "PY_COLORS", "COLUMNS")
 
@@ -47,8 +48,17 @@ def pytest_testnodedown(node):
     node.config.stash[_LEFT] = getattr(node, "workeroutput", {}).get("sweeps", 0)
 
 
+def _tell_of_browser(terminalreporter):
+    for word, outcome in (("", "passed"), ("NOT EXERCISED, no Chromium for ", "skipped")):
+        found = terminalreporter.stats.get(outcome, [])
+        count = sum(_BROWSER in one.nodeid for one in found)
+        if count:
+            terminalreporter.write_line(f"browser: {word}{count} tests of the page in Chromium")
+
+
 def pytest_terminal_summary(terminalreporter, config):
     """Say what did not run."""
+    _tell_of_browser(terminalreporter)
     left = config.stash.get(_LEFT, 0)
     if left:
         terminalreporter.write_line(

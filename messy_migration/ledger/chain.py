@@ -30,7 +30,7 @@ RECEIPT = (
 
 PART = (
     *("table_name", "scope", "format_id", "inserted", "updated", "unchanged"),
-    *("net_rows", "net_lanes", "amounts"),
+    *("net_rows", "net_lanes", "amounts", "losses"),
 )
 """What it holds fast of a receipt's part for one table."""
 

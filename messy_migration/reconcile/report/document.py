@@ -96,7 +96,7 @@ def _parsed(text: str, where: str) -> dict[str, Any]:
             parse_constant=_refuse,
         )
     except json.JSONDecodeError as error:
-        is_short = error.pos >= len(text.rstrip())
+        is_short = not text.strip() or (text[0] == "{" and not text.endswith("}\n"))
         raise ProofError(
             "the file was cut short" if is_short else "the file is not JSON",
             where,

@@ -54,9 +54,9 @@ def verify(
             continue
         taken.append((len(found), document))
         found.append(Verified(str(path), tuple(derive(document))))
-    newest = max((_ordinal(document) for _, document in taken), default=0)
+    newest = max((_place(document)[1] for _, document in taken), default=0)
     for place, document in taken:
-        is_newest = _ordinal(document) == newest
+        is_newest = _place(document)[1] == newest
         extra = [_anchor(document, anchors, given if is_newest else None)]
         extra += _neighbours(document, [other for _, other in taken])
         found[place] = Verified(found[place].path, (*found[place].checks, *extra))
@@ -107,24 +107,28 @@ def _rendered(document: Mapping[str, Any], text: str) -> Check:
     return Check(what, same, "" if same else "it was changed, or written by another version")
 
 
-def _ordinal(document: Mapping[str, Any]) -> int:
-    found = document.get("chain", {}).get("ordinal", document.get("ledger", {}).get("links", 0))
-    return found if isinstance(found, int) else 0
-
-
-def _head(document: Mapping[str, Any]) -> str:
-    return str(document.get("chain", document.get("ledger", {})).get("head", ""))
+def _place(document: Mapping[str, Any]) -> tuple[str, int, str, str]:
+    """Ledger, ordinal, head and the head before it; empty where the document is not in shape."""
+    ledger, link = document.get("ledger"), document.get("chain")
+    ledger = ledger if isinstance(ledger, Mapping) else {}
+    link = link if isinstance(link, Mapping) else {}
+    ordinal = link.get("ordinal", ledger.get("links"))
+    return (
+        str(ledger.get("id", "")),
+        ordinal if isinstance(ordinal, int) else 0,
+        str(link.get("head", ledger.get("head", ""))),
+        str(link.get("previous", "")),
+    )
 
 
 def _anchor(document: Mapping[str, Any], anchors: Sequence[Anchor], given: str | None) -> Check:
     what = "the head is the one that was kept outside of the database"
-    head, ordinal = _head(document), _ordinal(document)
+    ledger, ordinal, head, _ = _place(document)
     if not head:
         return Check(what, None, "the ledger had no chain yet")
     if given is not None:
         same = head.startswith(given.lower())
         return Check(what, same, "" if same else f"it is {head[:16]}, not the one that was given")
-    ledger = document.get("ledger", {}).get("id", "")
     known = [one for one in anchors if (one.ledger, one.ordinal) == (ledger, ordinal)]
     if not known:
         return Check(what, None, f"no anchor here; give it with --anchor if you know it: {head}")
@@ -136,15 +140,10 @@ def _neighbours(
     document: Mapping[str, Any], others: Iterable[Mapping[str, Any]]
 ) -> Iterable[Check]:
     """Where the evidence of the link before is at hand: it is the link before."""
-    link = document.get("chain")
+    ledger, ordinal, _, previous = _place(document)
     for other in others:
-        before = other.get("chain")
-        if not link or not before or before["ordinal"] != link["ordinal"] - 1:
-            continue
-        if other["ledger"]["id"] == document["ledger"]["id"]:
-            same = link["previous"] == before["head"]
-            yield Check(
-                f"it follows from link {before['ordinal']}",
-                same,
-                "" if same else "the head before it is another one",
-            )
+        its_ledger, before, head, _ = _place(other)
+        if previous and before and (its_ledger, before) == (ledger, ordinal - 1):
+            same = previous == head
+            why = "" if same else "the head before it is another one"
+            yield Check(f"it follows from link {before}", same, why)

@@ -1,0 +1,165 @@
+"""A target of each kind that two runs have loaded, and the means to write into its ledger."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from messy_migration import api
+from messy_migration.errors import MigrationError
+from messy_migration.ledger.tables import ledger
+from messy_migration.runner.anchoring import ANCHORS
+from messy_migration.runner.workspace import Request, open_workspace
+
+SCHEMA = """
+table = "people"
+key = ["email"]
+[format]
+kind = "csv"
+encoding = "utf-8"
+delimiter = ","
+null = [""]
+[columns]
+email = {{ type = "text", required = true }}
+name = {{ type = "text" }}
+points = {{ type = "{points}" }}
+"""
+ADDRESS = "ada.lovelace.{}@canary-mail.example"
+HELD = "quarantined.canary@canary-mail.example"
+
+
+def pytest_collection_modifyitems(items):
+    """Let tests that stand on Postgres through a parameter count as such."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        if callspec and callspec.params.get("kept") == "postgresql":
+            item.fixturenames = [*item.fixturenames, "postgres_server"]
+
+
+def rows(first, count):
+    return "".join(f"{ADDRESS.format(n)},Person {n},{n}\n" for n in range(first, first + count))
+
+
+@dataclass
+class Site:
+    """A folder, a target, and what was there after the last good run."""
+
+    kind: str
+    folder: Path
+    url: str
+    outcomes: list = field(default_factory=list)
+
+    @property
+    def request(self):
+        return Request(config=self.folder / "migrate.toml")
+
+    @property
+    def anchors(self):
+        return self.folder / ANCHORS
+
+    @property
+    def tables(self):
+        return {name: getattr(self.ledger, name).fullname for name in self.names}
+
+    @property
+    def names(self):
+        return [name for name in self.ledger.__dataclass_fields__ if name != "metadata"]
+
+    @property
+    def ledger(self):
+        return ledger(self.kind)
+
+    def make(self):
+        (self.folder / "people.toml").write_text(SCHEMA.format(points="int32"))
+        (self.folder / "migrate.toml").write_text(
+            f'[profiles.default]\ntarget = "{self.url}"\nplugins = ["files"]\nworkers = 1\n'
+            'report = "reports"\nquarantine_limit = 50.0\n[files.streams.people]\n'
+            'path = "people*.csv"\nschema = "people.toml"\n'
+        )
+        self.write("people1.csv", rows(1, 9) + rows(9, 1) + f"{HELD},Bad,many\n")
+        self.run()
+        self.write("people2.csv", rows(10, 5) + rows(1, 1))
+        return self.run()
+
+    def write(self, name, body):
+        (self.folder / name).write_text(f"email,name,points\n{body}")
+
+    def run(self, **options):
+        self.outcomes.append(api.run(self.request, options=api.Options(**options)))
+        return self.outcomes[-1]
+
+    def reconcile(self, **asked):
+        return api.reconcile(self.request, asked=api.Asked(**asked))
+
+    def document(self, place=-1):
+        return json.loads(Path(self.outcomes[place].report).read_text(encoding="utf-8"))
+
+    def execute(self, *statements):
+        """Write into the target by hand; `{receipt}` is a table of the ledger."""
+        engine = open_workspace(self.request, needs_plugins=False).target.engine
+        with engine.begin() as connection:
+            for statement in statements:
+                connection.execute(text(statement.format(**self.tables)))
+
+    def copy(self, prefix):
+        """Keep ledger and data as they are now."""
+        for name, place in {**self.tables, "people": "people"}.items():
+            self.execute(f"CREATE TABLE {prefix}_{name} AS SELECT * FROM {place}")
+        if self.anchors.exists():
+            shutil.copy(self.anchors, self.folder / f"{prefix}.anchors")
+
+    def restore(self, prefix, *, anchors=True):
+        """Set ledger and data back to what was kept."""
+        for name, place in {**self.tables, "people": "people"}.items():
+            self.execute(
+                f"DELETE FROM {place}", f"INSERT INTO {place} SELECT * FROM {prefix}_{name}"
+            )
+        if anchors:
+            shutil.copy(self.folder / f"{prefix}.anchors", self.anchors)
+
+    def refused(self, **options):
+        """The error of a run that must not begin."""
+        with pytest.raises(MigrationError) as caught:
+            api.run(self.request, options=api.Options(**options))
+        return caught.value
+
+
+@pytest.fixture(scope="session")
+def postgres_database(postgres_server):
+    """A database that lasts as long as the session."""
+    with postgres_server.database() as url:
+        yield url
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def kept(request, tmp_path_factory):
+    """Two runs in a target of either kind; `first` and `second` are kept beside it."""
+    folder = tmp_path_factory.mktemp("evidence")
+    url = f"sqlite:///{folder / 'target.db'}"
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_database")
+    site = Site(request.param, folder, url)
+    site.make()
+    site.copy("second")
+    return site
+
+
+@pytest.fixture
+def site(kept):
+    """As the second run left it, whatever an earlier test did to it."""
+    kept.restore("second")
+    return kept
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """Two runs in SQLite whose files are only looked at."""
+    folder = tmp_path_factory.mktemp("finished")
+    site = Site("sqlite", folder, f"sqlite:///{folder / 'target.db'}")
+    site.make()
+    return site
