@@ -58,8 +58,9 @@ def settings_model() -> type[BaseSettings]:  # type: ignore[empty-body]
 def streams(settings: Any) -> Sequence[Stream]:  # type: ignore[empty-body]
     """The streams that a source offers, with the schema of every table they write.
 
-    Asked of each selected plugin when a run is planned and once in every worker; it must give
-    the same answer each time and may not read the source's records.
+    Asked of each selected plugin once by every command, in the parent process; it must give the
+    same answer each time and may not read the source's records. Of several tenants, one that
+    does not answer is given as a stream with a `problem`, and stops no other.
     """
 
 

@@ -11,7 +11,7 @@ from messy_migration import hookspecs
 from messy_migration.registry import Registry
 
 _BROWSER = "test_browser.py"
-_PREFIXES = ("MIGRATE_", "FILES__")
+_PREFIXES = ("MIGRATE_", "FILES__", "SQL__")
 _TERMINAL = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "PY_COLORS", "COLUMNS")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -108,9 +109,6 @@ class Worker:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.workspace = open_workspace(job.request, application=job.application, keep=True)
-        # A source that has to be asked what it has (a database) is asked once, by the parent.
-        offered = job.streams or self.workspace.streams()
-        self.streams = {(stream.name, stream.tenant): stream for stream in offered}
 
     def close(self) -> None:
         """Give the connection to the target back."""
@@ -216,14 +214,19 @@ class Worker:
         )
 
     def _stream(self, piece: Piece) -> Stream:
-        try:
-            return self.streams[piece.stream, piece.tenant]
-        except KeyError:
-            raise PluginError(
-                "a plugin no longer offers a stream that it offered before",
-                f"stream {piece.stream}",
-                "streams() has to give the same answer in every process",
-            ) from None
+        # A source that has to be asked what it has (a database) is asked once, by the parent.
+        for stream in self.job.streams or self._asked:
+            if (stream.name, stream.tenant) == (piece.stream, piece.tenant):
+                return stream
+        raise PluginError(
+            "a plugin no longer offers a stream that it offered before",
+            f"stream {piece.stream}",
+            "streams() has to give the same answer in every process",
+        )
+
+    @cached_property
+    def _asked(self) -> list[Stream]:
+        return self.workspace.streams()
 
     def _writer(self, patience: Patience) -> Writer:
         signature = Signature(self.job.run_id, self.job.epoch, os.getpid(), now())

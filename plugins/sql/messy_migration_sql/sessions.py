@@ -45,6 +45,8 @@ _SETTINGS = {
     "synchronize_seqscans": "off",
     "max_parallel_workers_per_gather": "0",
     "jit": "off",
+    # Some ranges have to be sorted, and none is much larger than a batch.
+    "work_mem": "64MB",
 }
 _INDEXES = ("enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan")
 _SET = """
