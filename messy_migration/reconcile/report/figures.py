@@ -8,7 +8,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from messy_migration.ledger.chain import PART, RECEIPT
 from messy_migration.reconcile.report import charts
 from messy_migration.reconcile.report.charts import PARTS
 from messy_migration.reconcile.report.notation import label, number, plural, shown
@@ -203,11 +202,11 @@ def facts(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def receipt_dicts(document: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
     """The receipts of a document by the names of their columns, their parts too."""
-    for row in document.get("receipts", {}).get("rows", ()):
-        seq, *values, reason, parts = row
-        found = dict(zip(RECEIPT, values, strict=True))
-        tables = [dict(zip(PART, part, strict=True)) for part in parts]
-        yield {"seq": seq, **found, "reason_digest": reason, "tables": tables}
+    listed = document.get("receipts") or {"rows": ()}
+    for row in listed["rows"]:
+        found = dict(zip(listed["columns"], row, strict=True))
+        parts = [dict(zip(listed["table_columns"], part, strict=True)) for part in row[-1]]
+        yield {**found, "tables": parts}
 
 
 def _spans(document: Mapping[str, Any]) -> dict[tuple[str, str], float]:

@@ -96,8 +96,8 @@ def _proven(document: Mapping[str, Any]) -> Iterator[str]:
             "filtered by a named rule."
         )
     ledger = document.get("ledger")
-    if ledger and ledger["is_anchored"]:
-        yield f"The ledger follows from what is known of it outside of it: {ledger['anchor']}."
+    if ledger and ledger["is_anchored"] and ledger["links"]:
+        yield f"Ledger and data were not set back together: {ledger['anchor']}."
 
 
 def _unproven(document: Mapping[str, Any]) -> Iterator[str]:

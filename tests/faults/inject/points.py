@@ -107,8 +107,11 @@ POINTS = {
     "reconcile.after": _parent("after", "runner.proof:reconcile"),
     "evidence.before": _parent("before", "reconcile.report.files:write"),
     "evidence.after": _parent("after", "reconcile.report.files:write"),
+    "chain.after": _parent("after", "ledger.chain:append"),
     "close.before": _parent("before", "ledger.runs:finish"),
     "close.after": _parent("after", "ledger.runs:finish"),
+    "anchor.before": _parent("before", "ledger.anchors:append"),
+    "anchor.after": _parent("after", "ledger.anchors:append"),
     "unlock.before": _parent("after", "runner.closing:close_run"),
     "unlock.after": _parent("after", "runner.run:execute"),
 }
