@@ -104,7 +104,7 @@ class Chunk:
     """Some rows on the wire.
 
     Args:
-        messages: one row each, without header and trailer.
+        messages: one row each and at least one, without header and trailer.
         kinds: the type of each field.
 
     Raises:
@@ -192,7 +192,9 @@ class Chunk:
         wire = {"int16": ">i2", "int32": ">i4", "int64": ">i8", "bool": "?", "float64": ">f8"}
         numbers = self._fixed(wire[kind.kind], starts, lengths)
         native = numbers.astype(numbers.dtype.newbyteorder("="))
-        return pa.array(native, kind.arrow, mask=lengths < 0)
+        if kind.kind == "bool":
+            native = np.packbits(native, bitorder="little")
+        return _fixed_width(kind.arrow, native, lengths < 0)
 
     def _date(self, starts: Places, lengths: Places) -> tuple[pa.Array[Any], list[tuple[int, str]]]:
         days = self._fixed(">i4", starts, lengths).astype(np.int64)
@@ -203,7 +205,7 @@ class Chunk:
             for row in np.flatnonzero(wrong)
         ]
         cells = np.where(wrong, 0, since).astype(np.int32)
-        return pa.array(cells, pa.int32(), mask=wrong | (lengths < 0)).cast(pa.date32()), refused
+        return _fixed_width(pa.date32(), cells, wrong | (lengths < 0)), refused
 
     def _timestamp(
         self, starts: Places, lengths: Places
@@ -216,11 +218,10 @@ class Chunk:
             for row in np.flatnonzero(wrong)
         ]
         cells = np.where(wrong, 0, moments + _EPOCH_DAYS * _DAY)
-        array = pa.array(cells, pa.int64(), mask=wrong | (lengths < 0))
-        return array.cast(pa.timestamp("us", "UTC")), refused
+        return _fixed_width(pa.timestamp("us", "UTC"), cells, wrong | (lengths < 0)), refused
 
     def _uuid(self, starts: Places, lengths: Places) -> pa.Array[Any]:
-        raw = self._fixed("V16", starts, lengths) if self.rows else np.empty(0, "V16")
+        raw = self._fixed("V16", starts, lengths)
         octets = np.frombuffer(raw.tobytes(), np.uint8).reshape(self.rows, 16)
         text = np.full((self.rows, 36), ord("-"), np.uint8)
         text[:, _UUID_PLACES] = _HEX[octets].view(np.uint8).reshape(self.rows, 32)
@@ -229,8 +230,6 @@ class Chunk:
 
     def _slices(self, starts: Places, lengths: Places, kind: pa.DataType) -> pa.Array[Any]:
         """The fields as they lie, copied once, by Arrow."""
-        if not self.rows:
-            return pa.array([], kind)
         offsets = np.empty(2 * self.rows, np.int32)
         offsets[0::2] = starts
         offsets[1::2] = starts + np.maximum(lengths, 0)
@@ -240,7 +239,7 @@ class Chunk:
             [None, pa.py_buffer(cast("Any", offsets)), pa.py_buffer(self._data)],
         )
         wanted = np.arange(0, 2 * self.rows, 2, dtype=np.int32)
-        places: Any = pa.array(wanted, pa.int32(), mask=lengths < 0)
+        places: Any = _fixed_width(pa.int32(), wanted, lengths < 0)
         return between.take(places)
 
     def _text(self, starts: Places, lengths: Places) -> tuple[pa.Array[Any], list[tuple[int, str]]]:
@@ -291,8 +290,17 @@ def _decimals(numbers: NDArray[np.int64], mask: Mask, kind: ColumnType) -> pa.Ar
     halves = np.empty((len(numbers), 2), np.int64)
     halves[:, 0] = numbers
     halves[:, 1] = numbers >> 63
-    buffers = [_validity(mask), pa.py_buffer(cast("Any", halves))]
-    return pa.Array.from_buffers(kind.arrow, len(numbers), buffers)
+    return _fixed_width(kind.arrow, halves, mask)
+
+
+def _fixed_width(kind: pa.DataType, values: NDArray[Any], mask: Mask) -> pa.Array[Any]:
+    """An array over values of the width of its type.
+
+    `pa.array` of numpy's would do, but imports pandas first, which costs a worker as much as
+    some hundred thousand rows.
+    """
+    buffers = [_validity(mask), pa.py_buffer(cast("Any", np.ascontiguousarray(values)))]
+    return pa.Array.from_buffers(kind, len(mask), buffers)
 
 
 def _variable(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -176,3 +178,27 @@ def test_many_rows_come_in_chunks_and_none_is_lost(postgres, open_plugin):
     plugin = open_plugin(postgres)
     got = plugin.extract(plugin.streams()["t"])
     assert got.columns("id", "name") == postgres.rows("SELECT id, name FROM t ORDER BY id")
+
+
+def test_reading_needs_no_pandas(postgres):
+    """Its import costs a worker more than some hundred thousand rows do."""
+    create(postgres)
+    marks = ", ".join("%s" for _ in ROW)
+    text = {**ROW, "local": "1969-12-31 23:59:59.000001"}
+    postgres.run(
+        ("INSERT INTO t VALUES (1, " + marks + ")", list(text.values())),
+        "INSERT INTO t (id) VALUES (2)",
+    )
+    code = (
+        "import sys, messy_migration_sql as sql;"
+        "settings = sql.settings_model().model_validate({'url': sys.argv[1]});"
+        "stream, = sql.streams(settings);"
+        "found = sql.partitions(stream, None, None, 1000, settings);"
+        "frames = list(sql.extract(stream, found[0], settings));"
+        "sql.release(settings);"
+        "print(frames[0].table.num_rows, 'pandas' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, postgres.plain], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "2 False\n", done.stderr
