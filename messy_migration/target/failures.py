@@ -180,6 +180,8 @@ def _sqlite(error: sqlite3.Error, where: str) -> TargetError:
             return KeyTaken("a key is taken already", where, text)
         return RowsRefused("the target refused a row", where, text)
     name = getattr(error, "sqlite_errorname", "")
+    if not name and "locked" in text:
+        name = "SQLITE_BUSY"  # said by the driver itself
     if isinstance(error, sqlite3.DataError) or name == "SQLITE_TOOBIG":
         return RowsRefused("the target refused a row", where, type(error).__name__)
     for beginning, kind, what, advice in _SQLITE:
