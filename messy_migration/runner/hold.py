@@ -57,7 +57,8 @@ class Hold:
         """
         for left in range(TRIES - 1, -1, -1):
             stack = ExitStack()
-            is_held = stack.enter_context(self._target.dialect.lock(self._target.engine))
+            with refusals(f"target {self._target.label}"):
+                is_held = stack.enter_context(self._target.dialect.lock(self._target.engine))
             if is_held is not None:
                 self._stack, self._is_held = stack, is_held
                 return True

@@ -22,6 +22,7 @@ from messy_migration.runner.outcome import Options
 from messy_migration.runner.state import RunState
 from messy_migration.runner.work import Job
 from messy_migration.runner.workspace import Workspace
+from messy_migration.target.failures import refusals
 from messy_migration.target.patience import Patience
 
 
@@ -35,14 +36,11 @@ def new_run_id() -> str:
     return str(uuid.UUID(int=value))
 
 
-def locked(workspace: Workspace) -> Locked:
+def locked(workspace: Workspace, patience: Patience) -> Locked:
     """The error that names who holds the target."""
-    target, found, who = workspace.target, None, ""
+    who, found = "", None
     with suppress(MigrationError):
-        who = target.dialect.holder(target.engine)
-        with target.dialect.reading(target.engine) as connection:
-            if schema.version(connection) == schema.HEAD:
-                found = fence.holder(connection, workspace.ledger)
+        who, found = patience.persist(lambda: _holders(workspace))
     # The heartbeat of a run that has just begun may still be that of the one before it.
     if found and (not who or f"process {found.pid}" in who):
         who = (
@@ -55,6 +53,17 @@ def locked(workspace: Workspace) -> Locked:
         who or "it has not told its name yet",
         "wait for it (migrate status), or end it and type the same command again",
     )
+
+
+def _holders(workspace: Workspace) -> tuple[str, Holder | None]:
+    """Who holds the target, as the server says, and as the last heartbeat says."""
+    target = workspace.target
+    with refusals(f"target {target.label}"):
+        who = target.dialect.holder(target.engine)
+        with target.dialect.reading(target.engine) as connection:
+            if schema.version(connection) != schema.HEAD:
+                return who, None
+            return who, fence.holder(connection, workspace.ledger)
 
 
 def open_run(

@@ -41,8 +41,11 @@ from messy_migration.runner.work import Job, Piece, is_fatal
 from messy_migration.runner.workspace import Request, Workspace, open_workspace, select
 from messy_migration.target.engine import HURRIED
 from messy_migration.target.failures import refusals
+from messy_migration.target.patience import Patience
 
 BEAT_SECONDS = 2.0
+FIRST_SECONDS = 1.0
+"""A run that has not begun waits for nobody; whoever typed the command is there."""
 
 
 def execute(request: Request, observer: Observer, options: Options) -> Outcome:
@@ -63,13 +66,15 @@ def _execute(
 ) -> Outcome:
     streams = chosen(workspace, options)
     target = workspace.target
+    at_first = Patience(FIRST_SECONDS, FIRST_SECONDS)
     with (
         StopSignals() as stop,
         refusals(f"target {target.label}"),
         Hold(target, workspace.ledger) as hold,
     ):
-        if not hold.take():
-            raise locked(workspace)
+        # Of several that begin at once the winner ends the connections of the others.
+        if not at_first.persist(hold.take):
+            raise locked(workspace, at_first)
         try:
             patience = workspace.patience(lambda: stop.requested)
             with _local(workspace, run_id) as pool:

@@ -85,8 +85,8 @@ def postgresql_engine(
     wanted = {name: value for name, value in settings.items() if name not in given}
 
     @event.listens_for(engine, "connect")
-    def connect(connection: Any, _: object) -> None:
-        session.prepare(connection, wanted)
+    def connect(connection: Any, record: Any) -> None:
+        record.info[session.PROCESS] = session.prepare(connection, wanted)
 
     return engine
 

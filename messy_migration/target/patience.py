@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 4.0
+TOLD_SECONDS = 2.0
+"""Of a shorter wait nothing is said."""
 _TICK_SECONDS = 0.1
 
 
@@ -76,6 +78,7 @@ class _Outage:
     def __init__(self, patience: Patience) -> None:
         self._patience = patience
         self._began: float | None = None
+        self._is_told = False
         self._log = logging.getLogger(__name__)
 
     def is_over(self, state: RetryCallState) -> bool:
@@ -86,12 +89,13 @@ class _Outage:
         limit = self._patience.limit(error)
         if self._began is None:
             self._began = time.monotonic()
-            if limit:
+            if limit >= TOLD_SECONDS:
+                self._is_told = True
                 self._log.warning("waiting up to %g s: %s", limit, error)
         return time.monotonic() - self._began >= limit
 
     def end(self) -> None:
         """It worked."""
-        if self._began is not None:
+        if self._began is not None and self._is_told:
             waited = time.monotonic() - self._began
             self._log.warning("going on after %.1f s", waited)

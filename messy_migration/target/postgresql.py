@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
 
 import pyarrow as pa
 from sqlalchemy import Connection, Engine, text
@@ -215,8 +214,7 @@ class PostgreSQL:
             return session.holder(connection)
 
     def session(self, connection: Connection) -> str:
-        raw: Any = connection.connection.driver_connection
-        return str(raw.info.backend_pid)
+        return str(connection.info[session.PROCESS])
 
     def is_over(self, connection: Connection, session_id: str, *, forcibly: bool) -> bool:
         return session.is_over(connection, session_id, forcibly=forcibly)

@@ -52,11 +52,17 @@ SERVER = {
 LOCK_STATEMENT_SECONDS = 10
 _OTHER_SESSIONS = 3
 
+PROCESS = "messy_migration_process"
+"""Where a connection of SQLAlchemy keeps the process of its session."""
+
 # On a server that runs on Windows nothing can look for a client that has gone.
 _SET = """
-    SELECT set_config(name, value, false) FROM (VALUES {values}) AS wanted(name, value)
-    WHERE pg_backend_pid() = {pid}
-      AND (name <> 'client_connection_check_interval' OR version() !~* 'mingw|visual c')
+    SELECT pg_backend_pid(), (
+        SELECT count(set_config(name, value, false))
+        FROM (VALUES {values}) AS wanted(name, value)
+        WHERE pg_backend_pid() = {pid}
+          AND (name <> 'client_connection_check_interval' OR version() !~* 'mingw|visual c')
+    )
 """
 _HOLDER = """
     SELECT a.pid, a.application_name, a.backend_start
@@ -76,15 +82,16 @@ _BLOCKERS = """
 """
 
 
-def prepare(raw: psycopg.Connection[Any], wanted: dict[str, str]) -> None:
-    """Set up a new session; nothing where a pooler stands between.
+def prepare(raw: psycopg.Connection[Any], wanted: dict[str, str]) -> int:
+    """Set up a new session, and give its process on the server.
 
-    Whatever is set through a pooler in transaction mode stays with a session that others use.
+    Nothing is set where a pooler stands between: it stays with a session that others use.
     """
     values = ", ".join(f"('{name}', '{value}')" for name, value in wanted.items())
     before, raw.autocommit = raw.autocommit, True
-    raw.execute(_SET.format(values=values, pid=raw.info.backend_pid).encode())
+    row = raw.execute(_SET.format(values=values, pid=raw.info.backend_pid).encode()).fetchone()
     raw.autocommit = before
+    return int(row[0]) if row else 0
 
 
 @contextmanager
