@@ -149,6 +149,43 @@ def cluster(binaries: Path, settings: Mapping[str, str]) -> Iterator[Cluster]:
             made.stop(signal.SIGQUIT)
 
 
+@contextmanager
+def standby(primary: Cluster) -> Iterator[Cluster]:
+    """A streaming standby of a server of ours, named `standby`; it can be promoted.
+
+    Raises:
+        TargetError: it cannot be made, or does not start.
+    """
+    with temporary_home(_PREFIX) as home:
+        made = Cluster(primary.binaries, home, {**primary.settings, "cluster_name": "standby"})
+        made.password = primary.password
+        try:
+            _copy(primary, made)
+            _start_on_free_port(made)
+            yield made
+        finally:
+            made.stop(signal.SIGQUIT)
+
+
+def _copy(primary: Cluster, made: Cluster) -> None:
+    secret = made.home / "password"
+    secret.touch(mode=0o600)
+    secret.write_text(f"127.0.0.1:{primary.port}:*:{_USER}:{primary.password}\n")
+    give(secret)
+    place = f"host=127.0.0.1 port={primary.port} user={_USER} passfile={secret}"
+    command = [str(made.binaries / "pg_basebackup"), "-D", str(made.home / "data"), "-d", place]
+    command += ["--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast", "--no-sync"]
+    log = made.home / "log"
+    with log.open("ab") as output:
+        code = launch(command, made.home, output.fileno()).wait()
+    if code:
+        raise TargetError(
+            "pg_basebackup cannot copy the server of the tests",
+            where=str(made.binaries),
+            why=last_line(log),
+        )
+
+
 def _initialise(made: Cluster) -> None:
     secret = made.home / "password"
     secret.touch(mode=0o600)
