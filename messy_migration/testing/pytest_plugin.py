@@ -34,7 +34,7 @@ class _Usage:
 
 
 _NAME = "messy_migration"
-_KINDS = ("postgres", "mariadb")
+_NAMES = {"postgres": {"postgres", "postgresql"}, "mariadb": {"mariadb"}}
 _REQUIRED = "MESSY_TEST_MARIADB_REQUIRED"
 _USAGE = pytest.StashKey[dict[str, _Usage]]()
 
@@ -96,20 +96,20 @@ def mariadb_url(mariadb_server: mariadb.Server) -> Iterator[str]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the place where the session counts."""
-    config.stash[_USAGE] = {kind: _Usage() for kind in _KINDS}
+    config.stash[_USAGE] = {kind: _Usage() for kind in _NAMES}
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Count the tests that want a server, to be able to say that none was had."""
     for kind, usage in session.config.stash[_USAGE].items():
-        usage.wanted = sum(f"{kind}_server" in _fixtures(item) for item in session.items)
+        usage.wanted = sum(_stands_on(item, kind) for item in session.items)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Count the tests whose body ran with a server set up for them."""
     for kind, usage in item.config.stash[_USAGE].items():
-        if f"{kind}_server" in _fixtures(item):
+        if _stands_on(item, kind):
             usage.tests.add(item.nodeid)
     return (yield)
 
@@ -164,5 +164,8 @@ def _mariadb_problem() -> str:
     return mariadb.problem()
 
 
-def _fixtures(item: pytest.Item) -> list[str]:
-    return getattr(item, "fixturenames", [])
+def _stands_on(item: pytest.Item, kind: str) -> bool:
+    """The test asks for the server by its fixture, or has a parameter with the server's name."""
+    parameters = getattr(getattr(item, "callspec", None), "params", {}).values()
+    named = {value for value in parameters if isinstance(value, str)}
+    return f"{kind}_server" in getattr(item, "fixturenames", []) or bool(named & _NAMES[kind])

@@ -322,15 +322,6 @@ def undisturbed(new_site, busy_data):
         return made.run().matched().fingerprints
 
 
-def pytest_collection_modifyitems(items):
-    """Let the summary count the tests that run on Postgres only when they do."""
-    here = Path(__file__).parent
-    for item in items:
-        params = getattr(getattr(item, "callspec", None), "params", {})
-        if here in item.path.parents and "postgres" in params.values():
-            item.fixturenames = [*item.fixturenames, "postgres_server"]
-
-
 def pytest_assertrepr_compare(op, left, right):
     """Counters of rows are long: show only what one side has more of."""
     if op == "==" and isinstance(left, Counter) and isinstance(right, Counter):

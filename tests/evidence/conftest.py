@@ -33,14 +33,6 @@ ADDRESS = "ada.lovelace.{}@canary-mail.example"
 HELD = "quarantined.canary@canary-mail.example"
 
 
-def pytest_collection_modifyitems(items):
-    """Let tests that stand on Postgres through a parameter count as such."""
-    for item in items:
-        callspec = getattr(item, "callspec", None)
-        if callspec and callspec.params.get("kept") == "postgresql":
-            item.fixturenames = [*item.fixturenames, "postgres_server"]
-
-
 def rows(first, count):
     return "".join(f"{ADDRESS.format(n)},Person {n},{n}\n" for n in range(first, first + count))
 

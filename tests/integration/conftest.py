@@ -30,14 +30,6 @@ KINDS = ("sqlite", "postgresql")
 LARGE = 1 << 30
 
 
-def pytest_collection_modifyitems(items):
-    """Let tests that stand on Postgres through a parameter count as such."""
-    for item in items:
-        callspec = getattr(item, "callspec", None)
-        if callspec and "postgresql" in (callspec.params.get("url"), callspec.params.get("site")):
-            item.fixturenames = [*item.fixturenames, "postgres_server"]
-
-
 @pytest.fixture(params=KINDS)
 def url(request, tmp_path):
     """The URL of an empty target."""

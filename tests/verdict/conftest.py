@@ -139,7 +139,7 @@ def golden(request, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def golden_postgres(request, tmp_path_factory):
+def golden_postgres(request, tmp_path_factory, postgres_server):
     """The same on Postgres alone."""
     yield from _golden("postgresql", tmp_path_factory, request)
 
@@ -196,16 +196,6 @@ def loaded(golden, monkeypatch):
 def on_postgres(golden_postgres, monkeypatch):
     """The same, only on Postgres."""
     return _restored(golden_postgres, monkeypatch)
-
-
-def pytest_collection_modifyitems(items):
-    """Let the summary count the tests that run on Postgres only when they do."""
-    here = Path(__file__).parent
-    for item in items:
-        params = getattr(getattr(item, "callspec", None), "params", {})
-        is_one = "postgresql" in params.values() or "golden_postgres" in item.fixturenames
-        if here in item.path.parents and is_one:
-            item.fixturenames = [*item.fixturenames, "postgres_server"]
 
 
 def kinds(result, table="orders"):

@@ -22,14 +22,6 @@ KINDS = ("sqlite", "postgresql")
 RECORDS = 50_000
 
 
-def pytest_collection_modifyitems(items):
-    """Let tests that stand on Postgres through a parameter count as such."""
-    for item in items:
-        callspec = getattr(item, "callspec", None)
-        if callspec and "postgresql" in callspec.params.values():
-            item.fixturenames = [*item.fixturenames, "postgres_server"]
-
-
 @pytest.fixture(autouse=True)
 def no_settings_from_outside(monkeypatch):
     for name in list(os.environ):
