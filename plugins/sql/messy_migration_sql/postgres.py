@@ -3,8 +3,8 @@
 A table with a key is cut into ranges of about one batch. The bounds are taken from a sample of
 pages, in the order of the key's own index: exact bounds would need all of the index, which costs
 more than it gives, and ranges of physical places (ctid) would lose rows that move between the
-snapshot of a run and that of the run that resumes it. Rows come in the order of the key, so that
-a range that is read twice in one snapshot is cut into the same batches.
+snapshot of a run and that of the run that resumes it. Rows come in the order in which they lie,
+so that a range that is read twice in one snapshot is cut into the same batches.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def cut(
 def read(
     settings: SqlSettings, source: Source, columns: Sequence[Column], partition: Partition
 ) -> Iterator[Extracted]:
-    """The rows of a partition, in the order of its key.
+    """The rows of a partition, in the order in which they lie.
 
     Args:
         settings: where this process keeps its connections.
@@ -97,16 +97,14 @@ def read(
         sql.SQL("{}::{}").format(sql.Identifier(name), sql.SQL(wire_type(kind)))
         for name, kind in zip(bounds["columns"], kinds, strict=True)
     )
-    keys = [sql.Identifier(name) for name in bounds["key"]]
-    order = sql.SQL(" ORDER BY {}").format(sql.SQL(", ").join(keys)) if keys else sql.SQL("")
-    query = sql.SQL("COPY (SELECT {} FROM {}{}{}) TO STDOUT (FORMAT BINARY)").format(
-        selected, _from(bounds), _where(bounds), order
+    query = sql.SQL("COPY (SELECT {} FROM {}{}) TO STDOUT (FORMAT BINARY)").format(
+        selected, _from(bounds), _where(bounds)
     )
     with reading(where):
         opened = session(settings, source, partition.held)
         done = False
         try:
-            plan_for(opened.connection, is_ordered=bool(keys))
+            plan_for(opened.connection, is_reading=True)
             for messages in _messages(opened.connection, query):
                 try:
                     chunk = Chunk(messages, kinds)
@@ -144,6 +142,7 @@ def count(settings: SqlSettings, source: Source, partition: Partition) -> int:
     with reading(f"{source.label}, table {bounds['table']}, {partition.name}"):
         opened = session(settings, source, partition.held)
         try:
+            plan_for(opened.connection, is_reading=False)
             return int(one(opened.connection, query)[0])
         except psycopg.Error:
             drop(settings, opened)

@@ -45,10 +45,10 @@ _SETTINGS = {
     "synchronize_seqscans": "off",
     "max_parallel_workers_per_gather": "0",
     "jit": "off",
-    # Some ranges have to be sorted, and none is much larger than a batch.
+    # For the bitmap of a range.
     "work_mem": "64MB",
 }
-_INDEXES = ("enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan")
+_INDEXES = ("enable_indexscan", "enable_indexonlyscan")
 _SET = """
     SELECT count(set_config(s.name, v.value, true))
     FROM unnest(%s::text[], %s::text[]) AS v(name, value)
@@ -152,15 +152,17 @@ def drop(settings: SqlSettings, broken: Session) -> None:
             broken.close()
 
 
-def plan_for(connection: psycopg.Connection[Any], *, is_ordered: bool) -> None:
-    """Get ready to read rows.
+def plan_for(connection: psycopg.Connection[Any], *, is_reading: bool) -> None:
+    """Get ready to read rows, or to do anything else.
 
-    Where nothing asks for an order it is to be that of the heap; an index may have another.
-    A database in the encoding SQL_ASCII may hold any bytes, and is not to stop at them.
+    Rows are read in the order in which they lie, the only one that costs nothing and is the
+    same whatever the planner thinks: a scan of the heap, or of a bitmap over it, has it, and an
+    index has another. A database in the encoding SQL_ASCII may hold any bytes, and is not to
+    stop at them.
     """
-    word = "on" if is_ordered else "off"
+    word = "off" if is_reading else "on"
     connection.execute(_SET, [list(_INDEXES), [word] * len(_INDEXES)])
-    if connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+    if is_reading and connection.info.parameter_status("server_encoding") == "SQL_ASCII":
         connection.execute("SET LOCAL client_encoding = 'SQL_ASCII'")
 
 
