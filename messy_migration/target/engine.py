@@ -61,7 +61,7 @@ def open_target(
         engine = postgresql_engine(url, application, lock_seconds, keep=keep)
         return Target(engine, PostgreSQL(), label)
     if kind == "sqlite":
-        return Target(_sqlite(url), SQLite(), label)
+        return Target(_sqlite(url, lock_seconds), SQLite(), label)
     raise ConfigurationError(
         f"{kind!r} is not a kind of target", why="a target is a postgresql or sqlite URL"
     )
@@ -91,8 +91,8 @@ def postgresql_engine(
     return engine
 
 
-def _sqlite(url: URL) -> Engine:
-    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
+def _sqlite(url: URL, lock_seconds: float) -> Engine:
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": lock_seconds})
 
     @event.listens_for(engine, "connect")
     def connect(connection: object, _: object) -> None:

@@ -30,6 +30,8 @@ from messy_migration.target.failures import refusals
 LOCK = int.from_bytes(hashlib.sha256(b"messy_migration run lock").digest()[:8], "big", signed=True)
 
 CLIENT = {
+    # Else the driver gives bytes for texts of a database in SQL_ASCII, before it can be refused.
+    "client_encoding": "utf8",
     "connect_timeout": 10,
     "keepalives": 1,
     "keepalives_idle": 5,

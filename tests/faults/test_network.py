@@ -22,6 +22,11 @@ LOST = "the answer to a COMMIT was lost; the ledger says: "
 TOLD = {"before": "it is not", "after": "it is committed", "late": "it is"}
 
 
+def sweep(*values):
+    """A case for the environment that has the time."""
+    return pytest.param(*values, marks=pytest.mark.sweep)
+
+
 @pytest.fixture
 def ground_and_way(ground):
     """A cleared Postgres site, what a run leaves there, and a proxy on the way to it."""
@@ -79,7 +84,7 @@ def test_lost_commits_fifty_times(ground_and_way, moment):
     assert looked_up >= 50
 
 
-@pytest.mark.parametrize("how", ["SIGINT", "SIGQUIT", "SIGKILL"])
+@pytest.mark.parametrize("how", [sweep("SIGINT"), "SIGQUIT", sweep("SIGKILL")])
 def test_a_restart_of_the_server_is_ridden_out(ground, how):
     site, golden = ground("postgres")
     run, restarts = site.start(), 0
@@ -117,7 +122,7 @@ def test_connections_that_are_reset_are_opened_again(ground_and_way):
     is_as_undisturbed(site, golden, run.wait())
 
 
-@pytest.mark.parametrize("sender", ["client", "server"])
+@pytest.mark.parametrize("sender", ["client", sweep("server")])
 def test_a_connection_that_breaks_after_some_bytes_is_opened_again(ground_and_way, sender):
     site, golden, way = ground_and_way
     draw = random.Random(sender)
@@ -158,7 +163,7 @@ def test_a_commit_whose_outcome_stays_unknown_is_never_a_success(ground_and_way)
     is_as_undisturbed(site, golden, site.finish())
 
 
-@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 143), sweep(signal.SIGINT, 130)])
 def test_a_run_that_is_told_to_stop_does_not_wait_for_a_silent_server(ground_and_way, number, code):
     site, golden, way = ground_and_way
     run = started(site, way)

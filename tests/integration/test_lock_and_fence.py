@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import OperationalError
 
-from messy_migration.errors import Locked, TargetError, TargetUnavailable
+from messy_migration.errors import Locked, TargetBusy, TargetError, TargetUnavailable
 from messy_migration.ledger import fence
 from messy_migration.target.engine import open_target
 
@@ -219,3 +219,23 @@ def test_a_takeover_ends_a_batch_that_holds_the_fence(postgres_url, until):
     with pytest.raises(OperationalError):
         orphan.exec_driver_sql("SELECT 1")
     orphan.close()
+
+
+def test_the_lock_for_a_key_is_waited_for_and_who_has_it_is_named(postgres_url, table_of):
+    table = table_of("t", {"id": "int32"}, ("id",))
+    target = open_target(make_url(postgres_url), "mm:run", lock_seconds=0.3)
+    reader = connected(postgres_url, "nightly dump")
+    reader.exec_driver_sql("CREATE TABLE t (id integer)")
+    reader.commit()
+    pid = reader.exec_driver_sql("SELECT pg_backend_pid() FROM (SELECT count(*) FROM t) n").scalar()
+    late = target.dialect.late_keys
+    for act in (late.lock, late.add):
+        with pytest.raises(TargetBusy) as caught, target.engine.begin() as connection:
+            act(connection, table)
+        assert f"held by process {pid} (nightly dump)" in caught.value.why
+        assert caught.value.exit_code == 6
+    reader.rollback()
+    with target.engine.begin() as connection:
+        late.lock(connection, table)
+        late.add(connection, table)
+    reader.close()
