@@ -67,9 +67,9 @@ def test_reconcile_names_table_key_and_column_of(loaded, change):
     assert result.table("sales")["verdict"] == "MATCH"
     names = keys(loaded)
     names[999_999] = {**names[9], "flight": "999999"}
-    # The rules that could explain a change are the business of other tests.
+    # The rules that could explain a change, and who made it, are the business of other tests.
     found = [
-        {name: value for name, value in item.items() if name != "rules"}
+        {name: value for name, value in item.items() if name not in ("rules", "writer")}
         for item in result.json["differences"]
     ]
     assert found == [
@@ -92,7 +92,7 @@ def test_reconcile_tells_people_the_key_and_the_column(loaded):
     assert "\x1b" not in result.out + result.err, "colours on a pipe"
     key = ", ".join(f"{name}={value}" for name, value in keys(loaded)[0].items())
     named = next(line for line in result.out.splitlines() if line.startswith("changed"))
-    assert " ".join(named.split()) == f"changed flights {key} tail 1"
+    assert " ".join(named.split()) == f"changed flights {key} tail (trim) 1"
     assert result.out.splitlines()[-1].startswith("MISMATCH  flights")
 
 

@@ -71,7 +71,8 @@ USAGE = {
     "C08-workers": (["--workers", "0"], ["--workers"]),
     "C02-option": (["--plugin", "files"], ["--plugins"]),
     "select-nothing": (["--select", "files.shp"], ["'files.shp' names no stream", "files.shop"]),
-    "target-kind": (["--target", "mysql://h/d"], ["'mysql' is not supported"]),
+    "target-kind": (["--target", "oracle://h/d"], ["'oracle' is not supported"]),
+    "target-to-come": (["--target", "mysql://h/d"], ["cannot be a target yet"]),
 }
 
 
