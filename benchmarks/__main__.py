@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 import sys
 
-BENCHMARKS = ("startup", "fingerprint", "load", "pg2pg", "reconcile")
+BENCHMARKS = ("startup", "fingerprint", "load", "growth", "pg2pg", "reconcile")
 """Modules of this package that run as programs."""
 
 

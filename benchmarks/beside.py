@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -20,14 +20,15 @@ from sqlalchemy import make_url
 from benchmarks import tickets
 from benchmarks.processes import Usage, command_beside, cpu_of_server, measured
 from benchmarks.servers import checkpoint
-from messy_migration.model import Fingerprint
+from messy_migration.model import Fingerprint, Table
 from messy_migration.target.dialect import scoped
 from messy_migration.target.engine import open_target
 from messy_migration.target.tables import ddl
 from messy_migration.testing.postgres import Server
 
-Sides = Mapping[str, Callable[[str], Usage]]
-"""`migrate` and `copy`: what fills the table `tickets` of the database behind a URL."""
+Side = Callable[[str], Usage]
+Sides = Mapping[str, Side]
+"""`migrate` and `copy`, and peers: what fills the tables of the database behind a URL."""
 
 _MIB = 1 << 20
 
@@ -38,7 +39,7 @@ class Measurement:
 
     usage: Usage
     server_cpu: float
-    fingerprint: Fingerprint
+    fingerprints: tuple[Fingerprint, ...]
 
 
 def migrate(folder: Path, compiled: Path, workers: int, environment: Mapping[str, str]) -> Usage:
@@ -66,16 +67,26 @@ def migrate(folder: Path, compiled: Path, workers: int, environment: Mapping[str
     return usage
 
 
-def create(url: str) -> None:
-    """Make the table of tickets, with its key."""
+def create(url: str, tables: Sequence[Table] = (tickets.TABLE,)) -> None:
+    """Make tables, with their keys."""
     target = open_target(make_url(url), "benchmark")
     with target.engine.begin() as connection:
-        connection.exec_driver_sql(ddl(target.dialect, tickets.TABLE))
+        for table in tables:
+            connection.exec_driver_sql(ddl(target.dialect, table))
 
 
-def measure(server: Server, sides: Sides, number: int) -> dict[str, Measurement]:
-    """Every side once, the first of the round before first in this one's turn."""
-    found = {}
+def measure(
+    server: Server,
+    sides: Sides,
+    number: int,
+    tables: Sequence[Table] = (tickets.TABLE,),
+    peers: Collection[str] = (),
+) -> dict[str, Measurement]:
+    """Every side once, the first of the round before first in this one's turn.
+
+    Of peers only the number of rows has to be right: what they make of values is their matter.
+    """
+    found: dict[str, Measurement] = {}
     order = list(sides)
     for name in order if number % 2 else reversed(order):
         with server.database() as url:
@@ -83,17 +94,35 @@ def measure(server: Server, sides: Sides, number: int) -> dict[str, Measurement]
             before = cpu_of_server(server)
             usage = sides[name](url)
             spent = cpu_of_server(server) - before
-            found[name] = Measurement(usage, spent, fingerprint(url))
-    if len({item.fingerprint for item in found.values()}) > 1:
+            read = counts if name in peers else fingerprints
+            found[name] = Measurement(usage, spent, read(url, tables))
+    if len({item.fingerprints for name, item in found.items() if name not in peers}) > 1:
         sys.exit("the two sides left different rows in their tables")
+    rows = {tuple(one.rows for one in item.fingerprints) for item in found.values()}
+    if len(rows) > 1:
+        sys.exit(f"the sides left different numbers of rows: {rows}")
     return found
 
 
-def fingerprint(url: str) -> Fingerprint:
-    """Of the table of tickets."""
+def fingerprints(url: str, tables: Sequence[Table]) -> tuple[Fingerprint, ...]:
+    """Of each table."""
     target = open_target(make_url(url), "benchmark")
     with target.dialect.reading(target.engine) as connection:
-        return target.dialect.fingerprint(connection, tickets.TABLE, scoped(tickets.TABLE))
+        return tuple(
+            target.dialect.fingerprint(connection, table, scoped(table)) for table in tables
+        )
+
+
+def counts(url: str, tables: Sequence[Table]) -> tuple[Fingerprint, ...]:
+    """Of each table the number of rows only."""
+    target = open_target(make_url(url), "benchmark")
+    with target.dialect.reading(target.engine) as connection:
+        return tuple(
+            Fingerprint(
+                connection.exec_driver_sql(f"SELECT count(*) FROM {table.name}").scalar_one()
+            )
+            for table in tables
+        )
 
 
 def psql(running: Server) -> str | None:
@@ -118,6 +147,16 @@ def as_object(
     """
     ours, theirs = "migrate", "copy"
     ratios = [one[ours].usage.seconds / one[theirs].usage.seconds for one in rounds]
+    peers = {
+        name: {
+            **_side([one[name] for one in rounds]),
+            "ratio_to_copy": round(
+                median(one[name].usage.seconds / one[theirs].usage.seconds for one in rounds), 3
+            ),
+        }
+        for name in rounds[0]
+        if name not in (ours, theirs)
+    }
     return {
         "schema": 1,
         **about,
@@ -128,6 +167,7 @@ def as_object(
         "ratios": [round(ratio, 3) for ratio in ratios],
         "budget_ratio": budget,
         "sides": {name: _side([one[name] for one in rounds]) for name in (ours, theirs)},
+        "peers": peers,
     }
 
 
@@ -151,7 +191,9 @@ def as_text(figures: dict[str, object]) -> str:
         f"{figures['rows']:,} rows, {figures['columns']} columns, {figures['workers']} workers,"
         f" {figures['cpus']} CPUs, {figures['server']}"
     )
-    lines = [head, f"{'':34}{'migrate run':>14}{figures['copy']!s:>14}"]
+    peers: dict[str, dict[str, object]] = figures.get("peers", {})  # type: ignore[assignment]
+    names = "".join(f"{name:>14}" for name in peers)
+    lines = [head, f"{'':34}{'migrate run':>14}{figures['copy']!s:>14}{names}"]
     labels = {
         "median_seconds": "seconds, median",
         "client_cpu_seconds": "CPU seconds of the client",
@@ -160,10 +202,12 @@ def as_text(figures: dict[str, object]) -> str:
         "client_peak_rss_mib_sum": "peak MiB of all its processes",
     }
     for key, label in labels.items():
-        lines.append(f"{label:34}{_cell(sides['migrate'][key])}{_cell(sides['copy'][key])}")
+        shown = [sides["migrate"], sides["copy"], *peers.values()]
+        lines.append(f"{label:34}{''.join(_cell(side[key]) for side in shown)}")
     ratios: list[float] = figures["ratios"]  # type: ignore[assignment]
     listed = ", ".join(f"{ratio:.2f}" for ratio in ratios)
     lines.append(f"ratio of each round: {listed}")
+    lines += [f"{name}: ratio {peer['ratio_to_copy']:.2f}" for name, peer in peers.items()]
     lines.append(f"median ratio {figures['ratio_to_copy']:.2f}, budget {figures['budget_ratio']}")
     return "\n".join(lines)
 

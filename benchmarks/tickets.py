@@ -6,6 +6,7 @@ NULL is an empty field and the empty text a quoted one, which is how both `files
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -60,27 +61,35 @@ _HOLDERS = (
 _BLOCK = 50_000
 
 
-def write(folder: Path, rows: int, files: int) -> Path:
+def write(folder: Path, rows: int, files: int = 1) -> Path:
     """Write configuration, schema file, the rows in some files, and again in one.
 
     Returns:
-        The path of the one file that holds them all.
+        The path of the one file that holds them all; the very file if there is one only.
     """
     (folder / "tickets").mkdir()
     _configure(folder)
-    header = ",".join(_KINDS) + "\n"
     bounds = [rows * number // files for number in range(files + 1)]
+    parts = [folder / "tickets" / f"part-{number + 1:02d}.csv" for number in range(files)]
+    for path, (start, stop) in zip(parts, pairwise(bounds), strict=True):
+        _write(path, start, stop)
+    if files == 1:
+        return parts[0]
     whole = folder / "all.csv"
-    with whole.open("w", encoding="utf-8", newline="") as everything:
-        everything.write(header)
-        for number, (start, stop) in enumerate(pairwise(bounds)):
-            path = folder / "tickets" / f"part-{number + 1:02d}.csv"
-            with path.open("w", encoding="utf-8", newline="") as part:
-                part.write(header)
-                for text in _texts(start, stop):
-                    part.write(text)
-                    everything.write(text)
+    with whole.open("wb") as everything:
+        for number, path in enumerate(parts):
+            with path.open("rb") as part:
+                header = part.readline()
+                everything.write(b"" if number else header)
+                shutil.copyfileobj(part, everything)
     return whole
+
+
+def _write(path: Path, start: int, stop: int) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(",".join(_KINDS) + "\n")
+        for text in _texts(start, stop):
+            file.write(text)
 
 
 def _configure(folder: Path) -> None:

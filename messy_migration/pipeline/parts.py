@@ -46,21 +46,25 @@ def left_over(
         committed: identities that the ledger knows.
         fatal: rows that workers died of when they took them at once.
     """
-    spans = list(_committed(batch_id, committed))
-
-    def divide(start: int, stop: int) -> Iterator[Cut]:
-        if (start, stop) in spans:
-            return
-        is_begun = any(start <= low and high <= stop for low, high in spans)
-        if stop - start > 1 and (is_begun or Span(cut.ordinal, start, stop) in fatal):
-            middle = (start + stop) // 2
-            yield from divide(start, middle)
-            yield from divide(middle, stop)
-        else:
-            yield cut if (start, stop) == (0, cut.rows) else cut.part(start, stop)
-
     if batch_id not in committed:
-        yield from divide(0, cut.rows)
+        spans = list(_committed(batch_id, committed))
+        yield from _divided(cut, spans, fatal, 0, cut.rows)
+
+
+# Not within the function above: a closure that calls itself is a cycle, and would keep the rows
+# of batch after batch in memory until Python looks for such.
+def _divided(
+    cut: Cut, spans: Collection[tuple[int, int]], fatal: Collection[Span], start: int, stop: int
+) -> Iterator[Cut]:
+    if (start, stop) in spans:
+        return
+    is_begun = any(start <= low and high <= stop for low, high in spans)
+    if stop - start > 1 and (is_begun or Span(cut.ordinal, start, stop) in fatal):
+        middle = (start + stop) // 2
+        yield from _divided(cut, spans, fatal, start, middle)
+        yield from _divided(cut, spans, fatal, middle, stop)
+    else:
+        yield cut if (start, stop) == (0, cut.rows) else cut.part(start, stop)
 
 
 def committed_parts(cut: Cut, batch_id: str, committed: AbstractSet[str]) -> Iterator[Cut]:

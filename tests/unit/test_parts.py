@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -81,3 +84,16 @@ def test_identities_of_other_batches_and_of_corrections_are_no_parts():
 def test_what_cannot_be_halved_stays_whole(rows):
     whole = batch(rows) if rows else batch()
     assert list(left_over(whole, ID, set(), {span_of(whole)})) == [whole]
+
+
+def test_nothing_keeps_the_rows_of_a_batch_that_is_done_with():
+    """A cycle would, until Python looks for one: batch after batch would stay in memory."""
+    whole = batch(5)
+    gone = weakref.ref(whole)
+    gc.disable()
+    try:
+        assert len(list(left_over(whole, ID, frozenset(), {span_of(whole)}))) == 2
+        del whole
+        assert gone() is None
+    finally:
+        gc.enable()
