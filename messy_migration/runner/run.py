@@ -56,9 +56,12 @@ def execute(request: Request, observer: Observer, options: Options) -> Outcome:
     """
     began = time.monotonic()
     run_id = new_run_id()
-    workspace = open_workspace(request, application=f"mm:{run_id}")
-    with workspace.releasing():
-        return _execute(workspace, observer, options, run_id, began)
+    workspace = open_workspace(request, application=f"mm:{run_id}", keep=True)
+    try:
+        with workspace.releasing():
+            return _execute(workspace, observer, options, run_id, began)
+    finally:
+        workspace.target.engine.dispose()
 
 
 def _execute(
