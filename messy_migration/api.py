@@ -28,8 +28,9 @@ from messy_migration.runner import plan as planning
 from messy_migration.runner.anchoring import refuse_lost
 from messy_migration.runner.asked import Asked
 from messy_migration.runner.between import Comparison
+from messy_migration.runner.history import History
 from messy_migration.runner.outcome import Observer, Options, Outcome
-from messy_migration.runner.plan import History, StreamPlan
+from messy_migration.runner.plan import StreamPlan
 from messy_migration.runner.proof import LISTED
 from messy_migration.runner.reconciling import Reconciliation, examine, refuse_empty
 from messy_migration.runner.reports import Report

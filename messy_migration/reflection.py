@@ -30,7 +30,6 @@ without a type) is listed as unsupported. JSON of MariaDB is its longtext, and s
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,113 +40,12 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import NoSuchTableError, SAWarning
 
 from messy_migration.errors import SourceError
-from messy_migration.model import Column, ColumnType, ForeignKey, Table
+from messy_migration.model import Column, ForeignKey, Table
+from messy_migration.spellings import KNOWN, UNSIZED, column_type
 
 __all__ = ["UNSIZED", "Reflected", "column_type", "reflect", "table_names"]
 
-UNSIZED = ColumnType("decimal", 38, 18)
-"""The type of a numeric column that declares no size."""
-
 _OWN = "messy_migration_"
-_MOST_DIGITS = 38
-
-_SHARED = {
-    "smallint": "int16",
-    "integer": "int32",
-    "int": "int32",
-    "bigint": "int64",
-    "boolean": "bool",
-    "real": "float64",
-    "double": "float64",
-    "numeric": "decimal",
-    "decimal": "decimal",
-    "text": "text",
-    "enum": "text",
-    "date": "date",
-    "timestamp": "timestamp",
-    "uuid": "uuid",
-    "json": "json",
-    "blob": "bytes",
-}
-_POSTGRES = _SHARED | {
-    "double precision": "float64",
-    "character": "text",
-    "character varying": "text",
-    "citext": "text",
-    "name": "text",
-    "timestamp with time zone": "timestamp",
-    "timestamp without time zone": "timestamp",
-    "bytea": "bytes",
-    "jsonb": "json",
-}
-_MYSQL = _SHARED | {
-    "tinyint": "int16",
-    "mediumint": "int32",
-    "tinyint unsigned": "int16",
-    "smallint unsigned": "int32",
-    "mediumint unsigned": "int32",
-    "int unsigned": "int64",
-    "bigint unsigned": "decimal(20,0)",
-    "decimal unsigned": "decimal",
-    "double unsigned": "float64",
-    "float": "float64",
-    "float unsigned": "float64",
-    "year": "int16",
-    "char": "text",
-    "varchar": "text",
-    "tinytext": "text",
-    "mediumtext": "text",
-    "longtext": "text",
-    "datetime": "timestamp",
-    "tinyblob": "bytes",
-    "mediumblob": "bytes",
-    "longblob": "bytes",
-    "binary": "bytes",
-    "varbinary": "bytes",
-}
-_DUCKDB = _SHARED | {
-    "tinyint": "int16",
-    "utinyint": "int16",
-    "usmallint": "int32",
-    "uinteger": "int64",
-    "ubigint": "decimal(20,0)",
-    "hugeint": "decimal(38,0)",
-    "float": "float64",
-    "varchar": "text",
-    "timestamp_s": "timestamp",
-    "timestamp_ms": "timestamp",
-    "timestamp with time zone": "timestamp",
-}
-_SQLITE = _SHARED | {
-    "bool": "bool",
-    "double precision": "float64",
-    "float": "float64",
-    "dec": "decimal",
-    "number": "decimal",
-    "datetime": "timestamp",
-    "timestamp with time zone": "timestamp",
-    "timestamp without time zone": "timestamp",
-    "guid": "uuid",
-    "jsonb": "json",
-    "binary": "bytes",
-    "varbinary": "bytes",
-    "smallint": "int64",
-    "integer": "int64",
-    "int": "int64",
-}
-_WORDS = {
-    "postgresql": _POSTGRES,
-    "mysql": _MYSQL,
-    "mariadb": _MYSQL,
-    "duckdb": _DUCKDB,
-    "sqlite": _SQLITE,
-}
-# Any spelling of these is common in SQLite: NATIVE CHARACTER(70), UNSIGNED BIG INT, LONGTEXT.
-_SQLITE_FAMILIES = (
-    (re.compile(r"\b(?:tiny|small|medium|big)?int(?:eger|[248])?\b"), "int64"),
-    (re.compile(r"(?:char|character|clob|text|string)\b"), "text"),
-    (re.compile(r"blob\b"), "bytes"),
-)
 
 # The base type of a domain decides, however deep; an enum has a name of its own.
 _POSTGRES_TYPES = """
@@ -256,11 +154,11 @@ def reflect(connection: Connection, name: str, schema: str | None = None) -> Ref
             kind of database are not known.
     """
     kind = connection.dialect.name
-    if kind not in _WORDS:
+    if kind not in KNOWN:
         raise SourceError(
             f"the types of a {kind} database are not known",
             f"table {name}",
-            f"known are {', '.join(_WORDS)}",
+            f"known are {', '.join(KNOWN)}",
         )
     read = _duckdb if kind == "duckdb" else _inspected
     found = read(connection, name, schema)
@@ -282,43 +180,6 @@ def reflect(connection: Connection, name: str, schema: str | None = None) -> Ref
     foreign = tuple(key for key in found.foreign if usable.issuperset(key.columns))
     table = Table(name, columns, _key(found, columns), foreign_keys=foreign)
     return Reflected(table, unsupported, types)
-
-
-def column_type(kind: str, spelled: str) -> ColumnType | None:
-    """Our type for one that a database spells out; None if it has none.
-
-    Args:
-        kind: name of the SQLAlchemy dialect.
-        spelled: such as `numeric(12,2)`, `tinyint(1)` or `timestamp(3) with time zone`.
-    """
-    text = " ".join(spelled.lower().split()).removesuffix(" zerofill")
-    inside = re.search(r"\(([^()]*)\)", text)
-    size = inside[1].replace(" ", "") if inside else ""
-    words = " ".join(re.sub(r"\(.*\)", "", text).split())
-    if kind == "postgresql" and "[" not in words:
-        words = words.rpartition(".")[2].strip('"')  # of an extension: public.citext
-    if words == "tinyint" and size == "1":
-        return ColumnType("bool")
-    word = _WORDS[kind].get(words) or (_sqlite_family(words) if kind == "sqlite" else None)
-    if word == "decimal":
-        return _decimal(size)
-    return ColumnType.parse(word) if word else None
-
-
-def _sqlite_family(words: str) -> str | None:
-    return next((word for pattern, word in _SQLITE_FAMILIES if pattern.search(words)), None)
-
-
-def _decimal(size: str) -> ColumnType | None:
-    """The type of numeric(p), numeric(p,s), or without a size; PostgreSQL has s < 0 and s > p."""
-    if not size:
-        return UNSIZED
-    precision, _, scale = size.partition(",")
-    if not re.fullmatch(r"\d+,?-?\d*", size):
-        return None
-    digits, places = int(precision), int(scale or 0)
-    digits, places = max(digits - min(places, 0), places), max(places, 0)
-    return ColumnType("decimal", digits, places) if 0 < digits <= _MOST_DIGITS else None
 
 
 def _key(found: _Found, columns: Iterable[Column]) -> tuple[str, ...]:

@@ -182,9 +182,8 @@ def plugin_settings(
 ) -> BaseModel | None:
     """A plugin's settings as its own model, with secret references replaced by the secrets.
 
-    The validators of the model find `{"directory": Path, "written": keys}` in their context:
-    the folder where relative paths start, and the dotted keys that migrate.toml holds as they
-    are, neither as a reference nor from the environment, so that a secret there can be refused.
+    The validators of the model find in their context `directory`, where relative paths start, and
+    `written`, the dotted keys that migrate.toml holds in plain, so that a secret can be refused.
 
     Raises:
         ConfigurationError: keys are unknown, missing or wrong, or a secret is not to be had.
@@ -201,7 +200,7 @@ def plugin_settings(
         for key, value in layers.flattened(merged)
         if not is_reference(value) and not origins[f"{name}.{key}"].startswith(_SECRET_ORIGINS)
     }
-    context = {"directory": settings.directory, "written": frozenset(written)}
+    context = {"directory": settings.directory, "written": written}
     try:
         return fill(model, resolved, context)
     except ValidationError as error:

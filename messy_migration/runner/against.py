@@ -33,7 +33,8 @@ from messy_migration.reconcile.values import (
 )
 from messy_migration.reconcile.verdict import Findings, TableVerdict
 from messy_migration.runner import landing
-from messy_migration.runner.plan import History, partitions, whole
+from messy_migration.runner.history import History
+from messy_migration.runner.plan import partitions, whole
 from messy_migration.runner.replay import loaded, refused, rows_of, stream_of, stubs
 from messy_migration.runner.work import extracted_items
 from messy_migration.runner.workspace import Workspace

@@ -24,8 +24,8 @@ from messy_migration.reconcile.prove import LOST
 from messy_migration.reconcile.verdict import overall
 from messy_migration.runner.anchoring import note
 from messy_migration.runner.filing import Filed, file_run, with_files
+from messy_migration.runner.history import History
 from messy_migration.runner.outcome import Outcome
-from messy_migration.runner.plan import History
 from messy_migration.runner.proof import Proof, reconcile
 from messy_migration.runner.state import RunState
 from messy_migration.runner.stop import StopSignals

@@ -23,7 +23,8 @@ from messy_migration.pipeline.records import numbers, present, without
 from messy_migration.pipeline.rules import CRASH, DUPLICATE_KEY, TARGET
 from messy_migration.pipeline.stages import prepare
 from messy_migration.reconcile.expected import BATCH
-from messy_migration.runner.plan import History, plan_id
+from messy_migration.runner.history import History
+from messy_migration.runner.plan import plan_id
 from messy_migration.runner.stubs import stub_rows
 from messy_migration.runner.work import Job, cuts
 from messy_migration.runner.workspace import Workspace

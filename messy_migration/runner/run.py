@@ -28,11 +28,11 @@ from messy_migration.runner.anchoring import check_ledger
 from messy_migration.runner.closing import close_run
 from messy_migration.runner.engine import EnginePool, find_engine
 from messy_migration.runner.finish import finish
+from messy_migration.runner.history import History
 from messy_migration.runner.hold import Hold
 from messy_migration.runner.keys import add_earlier_keys
 from messy_migration.runner.opening import locked, new_run_id, open_run
 from messy_migration.runner.outcome import Observer, Options, Outcome
-from messy_migration.runner.plan import History
 from messy_migration.runner.pool import Finished, LocalPool
 from messy_migration.runner.prepare import Site, prepare_tables, prove_earlier
 from messy_migration.runner.state import RunState

@@ -16,7 +16,8 @@ from messy_migration.hookspecs import hookimpl
 from messy_migration.ledger.runs import Planned, short
 from messy_migration.ledger.tables import ledger
 from messy_migration.model import Column, ColumnType, Partition, Stream, Table
-from messy_migration.runner.plan import History, build, levels, ordered, plan_id
+from messy_migration.runner.history import History
+from messy_migration.runner.plan import build, levels, ordered, plan_id
 from messy_migration.runner.run import new_run_id
 from messy_migration.runner.workspace import Request, Workspace
 from messy_migration.target.engine import open_target

@@ -1,0 +1,70 @@
+"""What the ledger says about earlier work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from messy_migration.ledger import landings, receipts, runs
+from messy_migration.ledger.runs import Planned
+from messy_migration.ledger.tables import Ledger
+from messy_migration.model import Partition, Stream
+
+__all__ = ["History"]
+
+Place = tuple[str, str, str]
+"""(stream, tenant, partition digest)."""
+
+
+@dataclass(frozen=True)
+class History:
+    """What the ledger says about earlier work.
+
+    Attributes:
+        planned: every partition that any run planned.
+        begun: (stream, tenant, digest, plan id) whose first batch is committed.
+        complete: partitions whose last batch is committed.
+        bookmarks: (stream, tenant) -> how far it was read, ISO 8601 in UTC.
+    """
+
+    planned: tuple[Planned, ...] = ()
+    begun: frozenset[tuple[str, str, str, str]] = frozenset()
+    complete: frozenset[Place] = frozenset()
+    bookmarks: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, connection: Connection, ledger: Ledger) -> History:
+        """What the ledger says now."""
+        planned = runs.planned(connection, ledger)
+        return cls(
+            tuple(planned),
+            frozenset(receipts.begun(connection, ledger, planned)),
+            frozenset(receipts.complete(connection, ledger)),
+            landings.bookmarks(connection, ledger),
+        )
+
+    def is_complete(self, stream: Stream, partition: Partition) -> bool:
+        """Is its last batch committed?"""
+        return (stream.name, stream.tenant, partition.digest) in self.complete
+
+    def is_begun(self, stream: Stream, partition: Partition) -> bool:
+        """Is any of its batches committed?"""
+        place = (stream.name, stream.tenant, partition.digest)
+        return any(item[:3] == place for item in self.begun)
+
+    def loaded(self, stream: Stream) -> list[Planned]:
+        """What was loaded of a stream, in whole or in part, oldest run first."""
+        return [
+            item
+            for item in self.planned
+            if (item.stream, item.tenant) == (stream.name, stream.tenant)
+            and (item.stream, item.tenant, item.partition.digest, item.plan_id) in self.begun
+        ]
+
+    def standing(self, stream: Stream) -> list[Planned]:
+        """What was loaded of a stream and not replaced since by other content of its input."""
+        found = self.loaded(stream)
+        versions = {item.partition.input: item.partition.version for item in found}
+        return [item for item in found if item.partition.version == versions[item.partition.input]]
