@@ -121,7 +121,10 @@ def test_T44_a_password_that_is_changed_under_a_run_is_not_tried_again(  # noqa:
     name = role("")
     plain = make_url(on_postgres.strong).set(drivername="postgresql")
     monkeypatch.setenv("STRONG", plain.render_as_string(hide_password=False))
-    monkeypatch.setenv("CHANGE", f"ALTER ROLE {name} PASSWORD '{PASSWORD}-new'")
+    # Connections that are open go on under the old one, so they are ended too.
+    change = f"ALTER ROLE {name} PASSWORD '{PASSWORD}-new'"
+    ends = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{name}'"
+    monkeypatch.setenv("CHANGE", f"{change}; {ends}")
     install("turncoat", CHANGES_PASSWORD)
     # What the fixture puts on the path, for a process of its own.
     monkeypatch.setenv("PYTHONPATH", str(on_postgres.path / "site"))

@@ -101,6 +101,8 @@ class Site:
     def copy(self, prefix):
         """Keep ledger and data as they are now."""
         for name, place in {**self.tables, "people": "people"}.items():
+            # The fixture of a session is made anew when its parameter comes back.
+            self.execute(f"DROP TABLE IF EXISTS {prefix}_{name}")
             self.execute(f"CREATE TABLE {prefix}_{name} AS SELECT * FROM {place}")
         if self.anchors.exists():
             shutil.copy(self.anchors, self.folder / f"{prefix}.anchors")

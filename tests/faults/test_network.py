@@ -10,6 +10,7 @@ import random
 import signal
 import time
 
+import psycopg
 import pytest
 from sqlalchemy import make_url
 
@@ -46,8 +47,16 @@ def started(site, way, **more):
     """A slow run through the proxy whose workers are at work."""
     way.latency = 0.005
     run = site.start(environment=through(site, way, **more))
-    assert until(lambda: len(site.backends()) > 2, 30)
+    assert until(lambda: len(site.backends()) > 2 and is_open(site), 30)
     return run
+
+
+def is_open(site):
+    """The run is in the ledger, and signals are caught."""
+    try:
+        return bool(site.query(f"SELECT 1 FROM {site.ledger('run')} WHERE state = 'open'"))
+    except psycopg.Error:
+        return False
 
 
 def is_as_undisturbed(site, golden, result):

@@ -68,8 +68,9 @@ def test_load_does_without_psql_and_says_so(postgres_url, tmp_path):
     code = (
         "import sys; from pathlib import Path; from benchmarks import beside, load, tickets;"
         "folder = Path(sys.argv[1]); whole = tickets.write(folder, 200, 2);"
-        "bench = load.Bench(None, folder, whole, None, 2); url = sys.argv[2];"
-        "print(bench.copy(url).seconds > 0, beside.fingerprint(url).rows, bench.how)"
+        "bench = load.Bench(None, folder, {tickets.TABLE: whole}, None, 2); url = sys.argv[2];"
+        "used = bench.copy(url); found = beside.fingerprints(url, [*bench.files]);"
+        "print(used.seconds > 0, found[0].rows, bench.how)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path), postgres_url],
