@@ -106,7 +106,19 @@ def refusals(where: str) -> Iterator[None]:
     except MigrationError:
         raise
     except (DBAPIError, psycopg.Error, sqlite3.Error) as error:
+        if (ending := _ending(error)) is not None:
+            raise ending from None
         raise translate(error, where) from error
+
+
+def _ending(error: BaseException | None) -> BaseException | None:
+    """What ends the process, where giving a statement up for it made the driver complain.
+
+    A rollback while the statement is under way fails, and its error would hide a signal.
+    """
+    while isinstance(error, Exception):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def translate(error: Exception, where: str) -> TargetError:

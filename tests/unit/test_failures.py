@@ -15,7 +15,7 @@ from messy_migration.errors import (
     TargetFull,
     TargetUnavailable,
 )
-from messy_migration.target.failures import KeyTaken, RowsRefused, translate
+from messy_migration.target.failures import KeyTaken, RowsRefused, refusals, translate
 from messy_migration.target.patience import Patience
 
 STATES = {
@@ -27,6 +27,24 @@ STATES = {
     AccessRefused: ["28000", "28P01", "3D000"],
     TargetError: ["42501", "42P01", "25006", "0A000", "XX000", "58030"],
 }
+
+
+def given_up(ending, complaint):
+    """What a driver does with an exception that gets in while it waits."""
+    try:
+        raise ending
+    finally:
+        raise psycopg.OperationalError(complaint)
+
+
+def test_a_signal_is_not_hidden_by_what_the_driver_says_of_giving_up():
+    with pytest.raises(KeyboardInterrupt), refusals("heartbeat"):
+        given_up(KeyboardInterrupt(), "another command is already in progress")
+
+
+def test_an_error_on_the_way_out_of_another_error_is_told():
+    with pytest.raises(TargetError), refusals("heartbeat"):
+        given_up(ValueError(), "the connection is closed")
 
 
 @pytest.mark.parametrize(
