@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from messy_migration.fingerprint import NULL
+from messy_migration.target.dialect import column_list
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,8 +73,7 @@ def _lane(start: int) -> str:
 
 
 def _field(column: Column, alias: str) -> str:
-    # The names of a model.Table need no escaping.
-    x = f'{alias}."{column.name}"' if alias else f'"{column.name}"'
+    x = column_list([column.name], alias)
     if column.type.kind in STREAMED:
         return f"CAST(CONVERT({x} USING utf8mb4) AS BINARY)"
     field = _EXPRESSIONS[column.type.kind].replace("{x}", x)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from messy_migration.fingerprint import NULL
 from messy_migration.model import Fingerprint
+from messy_migration.target.dialect import column_list
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,8 +76,7 @@ def _joined(expressions: Sequence[str]) -> str:
 
 
 def _field(column: Column, alias: str) -> str:
-    # The names of a model.Table need no escaping.
-    x = f'{alias}."{column.name}"' if alias else f'"{column.name}"'
+    x = column_list([column.name], alias)
     return _EXPRESSIONS[column.type.kind].replace("{x}", x)
 
 

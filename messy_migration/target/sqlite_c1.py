@@ -27,6 +27,7 @@ import pyarrow.compute
 
 from messy_migration import fingerprint
 from messy_migration.fingerprint import NULL
+from messy_migration.target.dialect import column_list
 
 if TYPE_CHECKING:
     import sqlite3
@@ -158,8 +159,7 @@ def joined(expressions: Sequence[str]) -> str:
 
 
 def _field(column: Column, alias: str) -> str:
-    # The names of a model.Table need no escaping.
-    x = f'{alias}."{column.name}"' if alias else f'"{column.name}"'
+    x = column_list([column.name], alias)
     legal, field = _stored_as(column.type.kind, x)
     return (
         f"CASE WHEN {x} IS NULL THEN '{NULL}' WHEN {legal} THEN {field} ELSE '!' || typeof({x})"

@@ -20,6 +20,7 @@ import pyarrow.compute
 from messy_migration import fingerprint as c1
 from messy_migration.model import Column, Fingerprint, Table
 from messy_migration.target import sqlite_c1
+from messy_migration.target.dialect import column_list
 from messy_migration.target.streamed import each_field, joined_fields
 
 __all__ = ["KINDS", "fingerprint"]
@@ -71,9 +72,8 @@ def fingerprint(connection: sqlite3.Connection, table: Table, source: str) -> Fi
 
 def _expressions(table: Table) -> list[str]:
     fields = sqlite_c1.fields(table, "t")
-    # The names of a model.Table need no escaping.
     return [
-        f't."{column.name}"' if column.type.kind in KINDS else field
+        column_list([column.name], "t") if column.type.kind in KINDS else field
         for column, field in zip(table.columns, fields, strict=True)
     ]
 

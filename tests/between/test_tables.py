@@ -189,3 +189,12 @@ def test_nothing_is_written(two_files):
         before = connection.execute("PRAGMA data_version").fetchone()
         two_files.compare()
         assert connection.execute("PRAGMA data_version").fetchone() == before
+
+
+def test_names_with_quotes_in_them_are_names(two, listed):
+    two.run('CREATE TABLE t (id integer PRIMARY KEY, "a""b" text)')
+    two.run("INSERT INTO t VALUES (1, 'x'), (2, 'y')")
+    assert two.compare().verdict == "MATCH"
+    two.right.run("""UPDATE t SET "a""b" = 'z' WHERE id = 2""")
+    (found,) = two.compare().tables
+    assert listed(found) == [("changed", {"id": "2"}, ('a"b',), 1)]

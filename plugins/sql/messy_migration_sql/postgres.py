@@ -13,6 +13,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -71,7 +72,7 @@ def cut(
         if not layout.stream.tables[0].key:
             return [table.whole(planned or (), own.snapshot)]
         if planned is not None:
-            return [_again(part, own.snapshot) for part in planned]
+            return [replace(part, held=own.snapshot) for part in planned]
         return table.ranges(records, own.snapshot)
 
 
@@ -314,17 +315,6 @@ def _where(bounds: Mapping[str, Any]) -> sql.Composed:
     if not parts:
         return sql.SQL("{}").format(sql.SQL(""))
     return sql.SQL(" WHERE {}").format(sql.SQL(" AND ").join(parts))
-
-
-def _again(partition: Partition, snapshot: str) -> Partition:
-    return Partition(
-        partition.name,
-        partition.digest,
-        partition.bounds,
-        partition.records,
-        partition.until,
-        snapshot,
-    )
 
 
 def _digest(parts: Sequence[object]) -> str:

@@ -16,7 +16,7 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -96,7 +96,7 @@ def cut(
         if not layout.stream.tables[0].key:
             return [table.whole(planned or (), state)]
         if planned is not None:
-            return [_again(part, state) for part in planned]
+            return [replace(part, held=state) for part in planned]
         return table.ranges(records, state)
 
 
@@ -309,17 +309,6 @@ def _where(bounds: Mapping[str, Any]) -> tuple[str, list[Any]]:
         parts.append(f"(julianday({column}) >= julianday(?) OR julianday({column}) IS NULL)")
         values.append(since.strftime("%Y-%m-%d %H:%M:%S.%f"))
     return (f" WHERE {' AND '.join(parts)}" if parts else ""), values
-
-
-def _again(partition: Partition, state: str) -> Partition:
-    return Partition(
-        partition.name,
-        partition.digest,
-        partition.bounds,
-        partition.records,
-        partition.until,
-        state,
-    )
 
 
 def _quoted(name: str) -> str:
