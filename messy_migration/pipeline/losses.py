@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute
 
+from messy_migration.columnar import as_numbers
 from messy_migration.model import RECORD, Column, Loss
 
 # The stubs of pyarrow know its kernels for arrays of one known type only.
@@ -42,7 +43,7 @@ def apply(
         array = _applied(before, loss)
         places = pc.fill_null(pc.not_equal(array, before), pa.scalar(value=False))
         if pc.any(places).as_py():
-            met = records.filter(places).to_numpy().astype(np.int32)
+            met = as_numbers(records.filter(places), np.int32)
             changed.setdefault((table, column.name, str(loss)), []).append(met)
     return array
 
@@ -59,7 +60,7 @@ def counts(changed: Changed, table: str, kept: npt.NDArray[np.int32]) -> dict[st
 
 def names(data: pa.Table) -> npt.NDArray[np.int32]:
     """The records that have rows in a frame."""
-    return data.column(RECORD).to_numpy().astype(np.int32)
+    return as_numbers(data.column(RECORD), np.int32)
 
 
 def _widened(array: pa.ChunkedArray[Any], loss: Loss) -> pa.ChunkedArray[Any]:

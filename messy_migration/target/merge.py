@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 from sqlalchemy import Connection
 
+from messy_migration.columnar import as_numbers
 from messy_migration.errors import TargetError
 from messy_migration.fingerprint import fingerprint, row_hashes, row_texts, total
 from messy_migration.model import RECORD, Fingerprint, Table, Totals
@@ -114,7 +115,7 @@ def merge(
             "look for a trigger or rule on the table, or for two rows with one key",
         )
     written = _without(data, [*same, *beaten])
-    records = data.column(RECORD).to_numpy()
+    records = as_numbers(data.column(RECORD), np.int32)
     return Written(
         inserted,
         updated,

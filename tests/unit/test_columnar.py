@@ -47,7 +47,7 @@ def test_texts():
     assert texts([]).to_pylist() == []
 
 
-def test_a_batch_goes_to_the_wire_without_pandas(tmp_path):
+def test_a_batch_goes_to_the_wire_and_is_counted_without_pandas(tmp_path):
     """It costs each worker a quarter of a second; a hook that wants it imports it."""
     lines = ["id,price,at,day,paid,note"]
     lines += [f"{n},{n}.50,2024-07-01T12:00:00Z,2024-02-{1 + n % 28:02d},t,é{n}" for n in range(50)]
@@ -88,6 +88,7 @@ note = { type = "text" }
 PROGRAM = """
 import sys
 from messy_migration.fingerprint import fingerprint
+from messy_migration.pipeline import losses, records
 from messy_migration.pipeline.cut import cut
 from messy_migration.pipeline.stages import prepare
 from messy_migration.runner.work import extracted_items
@@ -105,5 +106,6 @@ section = workspace.sections["files"]
 data = prepare(workspace.registry, stream, part, batch, workspace.target.dialect.unstorable)
 rows = data.tables["sales"]
 assert b"".join(encode(rows.select(table.names), table.columns))
+assert records.count([rows]) == len(losses.names(rows)) == 50
 print(fingerprint(rows, table.columns).rows, "pandas" in sys.modules)
 """
