@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["aggregate", "fields", "lane", "row_hash", "row_text", "to_fingerprint"]
 
 _LANE = 1 << 64
+_BYTES = 8
+"""Of a lane."""
 # A function call takes at most 100 arguments; one of them is the separator.
 _ARGUMENTS = 99
 
@@ -45,7 +47,7 @@ def row_hash(table: Table, alias: str = "") -> str:
 
 
 def aggregate(table: Table, alias: str, source: str) -> str:
-    """A statement giving one row of three texts: number of rows, sums of both lanes.
+    """A statement giving one row: number of rows, and the sum of each byte of both lanes.
 
     `source` is what follows FROM, conditions included; `alias` is the table's name in it.
     `to_fingerprint` reads the answer.
@@ -53,19 +55,25 @@ def aggregate(table: Table, alias: str, source: str) -> str:
     # An OFFSET keeps the planner from writing the hash out at each of its sixteen uses; the
     # quotes make it a constant before it is planned, without which no worker takes part.
     rows = f"SELECT {row_hash(table, alias)} AS h FROM {source} OFFSET '0'"
-    sums = ", ".join(f"coalesce(sum({lane('h', start)}), 0)::text" for start in (0, 8))
-    return f"SELECT count(*)::text, {sums} FROM ({rows}) AS hashed"
+    # To put the bytes together in each row costs more than to sum them one by one.
+    sums = ", ".join(f"coalesce(sum(get_byte(h, {place})), 0)" for place in range(2 * _BYTES))
+    return f"SELECT count(*), {sums} FROM ({rows}) AS hashed"
 
 
-def to_fingerprint(count: str, sum0: str, sum1: str) -> Fingerprint:
+def to_fingerprint(count: int, *sums: int) -> Fingerprint:
     """The fingerprint behind one answer of `aggregate`."""
-    return Fingerprint(int(count), int(sum0) % _LANE, int(sum1) % _LANE)
+    first, second = (_lane(sums[start : start + _BYTES]) for start in (0, _BYTES))
+    return Fingerprint(count, first, second)
 
 
 def lane(name: str, start: int) -> str:
     """Eight bytes of a hash as a signed bigint; sum() over it is an exact numeric."""
     parts = [f"(get_byte({name}, {start + i})::bigint << {56 - 8 * i})" for i in range(8)]
     return "(" + " | ".join(parts) + ")"
+
+
+def _lane(sums: Sequence[int]) -> int:
+    return sum(found << 8 * place for place, found in enumerate(reversed(sums))) % _LANE
 
 
 def _joined(expressions: Sequence[str]) -> str:
