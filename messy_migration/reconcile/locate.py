@@ -3,13 +3,14 @@
 The input is replayed once and gives the rows that should be there. The difference of two
 sketches names those that differ, and only they are fetched from either side. Where the replay
 does not sum up to the receipts (a run met a key twice, or an input has changed) the newest row
-of each key is worked out first.
+of each key is worked out first. Where it is known which batches are as they were loaded, only
+the rest is replayed; if that does not sum up either, the whole is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 from sqlalchemy import Connection
@@ -28,6 +29,22 @@ from messy_migration.target.sketch import CELLS, SHA256, Choice, FoundRow, Sketc
 Replay = Callable[[], Iterator[pa.Table]]
 """Gives the rows that were loaded into a table, oldest first."""
 
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of a table, and how to have them again.
+
+    Attributes:
+        expected: the sum of their receipts, against which the replay itself is checked.
+        replay: gives them as they were loaded.
+        where: a condition on `t`, beside the scope, that holds for them alone.
+    """
+
+    expected: Fingerprint
+    replay: Replay
+    where: str = ""
+
+
 _CHANGED = (
     "the input read again does not give the rows that were loaded; differences may be incomplete"
 )
@@ -37,11 +54,11 @@ def locate(
     connection: Connection,
     dialect: Reader,
     table: Table,
-    expected: Fingerprint,
-    replay: Replay,
+    whole: Part,
     limit: int,
     bookmark: str | None = None,
     *,
+    rest: Part | None = None,
     show_values: bool = False,
 ) -> Findings:
     """The rows in which the target differs from what was loaded.
@@ -50,26 +67,32 @@ def locate(
         connection: in a read-only snapshot of the target.
         dialect: of the target.
         table: with the scope to look at.
-        expected: the sum of the receipts, against which the replay itself is checked.
-        replay: gives the loaded rows again.
+        whole: all rows of the table.
         limit: how many differences to list; all are counted.
         bookmark: the column that says which of two rows with one key is newer, or None.
+        rest: the rows without those that are known to be as they were loaded, or None.
         show_values: list values too, not only keys and columns.
 
     Raises:
         TargetError: the target cannot be read.
     """
-    view = View(table, f"{quote(table.name)} t", scope(table))
-    try:
-        ours = Expected(view, replay())
-    except MigrationError as error:
-        return Findings(table.name, (), 0, (), f"the input cannot be read again: {error}")
-    with ours:
-        if ours.sketch.total() != expected and table.key:
-            ours.keep_newest(bookmark if bookmark in table.names else None)
-        found = _compared(connection, dialect, view, ours, limit, show_values=show_values)
-        is_as_loaded = ours.sketch.total() == expected
-        return found if is_as_loaded else replace(found, note=found.note or _CHANGED)
+    note = ""
+    for part in (rest, whole) if rest is not None else (whole,):
+        where = " AND ".join(filter(None, (scope(table), part.where)))
+        view = View(table, f"{quote(table.name)} t", where)
+        try:
+            ours = Expected(view, part.replay())
+        except MigrationError as error:
+            note = f"the input cannot be read again: {error}"
+            continue
+        with ours:
+            if ours.sketch.total() != part.expected and table.key:
+                ours.keep_newest(bookmark if bookmark in table.names else None)
+            is_as_loaded = ours.sketch.total() == part.expected
+            if is_as_loaded or part is whole:
+                found = _compared(connection, dialect, view, ours, limit, show_values=show_values)
+                return found if is_as_loaded else replace(found, note=found.note or _CHANGED)
+    return Findings(table.name, (), 0, (), note)
 
 
 def _compared(

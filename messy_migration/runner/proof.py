@@ -8,14 +8,13 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
-from messy_migration.errors import MigrationError, TargetError
+from messy_migration.errors import TargetError
 from messy_migration.ledger import amounts, receipts, states, transactions
 from messy_migration.ledger.receipts import Scope
 from messy_migration.ledger.states import TableState
 from messy_migration.model import Fingerprint, stream_label
 from messy_migration.reconcile.checks import unread
 from messy_migration.reconcile.drift import drift, words
-from messy_migration.reconcile.locate import locate
 from messy_migration.reconcile.money import with_money
 from messy_migration.reconcile.prove import prove
 from messy_migration.reconcile.quick import Untouched, untouched
@@ -23,7 +22,7 @@ from messy_migration.reconcile.verdict import Check, Findings, TableVerdict
 from messy_migration.reconcile.waived import remarks, waived
 from messy_migration.runner.against import by_value
 from messy_migration.runner.asked import Asked, Form
-from messy_migration.runner.replay import replayed, stream_of
+from messy_migration.runner.byledger import ByLedger
 from messy_migration.runner.workspace import Workspace
 from messy_migration.target import writers
 from messy_migration.target.failures import refusals
@@ -31,9 +30,6 @@ from messy_migration.target.probe import NotProbed, probe
 
 LISTED = 50
 """Differences that are listed by default; all are counted."""
-
-_MOST = 1_000_000
-"""Differences that are held at once, to say who wrote each and which are waived."""
 
 Tables = Sequence[tuple[str, Scope]]
 
@@ -79,10 +75,12 @@ def reconcile(
     with target.dialect.reading(target.engine) as connection:
         wanted = wanted_states(workspace, connection, tables)
         sums = receipts.expected(connection, workspace.ledger)
-        verdicts = prove(connection, target.dialect, wanted, sums, incomplete)
+        ledger = ByLedger(workspace, connection)
+        scan = ledger.scan if asked.against == "ledger" else None
+        verdicts = prove(connection, target.dialect, wanted, sums, incomplete, scan=scan)
         if asked.against == "ledger":
             located = [
-                _behind(workspace, connection, state, verdict)
+                (verdict, ledger.behind(state, verdict))
                 for state, verdict in zip(wanted, verdicts, strict=True)
             ]
         else:
@@ -149,29 +147,6 @@ def quick(workspace: Workspace, tables: Tables | None) -> tuple[Untouched, ...]:
 def shown(found: Findings, limit: int) -> Findings:
     """With only the first differences; the total stays."""
     return replace(found, differences=found.differences[:limit])
-
-
-def _behind(
-    workspace: Workspace, connection: Connection, state: TableState, verdict: TableVerdict
-) -> tuple[TableVerdict, Findings | None]:
-    """Locate what differs, where fingerprints do."""
-    if verdict.actual is None or verdict.actual == verdict.expected or connection.invalidated:
-        return verdict, None
-    try:
-        stream = stream_of(workspace, state)
-        with refusals(f"table {state.table.name}"), connection.begin_nested():
-            found = locate(
-                connection,
-                workspace.target.dialect,
-                state.table,
-                verdict.expected,
-                lambda: replayed(workspace, connection, state),
-                _MOST,
-                stream.bookmark,
-            )
-    except MigrationError as error:
-        found = Findings(state.table.name, (), 0, (), str(error))
-    return verdict, found
 
 
 def _told(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 import pyarrow as pa
 from sqlalchemy import Connection, select
@@ -15,6 +16,7 @@ from messy_migration.ledger import quarantine, receipts, runs
 from messy_migration.ledger.runs import Planned, short
 from messy_migration.ledger.states import TableState
 from messy_migration.ledger.tables import legible
+from messy_migration.ledger.transactions import Signed
 from messy_migration.model import RECORD, Stream, Table
 from messy_migration.pipeline.commit import batch_id
 from messy_migration.pipeline.cut import Cut
@@ -46,8 +48,19 @@ def stream_of(workspace: Workspace, state: TableState) -> Stream:
     )
 
 
-def replayed(workspace: Workspace, connection: Connection, state: TableState) -> Iterator[pa.Table]:
+def replayed(
+    workspace: Workspace,
+    connection: Connection,
+    state: TableState,
+    only: Sequence[Signed] | None = None,
+) -> Iterator[pa.Table]:
     """The rows that all runs loaded into one table, oldest run first.
+
+    Args:
+        workspace: with the plugins of the streams.
+        connection: of the target.
+        state: the table.
+        only: receipts of the batches that are wanted, or None for all.
 
     Raises:
         MigrationError: some of it cannot be read again.
@@ -58,15 +71,29 @@ def replayed(workspace: Workspace, connection: Connection, state: TableState) ->
             "the table held rows before its first run, and they have no input",
             f"table {state.table.name}",
         )
-    yield from stubs(workspace, connection, state)
-    for _, data in loaded(workspace, connection, stream, [state.table]):
+    if only is None or any(item.kind == "stub" for item in only):
+        yield from stubs(workspace, connection, state)
+    chosen = None if only is None else {item.batch_id for item in only}
+    for _, data in loaded(workspace, connection, stream, [state.table], chosen):
         yield data
 
 
 def loaded(
-    workspace: Workspace, connection: Connection, stream: Stream, tables: Sequence[Table]
+    workspace: Workspace,
+    connection: Connection,
+    stream: Stream,
+    tables: Sequence[Table],
+    only: AbstractSet[str] | None = None,
 ) -> Iterator[tuple[str, pa.Table]]:
     """(table, rows) as all runs loaded them from one stream, oldest first, stubs left out.
+
+    Args:
+        workspace: with the plugins of the streams.
+        connection: of the target.
+        stream: whose records became the rows.
+        tables: those of the stream that are wanted.
+        only: identities of the batches that are wanted, or None for all; a partition is read no
+            further than the last of them.
 
     Raises:
         MigrationError: some of it cannot be read again.
@@ -82,7 +109,7 @@ def loaded(
         is_there = stream.lands or digest in standing
         wanted = [table for table in tables if is_there or not table.key]
         if wanted:
-            yield from _partition(workspace, connection, stream, wanted, item, refusing)
+            yield from _partition(workspace, connection, stream, wanted, item, refusing, only)
 
 
 def stubs(workspace: Workspace, connection: Connection, state: TableState) -> Iterator[pa.Table]:
@@ -116,7 +143,15 @@ def _partition(
     tables: Sequence[Table],
     item: Planned,
     refusing: Mapping[str, frozenset[str]],
+    only: AbstractSet[str] | None,
 ) -> Iterator[tuple[str, pa.Table]]:
+    done = receipts.of_partition(
+        connection, workspace.ledger, stream.name, stream.tenant, item.partition.digest
+    )
+    if only is not None:
+        done &= only
+        if not done:
+            return
     run = runs.find(connection, workspace.ledger, item.run_id)[0]
     cutting = {name: int(run.options[name]) for name in ("batch_records", "batch_bytes")}
     if plan_id(workspace, stream, cutting) != item.plan_id:
@@ -133,14 +168,13 @@ def _partition(
         cutting["batch_records"],
         cutting["batch_bytes"],
     )
-    done = receipts.of_partition(
-        connection, workspace.ledger, stream.name, stream.tenant, item.partition.digest
-    )
     # What workers died of would be the end of this process too.
-    crashed = quarantine.batches_of(connection, workspace.ledger, CRASH)
+    done -= quarantine.batches_of(connection, workspace.ledger, CRASH)
+    left = set(done)
     for part in cuts(workspace, job, stream, item.partition):
         identity = batch_id(stream, item.partition, item.plan_id, part)
-        for some in committed_parts(part, identity, done - crashed):
+        for some in committed_parts(part, identity, done):
+            left.discard(batch_id(stream, item.partition, item.plan_id, some))
             prepared = prepare(
                 workspace.registry,
                 stream,
@@ -151,6 +185,8 @@ def _partition(
             label = f"{item.partition.name} batch {part.ordinal + 1}".encode()
             for name, data in rows_of(tables, prepared.tables, some, refusing):
                 yield name, data.replace_schema_metadata({BATCH: label})
+        if only is not None and not left:
+            return
 
 
 def rows_of(

@@ -46,18 +46,21 @@ def row_hash(table: Table, alias: str = "") -> str:
     return f"sha256(convert_to({row_text(table, alias)}, 'UTF8'))"
 
 
-def aggregate(table: Table, alias: str, source: str) -> str:
+def aggregate(table: Table, alias: str, source: str, group: str = "") -> str:
     """A statement giving one row: number of rows, and the sum of each byte of both lanes.
 
     `source` is what follows FROM, conditions included; `alias` is the table's name in it.
-    `to_fingerprint` reads the answer.
+    `to_fingerprint` reads the answer. With `group`, an expression, there is such a row for each
+    of its values, which stands behind the sums as a text.
     """
     # An OFFSET keeps the planner from writing the hash out at each of its sixteen uses; the
     # quotes make it a constant before it is planned, without which no worker takes part.
-    rows = f"SELECT {row_hash(table, alias)} AS h FROM {source} OFFSET '0'"
+    grouped = f", {group} AS g" if group else ""
+    rows = f"SELECT {row_hash(table, alias)} AS h{grouped} FROM {source} OFFSET '0'"
     # To put the bytes together in each row costs more than to sum them one by one.
     sums = ", ".join(f"coalesce(sum(get_byte(h, {place})), 0)" for place in range(2 * _BYTES))
-    return f"SELECT count(*), {sums} FROM ({rows}) AS hashed"
+    head, tail = (", g::text", " GROUP BY g") if group else ("", "")
+    return f"SELECT count(*), {sums}{head} FROM ({rows}) AS hashed{tail}"
 
 
 def to_fingerprint(count: int, *sums: int) -> Fingerprint:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from messy_migration.model import Table
+from messy_migration.model import Fingerprint, Table
+from messy_migration.target import postgresql_c1 as c1
 from messy_migration.target.dialect import Reader, quote, scoped
 from messy_migration.target.failures import refusals
 
@@ -52,6 +53,23 @@ def rows_by_writer(connection: Connection, table: Table) -> Mapping[int, int]:
         return {int(xmin): int(count) for xmin, count in found}
 
 
+def sums_by_writer(
+    connection: Connection, table: Table, known: Collection[int]
+) -> Mapping[int | None, Fingerprint]:
+    """Fingerprints of the rows of a table (in its scope) by who wrote them, in one scan.
+
+    Args:
+        connection: of a database that knows.
+        table: an ordinary one.
+        known: low 32 bits of transactions; the rows of all others are summed under None.
+    """
+    # However many others there are, the groups are no more than ours.
+    group = f"CASE WHEN t.xmin = ANY({_xids(known)}) THEN t.xmin END"
+    with refusals(f"table {table.name}"):
+        found = connection.exec_driver_sql(c1.aggregate(table, "t", scoped(table), group)).all()
+    return {None if xmin is None else int(xmin): c1.to_fingerprint(*sums) for *sums, xmin in found}
+
+
 def shape(connection: Connection, table: Table) -> Shape:
     """The kind of the table, and the transactions that wrote its columns' definitions."""
     row = connection.execute(
@@ -77,6 +95,15 @@ def whole(xmin: int, now: int) -> int:
 
 def written_by(table: Table, xmins: Collection[int]) -> str:
     """The FROM clause of the rows of a table (in its scope) that these transactions wrote."""
-    listed = ",".join(str(xmin) for xmin in sorted(xmins))
-    condition = f"t.xmin = ANY('{{{listed}}}'::xid[])"
+    condition = f"t.xmin = ANY({_xids(xmins)})"
     return f"{scoped(table)} {'AND' if table.scope else 'WHERE'} {condition}"
+
+
+def by_none_of(xmins: Collection[int]) -> str:
+    """The condition on `t` that none of these transactions wrote a row."""
+    return f"t.xmin <> ALL({_xids(xmins)})"
+
+
+def _xids(xmins: Collection[int]) -> str:
+    listed = ",".join(str(xmin) for xmin in sorted(xmins))
+    return f"'{{{listed}}}'::xid[]"

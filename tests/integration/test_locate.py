@@ -10,7 +10,7 @@ import pytest
 from messy_migration.errors import SourceError
 from messy_migration.fingerprint import fields, fingerprint
 from messy_migration.model import Fingerprint
-from messy_migration.reconcile.locate import locate
+from messy_migration.reconcile.locate import Part, locate
 from messy_migration.reconcile.readable import readable
 
 UUID = "01234567-89ab-cdef-0123-456789abcdef"
@@ -35,7 +35,7 @@ def located(site, table, *batches, expected=None, limit=50, bookmark=None):
         expected = sum((fingerprint(one, table.columns) for one in data), Fingerprint())
     with site.reading() as connection:
         return locate(
-            connection, site.dialect, table, expected, lambda: iter(data), limit, bookmark
+            connection, site.dialect, table, Part(expected, lambda: iter(data)), limit, bookmark
         )
 
 
@@ -161,7 +161,7 @@ def test_an_input_that_is_gone_is_said_and_nothing_is_made_up(site, table):
         yield
 
     with site.reading() as connection:
-        found = locate(connection, site.dialect, table, Fingerprint(), gone, 50)
+        found = locate(connection, site.dialect, table, Part(Fingerprint(), gone), 50)
     assert (found.differences, found.total) == ((), 0)
     assert "cannot be read again" in found.note
     assert "sales.csv" in found.note

@@ -1,0 +1,58 @@
+"""Which batches are as they were loaded, so that only the others have to be read again.
+
+A receipt holds the sum of what its transaction did to a table, and on PostgreSQL a row names the
+transaction that wrote it. Where the rows of a transaction add up to its receipts, both are left
+out: the rest on either side differs by exactly as much as the whole. So no verdict rests on
+transaction ids. In a restored table, or where a later run replaced rows, fewer batches add up,
+and more is read; no difference is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from messy_migration.ledger.transactions import Signed
+from messy_migration.model import Fingerprint
+from messy_migration.target.writers import low
+
+_READABLE = frozenset(("load", "stub"))
+"""Kinds of receipts whose rows can be had again."""
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What is left of a table without the batches that are as they were loaded.
+
+    Attributes:
+        settled: low 32 bits of the transactions of those batches.
+        receipts: of all other batches.
+        expected: their sum.
+    """
+
+    settled: frozenset[int]
+    receipts: tuple[Signed, ...]
+    expected: Fingerprint
+
+
+def rest(receipts: Sequence[Signed], found: Mapping[int | None, Fingerprint]) -> Rest | None:
+    """What differs batch by batch; None if reading the whole input again costs no more.
+
+    Args:
+        receipts: all that there are of the table.
+        found: the rows of the table by their transactions, of others under None.
+    """
+    sums: dict[int, Fingerprint] = {}
+    for item in receipts:
+        if item.xid is None:
+            return None
+        number = low(item.xid)
+        sums[number] = sums.get(number, Fingerprint()) + item.net
+    settled = {xid for xid, net in sums.items() if found.get(xid, Fingerprint()) == net}
+    others = tuple(item for item in receipts if low(item.xid or 0) not in settled)
+    if any(item.kind not in _READABLE for item in others):
+        return None
+    left = sum((item.net for item in others), Fingerprint())
+    if 2 * left.rows > sum(net.rows for net in sums.values()):
+        return None
+    return Rest(frozenset(settled), others, left)
