@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute
 from numpy.typing import NDArray
 
+from messy_migration.columnar import as_numbers, from_flags, from_numbers
 from messy_migration.errors import TargetError
 from messy_migration.fingerprint import fields, row_hashes, row_texts
 from messy_migration.model import Table
@@ -87,7 +88,7 @@ class Expected:
                     keys = self._keys(piece)
                     self.sketch.add(keys, hashes)
                     numbers = (keys, hashes[:, 0], hashes[:, 1])
-                    arrays = [*piece.columns, *(pa.array(one) for one in numbers)]
+                    arrays = [*piece.columns, *(from_numbers(one, pa.uint64()) for one in numbers)]
                     writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
                     self._labels.append(label)
 
@@ -102,7 +103,7 @@ class Expected:
             return np.zeros(piece.num_rows, np.uint64)
         if self._view.is_spelled:
             values: Any = piece.column(self.table.key[0]).cast(pa.int64()).fill_null(0)
-            return np.asarray(values.to_numpy(zero_copy_only=False), np.int64).view(np.uint64)
+            return as_numbers(values, np.int64).view(np.uint64)
         return row_hashes(row_texts(piece, columns))[:, 0].copy()
 
     def _stored(self) -> Iterator[tuple[str, pa.RecordBatch]]:
@@ -114,7 +115,7 @@ class Expected:
             for label, batch in zip(self._labels, reader, strict=True):
                 end = start + batch.num_rows
                 kept = None if self._kept is None else self._kept[start:end]
-                yield label, batch if kept is None else batch.filter(pa.array(kept))
+                yield label, batch if kept is None else batch.filter(from_flags(kept))
                 start = end
 
     def keep_newest(self, bookmark: str | None) -> None:
@@ -160,7 +161,7 @@ class Expected:
                 values = values & np.uint64(of - 1)
             places = np.flatnonzero(np.isin(values, wanted))
             if len(places):
-                rows = found_rows(self.table, batch.take(places))
+                rows = found_rows(self.table, batch.take(from_numbers(places, pa.int64())))
                 self._batches.update(((row.lane0, row.lane1), label) for row in rows)
                 found += rows
         return found
@@ -180,7 +181,7 @@ def found_rows(table: Table, batch: pa.RecordBatch) -> list[FoundRow]:
 
 
 def _numbers(batch: pa.RecordBatch, name: str) -> NDArray[np.uint64]:
-    return np.asarray(batch.column(name).to_numpy(zero_copy_only=False), np.uint64)
+    return as_numbers(batch.column(name), np.uint64)
 
 
 def _by_age(ages: list[pa.Array[Any]]) -> NDArray[np.intp]:
