@@ -6,7 +6,8 @@ into text and an exit code. All of them raise `messy_migration.errors.MigrationE
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -35,7 +36,7 @@ from messy_migration.runner.proof import LISTED
 from messy_migration.runner.reconciling import Reconciliation, examine, refuse_empty
 from messy_migration.runner.reports import Report
 from messy_migration.runner.run import chosen, execute
-from messy_migration.runner.sandbox import serve
+from messy_migration.runner.sandbox import Served, serve
 from messy_migration.runner.workspace import Request, Workspace, open_workspace
 from messy_migration.target.engine import Target, open_target
 from messy_migration.target.failures import refusals
@@ -129,21 +130,31 @@ def run(
         MigrationError: the run could not begin; what goes wrong later is in the outcome.
     """
     options = options or Options()
-    watching = observer or Silent()
-    if options.sandbox is None:
-        return execute(request, watching, options)
-    plugins = settings.load(request.config, request.profile, request.flags).core.plugins
-    with serve(plugins, options.sandbox) as boxes:
-        request = replace(request, sections={box.plugin: box.section for box in boxes})
-        outcome = execute(request, watching, options)
+    with _served(request, options.sandbox) as (asked, boxes):
+        outcome = execute(asked, observer or Silent(), options)
         served = {box.plugin: {"manifest": dict(box.manifest), **box.traffic()} for box in boxes}
         return replace(outcome, sandbox=served)
 
 
+@contextmanager
+def _served(request: Request, sandbox: int | None) -> Iterator[tuple[Request, list[Served]]]:
+    """The request, with the plugins' sandboxes in place of their sources if there is a seed."""
+    if sandbox is None:
+        yield request, []
+        return
+    plugins = settings.load(request.config, request.profile, request.flags).core.plugins
+    with serve(plugins, sandbox) as boxes:
+        yield replace(request, sections={box.plugin: box.section for box in boxes}), boxes
+
+
 def plan(request: Request, options: Options | None = None) -> Plan:
     """What `run` would read and write; reads sources and target, writes nothing."""
-    workspace = open_workspace(request)
     options = options or Options()
+    with _served(request, options.sandbox) as (asked, _):
+        return _planned(open_workspace(asked), options)
+
+
+def _planned(workspace: Workspace, options: Options) -> Plan:
     streams = chosen(workspace, options)
     target = workspace.target
     if _is_missing(target):
@@ -191,6 +202,7 @@ def reconcile(
     run_id: str | None = None,
     limit: int = LISTED,
     asked: Asked | None = None,
+    sandbox: int | None = None,
 ) -> Reconciliation:
     """Prove the target again, and name the rows and columns that differ.
 
@@ -199,6 +211,7 @@ def reconcile(
         run_id: beginning of a run's id, to prove only the tables that it wrote.
         limit: how many differences of a table to list.
         asked: what to hold the target against, and what else to do.
+        sandbox: read the plugins' sandboxes of this seed instead of their sources.
 
     Raises:
         UsageProblem: nothing was ever loaded, or no run has this id.
@@ -206,10 +219,11 @@ def reconcile(
         Locked: a run is under way.
     """
     asked = asked or Asked()
-    workspace = open_workspace(request, needs_plugins=asked.needs_plugins)
-    _refuse_missing(workspace)
-    with workspace.releasing():
-        return examine(workspace, run_id, limit, asked)
+    with _served(request, sandbox) as (found, _):
+        workspace = open_workspace(found, needs_plugins=asked.needs_plugins)
+        _refuse_missing(workspace)
+        with workspace.releasing():
+            return examine(workspace, run_id, limit, asked)
 
 
 def compare(

@@ -131,7 +131,7 @@ def run(
     """
     foreign = [f"--{name.replace('_', '-')}" for name, value in others.items() if value]
     if foreign:
-        raise UsageProblem(f"{', '.join(foreign)} means nothing with --between")
+        raise UsageProblem(f"{', '.join(foreign)} cannot go with --between")
     between, depth = asked
     budget = Budget(limit, depth.stop_after, depth.seconds, depth.show_values)
     result = api.compare(common.request(), between.left, between.right, between.wishes, budget)

@@ -19,6 +19,7 @@ from messy_migration.api import Options, Request
 from messy_migration.ledger.audit import SHORTEST
 from messy_migration.redaction import Redactor
 from messy_migration.registry import parse_names
+from messy_migration.runner.sandbox import SEED
 from messy_migration.runner.workspace import plain_secrets
 
 _LEVELS = ("debug", "info", "warning", "error")
@@ -159,6 +160,26 @@ def choice_options(function: Callable[..., Any]) -> Callable[..., Any]:
             since = since.replace(tzinfo=UTC)
         choice = Options(selection=tuple(select), tenants=tuple(tenant), since=since)
         return function(*args, choice=choice, **kwargs)
+
+    return wrapper
+
+
+SANDBOX_TARGET = "sqlite:///sandbox.db"
+
+
+def sandbox_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--sandbox`; the command gets `sandbox`, a seed or None, and the `target` for it."""
+
+    @click.option(
+        "--sandbox",
+        is_flag=True,
+        help="Read the plugins' sandboxes, served here; the target is sandbox.db unless --target.",
+    )
+    @functools.wraps(function)
+    def wrapper(*args: Any, sandbox: bool, target: str | None, **kwargs: Any) -> Any:
+        if sandbox and target is None:
+            target = SANDBOX_TARGET
+        return function(*args, sandbox=SEED if sandbox else None, target=target, **kwargs)
 
     return wrapper
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -13,6 +14,7 @@ from messy_migration.cli.options import (
     common_options,
     json_option,
     plugins_option,
+    sandbox_option,
     target_option,
 )
 from messy_migration.cli.render import emit_json, table
@@ -22,12 +24,15 @@ from messy_migration.cli.render import emit_json, table
 @plugins_option
 @choice_options
 @target_option
+@sandbox_option
 @json_option
 @common_options
 def command(
     common: Common,
+    *,
     choice: api.Options,
-    as_json: bool,  # noqa: FBT001 - click passes by name
+    sandbox: int | None,
+    as_json: bool,
     **flags: Any,
 ) -> int:
     """Show what `run` would read and write, and write nothing.
@@ -35,7 +40,8 @@ def command(
     Sources are asked for their partitions and the target for its tables; a table that is
     missing is shown with the statement that would create it.
     """
-    return show_plan(api.plan(common.request(**flags), choice), as_json=as_json)
+    options = replace(choice, sandbox=sandbox)
+    return show_plan(api.plan(common.request(**flags), options), as_json=as_json)
 
 
 def show_plan(plan: api.Plan, *, as_json: bool) -> int:

@@ -14,6 +14,7 @@ from messy_migration.cli.options import (
     common_options,
     json_option,
     plugins_option,
+    sandbox_option,
     target_option,
 )
 from messy_migration.cli.render import cell, emit_json
@@ -25,6 +26,7 @@ from messy_migration.runner.reconciling import reconciliation_object
 @click.command("reconcile")
 @plugins_option
 @target_option
+@sandbox_option
 @click.option("--run", "run_id", metavar="ID", help="Only the tables that this run wrote.")
 @click.option(
     "--limit",
@@ -43,6 +45,7 @@ def command(
     between: tuple[two.Between, two.Depth] | None,
     run_id: str | None,
     limit: int,
+    sandbox: int | None,
     asked: api.Asked,
     as_json: bool,
     **flags: Any,
@@ -56,9 +59,11 @@ def command(
     databases are held against each other instead. Exit code 0 only if all of it is MATCH.
     """
     if between is not None:
-        others = {"run": run_id, **changed_options(asked), **flags}
+        others = {"run": run_id, "sandbox": sandbox, **changed_options(asked), **flags}
         return two.run(common, between, limit, as_json=as_json, others=others)
-    result = api.reconcile(common.request(**flags), run_id=run_id, limit=limit, asked=asked)
+    result = api.reconcile(
+        common.request(**flags), run_id=run_id, limit=limit, asked=asked, sandbox=sandbox
+    )
     for problem in result.problems:
         click.echo(f"error: {cell(' '.join(str(problem).splitlines()))}", err=True)
     if as_json:

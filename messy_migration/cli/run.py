@@ -15,6 +15,7 @@ from messy_migration.cli.options import (
     common_options,
     json_option,
     plugins_option,
+    sandbox_option,
     target_option,
     workers_option,
 )
@@ -23,9 +24,6 @@ from messy_migration.cli.progress import observer
 from messy_migration.cli.render import cell, emit_json
 from messy_migration.cli.results import outcome_text
 from messy_migration.runner.evidence import run_object
-from messy_migration.runner.sandbox import SEED
-
-SANDBOX_TARGET = "sqlite:///sandbox.db"
 
 
 @click.command("run")
@@ -33,11 +31,7 @@ SANDBOX_TARGET = "sqlite:///sandbox.db"
 @target_option
 @workers_option
 @choice_options
-@click.option(
-    "--sandbox",
-    is_flag=True,
-    help="Read the plugins' sandboxes, served here; the target is sandbox.db unless --target.",
-)
+@sandbox_option
 @click.option("--engine", metavar="NAME", help="Work on an executor that a plugin brings.")
 @click.option("--dry-run", is_flag=True, help="Only plan: what would be read and written.")
 @click.option(
@@ -52,7 +46,7 @@ def command(
     common: Common,
     *,
     choice: api.Options,
-    sandbox: bool,
+    sandbox: int | None,
     engine: str | None,
     dry_run: bool,
     accept_foreign: str | None,
@@ -66,12 +60,10 @@ def command(
     and repeats nothing. It ends with a verdict per table; only MATCH on all of them, with no
     problem on the way, is exit code 0.
     """
-    if sandbox and flags["target"] is None:
-        flags["target"] = SANDBOX_TARGET
     options = replace(
         choice,
         accept_foreign=accept_foreign or None,
-        sandbox=SEED if sandbox else None,
+        sandbox=sandbox,
         engine=engine,
         anchor=anchor,
     )

@@ -120,7 +120,8 @@ def open_workspace(
     Args:
         request: which settings.
         application: the name under which the server lists our connections.
-        needs_plugins: it is an error if none is named.
+        needs_plugins: it is an error if none is named. Otherwise one whose settings are wrong,
+            a key that was withdrawn after the cutover for instance, is left out and told.
         keep: use one connection to the target again and again.
 
     Raises:
@@ -145,21 +146,28 @@ def open_workspace(
     redactor = request.redactor
     for value in plain_secrets(settings):
         redactor.register(value)
-    registry = registries.build(
-        settings.core.plugins, environment=settings.environment, on_secret=redactor.register
-    )
+    registry = _registry(settings, settings.core.plugins, redactor)
     logs.configure(settings.core.log_level, settings.core.log_format, redactor)
-    sections = {
-        name: configuration.plugin_settings(
-            settings, name, registry.call_one(name, "settings_model"), registry.resolve
-        )
-        for name in registry.names
-    }
+    sections: dict[str, Any] = {}
+    for name in registry.names:
+        try:
+            model = registry.call_one(name, "settings_model")
+            sections[name] = configuration.plugin_settings(settings, name, model, registry.resolve)
+        except ConfigurationError as error:
+            if needs_plugins:
+                raise
+            _log.warning("plugin %s is left out, no input of it is read: %s", name, error)
+    if len(sections) < len(registry.names):
+        registry = _registry(settings, list(sections), redactor)
     url = configuration.target_url(settings, registry.resolve)
     if url.password:
         redactor.register(str(url.password))
     target = open_target(url, application, settings.core.lock_seconds, keep=keep)
     return Workspace(request, settings, registry, target, ledger(target.dialect.name), sections)
+
+
+def _registry(settings: Settings, plugins: Sequence[str], redactor: Redactor) -> Registry:
+    return registries.build(plugins, environment=settings.environment, on_secret=redactor.register)
 
 
 def select(streams: Sequence[Stream], patterns: Sequence[str]) -> list[Stream]:

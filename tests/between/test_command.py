@@ -85,8 +85,8 @@ def test_urls_may_be_references(shell, monkeypatch):
         (["--ignore", "t"], "is not TABLE.COLUMN"),
         (["--map", "t"], "is not LEFT=RIGHT"),
         (["--tables", "x*"], "no table has such a name"),
-        (["--run", "abc"], "--run means nothing with --between"),
-        (["--target", "sqlite:///x.db"], "--target means nothing with --between"),
+        (["--run", "abc"], "--run cannot go with --between"),
+        (["--target", "sqlite:///x.db"], "--target cannot go with --between"),
     ],
 )
 def test_options_that_cannot_be_are_refused(shell, arguments, words):
