@@ -9,6 +9,7 @@ stop by themselves.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -257,6 +258,9 @@ def _main(pipe: Connection, pulse: Pulse, job: Job, parent: int) -> None:
     # What is wrong now is wrong again with the first piece, and then there is somebody to tell.
     with suppress(Exception):
         worker = Worker(job)
+    # What is here by now stays. A driver makes an object of every row, and each some thousand of
+    # them Python would look through all that was ever imported for cycles.
+    gc.freeze()
 
     def should_stop() -> bool:
         nonlocal stopped
