@@ -106,9 +106,9 @@ def read(
         done = False
         try:
             plan_for(opened.connection, is_reading=True)
-            for messages in _messages(opened.connection, query):
+            for rows, ends in _pieces(opened.connection, query):
                 try:
-                    chunk = Chunk(messages, kinds)
+                    chunk = Chunk(rows, ends, kinds)
                     arrays, refused = chunk.columns()
                 except ValueError as error:
                     raise SourceError(
@@ -262,26 +262,39 @@ class _Table:
         return f"{found}+00:00" if found else self.since
 
 
-def _messages(connection: psycopg.Connection[Any], query: sql.Composed) -> Iterator[list[Message]]:
-    """The rows on the wire, some thousand at a time."""
-    messages: list[Message] = []
-    size = 0
+def _pieces(
+    connection: psycopg.Connection[Any], query: sql.Composed
+) -> Iterator[tuple[bytearray, list[int]]]:
+    """Some thousand rows on the wire at a time, and where each of them ends."""
+    rows, ends = bytearray(), list[int]()
+    has_begun = False
     with connection.cursor() as cursor, cursor.copy(query) as copy:
-        begun = False
         for message in copy:
-            row = message
-            if not begun:
-                begun, data = True, bytes(message)
-                row = data[header_length(data) :]
-            if not row or is_trailer(row):
-                continue
-            messages.append(row)
-            size += len(row)
-            if len(messages) == _ROWS or size >= _BYTES:
-                yield messages
-                messages, size = [], 0
-    if messages:
-        yield messages
+            row: Message = message
+            if not has_begun:
+                has_begun, row = True, message[header_length(bytes(message)) :]
+            while row and not is_trailer(row):
+                rows += row
+                ends.append(len(rows))
+                if len(ends) == _ROWS or len(rows) >= _BYTES:
+                    yield rows, ends
+                    rows, ends = bytearray(), []
+                # What has come already, without the way through the driver for each row.
+                size, row = connection.pgconn.get_copy_data(1)
+                if size < 0:
+                    raise _given_up(connection.pgconn)
+    if ends:
+        yield rows, ends
+
+
+def _given_up(connection: psycopg.pq.abc.PGconn) -> psycopg.Error:
+    """Why the server ended a COPY before its trailer."""
+    reason = connection.get_result()
+    while connection.get_result():
+        pass  # until the server has said all
+    if reason is None:
+        return psycopg.OperationalError("the server ended a COPY without a word")
+    return psycopg.errors.error_from_result(reason)
 
 
 def _without(table: pa.Table, rows: Mapping[int, object]) -> pa.Table:

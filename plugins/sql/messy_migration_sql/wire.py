@@ -41,6 +41,7 @@ Message = bytes | bytearray | memoryview
 SIGNATURE = b"PGCOPY\n\xff\r\n\0"
 _HEADER = len(SIGNATURE) + 8
 _TRAILER = b"\xff\xff"
+_MARGIN = 16
 
 EXACT_DIGITS = 18
 """Decimals of so many digits are decoded from the wire; longer ones are read as text."""
@@ -55,7 +56,7 @@ _INFINITE = (-(2**63), 2**63 - 1)
 
 _POSITIVE, _NEGATIVE = 0x0000, 0x4000
 _SPECIAL = {0xC000: "NaN", 0xD000: "Infinity", 0xF000: "-Infinity"}
-_BASE = 10_000
+_POWERS = 10 ** np.arange(EXACT_DIGITS + 1)
 _HEX = np.frombuffer(bytes(range(256)).hex().encode(), np.uint16)
 # Where the hexadecimal digits of a uuid go among its 36 characters.
 _UUID_PLACES = np.array([n for n in range(36) if n not in (8, 13, 18, 23)])
@@ -104,23 +105,24 @@ class Chunk:
     """Some rows on the wire.
 
     Args:
-        messages: one row each and at least one, without header and trailer.
+        data: one row after the other and at least one, without header and trailer; taken over.
+        ends: where each row ends.
         kinds: the type of each field.
 
     Raises:
-        ValueError: the messages are no rows of that many fields.
+        ValueError: the data are no rows of that many fields.
     """
 
-    def __init__(self, messages: Sequence[Message], kinds: Sequence[ColumnType]) -> None:
-        self.rows = len(messages)
+    def __init__(self, data: bytearray, ends: Sequence[int], kinds: Sequence[ColumnType]) -> None:
+        self.rows = len(ends)
         self.kinds = tuple(kinds)
-        # Some bytes more, so that a value can be looked at wherever it begins.
-        self._data = b"".join([*messages, bytes(16)])
-        lengths = np.fromiter(map(len, messages), np.int64, self.rows)
-        ends = np.cumsum(lengths)
+        # So that a value can be looked at wherever it begins.
+        data += bytes(_MARGIN)
+        self._data = data
         self._starts: list[Places] = []
         self._lengths: list[Places] = []
-        places = ends - lengths
+        bounds = np.array([0, *ends], np.int64)
+        places = bounds[:-1]
         if not bool(np.all(self._numbers(">i2", places) == len(kinds))):
             raise ValueError("a row has another number of fields")
         places = places + 2
@@ -129,7 +131,7 @@ class Chunk:
             self._starts.append(places + 4)
             self._lengths.append(length)
             places = places + 4 + np.maximum(length, 0)
-        if not bool(np.all(places == ends)):
+        if not bool(np.all(places == bounds[1:])):
             raise ValueError("a row has another length than its fields")
 
     def columns(self) -> tuple[list[pa.Array[Any]], list[Refused]]:
@@ -147,7 +149,7 @@ class Chunk:
         found: list[str | None] = []
         for kind, starts, lengths in zip(self.kinds, self._starts, self._lengths, strict=True):
             start, length = int(starts[row]), int(lengths[row])
-            data = self._data[start : start + max(length, 0)]
+            data = bytes(self._data[start : start + max(length, 0)])
             found.append(None if length < 0 else readable(data, wire_type(kind)))
         return found
 
@@ -261,8 +263,8 @@ class Chunk:
         """
         valid = lengths >= 0
         places = np.where(valid, starts, 0)
-        digits, weights = (self._numbers(">i2", places + n).astype(np.int64) for n in (0, 2))
-        signs = self._numbers(">u2", places + 4).astype(np.int64)
+        head = self._numbers(">i8", places).astype(np.int64)
+        digits, weights, signs = head >> 48, head << 16 >> 48, head >> 16 & 0xFFFF
         finite = valid & ((signs == _POSITIVE) | (signs == _NEGATIVE))
         digits = np.where(finite, digits, 0)
         fits = finite
@@ -272,12 +274,13 @@ class Chunk:
             has = finite & (digits > n)
             digit = self._numbers(">i2", np.where(has, places + 8 + 2 * n, 0)).astype(np.int64)
             power = 4 * (weights - n) + kind.scale
-            whole = np.power(10, np.clip(power, 0, EXACT_DIGITS))
-            cut = np.power(10, np.clip(-power, 0, 4))
-            exact = (power > -4) & (power <= EXACT_DIGITS) & (digit % cut == 0)
+            whole = _POWERS[np.clip(power, 0, EXACT_DIGITS)]
+            cut = _POWERS[np.clip(-power, 0, 4)]
+            kept = digit // cut
+            exact = (power > -4) & (power <= EXACT_DIGITS) & (kept * cut == digit)
             # More than the precision has could not be added up either.
-            fits = fits & (~has | (digit == 0) | (exact & (digit // cut <= largest // whole)))
-            total += np.where(has & fits, digit // cut * whole, 0)
+            fits = fits & (~has | (digit == 0) | (exact & (kept <= largest // whole)))
+            total += np.where(has & fits, kept * whole, 0)
         fits = fits & (np.abs(total) <= largest)
         total = np.where(signs == _NEGATIVE, -total, total)
         wrong = np.flatnonzero(valid & ~fits)

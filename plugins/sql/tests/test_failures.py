@@ -108,6 +108,24 @@ def test_a_connection_that_is_cut_in_the_middle(open_plugin, postgres, parts):
     assert "type the same command again" in caught.value.next
 
 
+@pytest.mark.parametrize("row", [2, 150, 100_000])
+def test_a_value_that_the_server_cannot_cast_ends_the_copy_with_its_own_word(
+    open_plugin, postgres, caplog, row
+):
+    """Among rows that come at once, and after thousands; nothing hangs, nothing else is said."""
+    postgres.run(
+        "CREATE TABLE said (id int PRIMARY KEY, n text)",
+        f"INSERT INTO said SELECT i, CASE i WHEN {row} THEN 'many' ELSE i::text END"
+        f" FROM generate_series(1, {max(row, 200)}) i",
+    )
+    entry = {"types": {"n": "int64"}}
+    plugin = open_plugin({"url": postgres.url, "include": ["said"], "tables": {"said": entry}})
+    stream = plugin.streams()["said"]
+    with pytest.raises(SourceError, match="InvalidTextRepresentation"):
+        plugin.extract(stream, plugin.partitions(stream, records=10**6))
+    assert not caplog.records
+
+
 def worker_items(plugin, stream, partition):
     import messy_migration_sql
 
