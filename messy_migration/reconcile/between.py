@@ -121,10 +121,10 @@ def compare(left: Side, right: Side, wishes: Wishes, budget: Budget) -> list[Tab
 
 
 def _hashing(left: Side, right: Side) -> Hashing:
-    """The servers' own hash under new seeds, where both have it and agree; else SHA-256."""
+    """The servers' own hash under a new seed, where both have it and agree; else SHA-256."""
     if left.reader.name != "postgresql" or right.reader.name != "postgresql":
         return SHA256
-    hashing = Hashing((secrets.randbits(62), secrets.randbits(62)))
+    hashing = Hashing(secrets.randbits(63))
     same = probe(left.connection, hashing) == probe(right.connection, hashing)
     return hashing if same else SHA256
 
