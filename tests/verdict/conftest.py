@@ -144,15 +144,31 @@ def golden_postgres(request, tmp_path_factory, postgres_server):
     yield from _golden("postgresql", tmp_path_factory, request)
 
 
-def _golden(kind, tmp_path_factory, request):
+@pytest.fixture(scope="session")
+def golden_batches(tmp_path_factory, request):
+    """The same rows on Postgres, in eight batches of four files."""
+
+    def fill(shop):
+        shop.configure(profile="batch_records = 5")
+        for number in range(4):
+            shop.write(*lines()[10 * number : 10 * number + 10], name=f"orders{number}.csv")
+
+    yield from _golden("postgresql", tmp_path_factory, request, fill)
+
+
+def _one_file(shop):
+    shop.configure()
+    shop.write(*lines())
+
+
+def _golden(kind, tmp_path_factory, request, fill=_one_file):
     folder = tmp_path_factory.mktemp(kind)
     with contextlib.ExitStack() as stack:
         url = f"sqlite:///{folder / 'shop.db'}"
         if kind == "postgresql":
             url = stack.enter_context(request.getfixturevalue("postgres_server").database())
         shop = Shop(kind, folder, url)
-        shop.configure()
-        shop.write(*lines())
+        fill(shop)
         outcome = shop.run()
         assert (outcome.verdict, outcome.exit_code) == ("MATCH", 0), outcome
         kept = tmp_path_factory.mktemp("kept") / "folder"
@@ -196,6 +212,12 @@ def loaded(golden, monkeypatch):
 def on_postgres(golden_postgres, monkeypatch):
     """The same, only on Postgres."""
     return _restored(golden_postgres, monkeypatch)
+
+
+@pytest.fixture
+def in_batches(golden_batches, monkeypatch):
+    """Eight batches, as one run has left them."""
+    return _restored(golden_batches, monkeypatch)
 
 
 def kinds(result, table="orders"):
