@@ -45,7 +45,9 @@ def table_facts(verdict: TableVerdict) -> dict[str, Any]:
 
 def proof_facts(proof: Proof) -> dict[str, Any]:
     """What belongs to the whole."""
+    names = ("at", "transactions")
     return {
+        **({"snapshot": dict(zip(names, proof.snapshot, strict=True))} if proof.snapshot else {}),
         "against": proof.form,
         "notes": list(proof.notes),
         "allowed": list(proof.allowed),

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from messy_migration.errors import TargetError
 from messy_migration.ledger import amounts, receipts, states, transactions
 from messy_migration.ledger.receipts import Scope
+from messy_migration.ledger.runs import now
 from messy_migration.ledger.states import TableState
 from messy_migration.model import Fingerprint, stream_label
 from messy_migration.reconcile.checks import unread
@@ -44,6 +45,8 @@ class Proof:
         form: what the target was held against.
         notes: what is to be said of inputs and waivers, one line each.
         allowed: what the verdict rests on that `--strict` does not accept, one line each.
+        snapshot: when the target was read (in UTC), and the transactions that were seen, as the
+            database writes them; None where it does not tell.
     """
 
     verdicts: tuple[TableVerdict, ...]
@@ -51,6 +54,7 @@ class Proof:
     form: Form = "ledger"
     notes: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
+    snapshot: tuple[str, str] | None = None
 
 
 def reconcile(
@@ -73,6 +77,7 @@ def reconcile(
     target = workspace.target
     notes: tuple[str, ...] = ()
     with target.dialect.reading(target.engine) as connection:
+        seen = (now(), writers.snapshot(connection)) if writers.are_known(target.dialect) else None
         wanted = wanted_states(workspace, connection, tables)
         sums = receipts.expected(connection, workspace.ledger)
         ledger = ByLedger(workspace, connection)
@@ -106,6 +111,7 @@ def reconcile(
         asked.against,
         (*notes, *remarks(waivers, judged, today)),
         (*allowed, *_allowed(judged)),
+        seen,
     )
 
 

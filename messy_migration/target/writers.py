@@ -44,6 +44,11 @@ def current(connection: Connection) -> int:
     return int(connection.exec_driver_sql(query).scalar_one())
 
 
+def snapshot(connection: Connection) -> str:
+    """The transactions that a snapshot sees, as PostgreSQL writes it: `xmin:xmax:xid,xid`."""
+    return str(connection.exec_driver_sql("SELECT pg_current_snapshot()::text").scalar_one())
+
+
 def rows_by_writer(connection: Connection, table: Table) -> Mapping[int, int]:
     """Low 32 bits of a transaction -> how many rows of the table (in its scope) it wrote."""
     with refusals(f"table {table.name}"):

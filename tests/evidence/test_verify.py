@@ -309,3 +309,43 @@ def test_a_bad_anchor_is_usage(finished, monkeypatch):
     result = CliRunner().invoke(migrate, ["report", "verify", "--anchor", "xyz", "f"])
     assert result.exit_code == 2
     assert "hexadecimal" in result.output
+
+
+def test_the_snapshot_of_the_proof_sees_what_the_run_committed(finished):
+    body = finished.document()
+    if finished.kind == "sqlite":
+        assert "snapshot" not in body
+        return
+    first, end, under_way = body["snapshot"]["transactions"].split(":")
+    place = body["receipts"]["columns"].index("xid")
+    numbers = {int(row[place]) for row in body["receipts"]["rows"]}
+    assert numbers
+    assert int(first) <= int(end)
+    assert max(numbers) < int(end)
+    assert numbers.isdisjoint(int(part) for part in under_way.split(",") if part)
+    moments = body["moments"]
+    assert moments["proof_began"] <= body["snapshot"]["at"] <= moments["proof_ended"]
+
+
+@pytest.mark.parametrize("seen", ["", "7:5:", "5:7:9", "5:7:4", "5:7", "a:b:", "5:7:6,"])
+def test_a_snapshot_that_is_none_is_found_and_older_evidence_has_none(files, seen):
+    body = json.loads(files[0].read_text(encoding="utf-8"))
+    body.pop("snapshot", None)
+    reseal(body, files[0])
+    assert wrong(files[0]) == []
+    body["snapshot"] = {"at": "2026-01-01T00:00:00Z", "transactions": "5:9:5,7"}
+    reseal(body, files[0])
+    assert wrong(files[0]) == []
+    body["snapshot"]["transactions"] = seen
+    reseal(body, files[0])
+    assert any("the snapshot of the proof" in line for line in wrong(files[0]))
+
+
+def test_a_reconciliation_keeps_its_snapshot_too(finished):
+    result = finished.reconcile(report=True)
+    body = json.loads(Path(result.report).read_text(encoding="utf-8"))
+    assert ("snapshot" in body) == (finished.kind == "postgresql")
+    assert all(
+        item.is_verified
+        for item in verify([Path(result.report), Path(result.report_page)], known(finished))
+    )

@@ -6,6 +6,7 @@ part of the document could have given.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,11 +25,14 @@ FIELDS = frozenset(
         *("adopted", "assumed", "chain", "command", "differences", "digest", "environment"),
         *("exit_code", "inputs", "kind", "ledger", "located", "masked", "moments", "planned"),
         *("problems", "quarantine", "receipts", "resumed", "run", "run_id", "sandbox", "schema"),
-        *("seconds", "skipped_partitions", "status", "streams", "sums", "tables", "target"),
-        *("verdict", "waiting", "workers"),
+        *("seconds", "skipped_partitions", "snapshot", "status", "streams", "sums", "tables"),
+        *("target", "verdict", "waiting", "workers"),
     )
 )
-"""What a document may hold; whoever adds a field adds it here and raises the version."""
+"""What a document may hold; whoever adds a field adds it here, and raises the version unless
+documents may do without it."""
+
+_SNAPSHOT = re.compile(r"(\d{1,20}):(\d{1,20}):((?:\d{1,20}(?:,\d{1,20})*)?)")
 
 Document = Mapping[str, Any]
 _COUNTS = ("extracted", "loaded", "quarantined", "filtered", "warnings")
@@ -69,6 +73,8 @@ def derive(document: Document) -> list[Check]:
             _checked("the tables are the sums of their receipts", _tables, document),
             _checked("expected rows are the sums of all receipts", _expected, document),
         ]
+    if "snapshot" in document:
+        found.append(_checked("the snapshot of the proof is one", _snapshot, document))
     found += [
         _checked("every verdict follows from its fingerprints", _verdicts, document),
         _checked("the differences that are listed add up", _differences, document),
@@ -231,6 +237,19 @@ def _expected(document: Document) -> Iterator[str]:
 
 def _scope(item: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(item["scope"].items()))
+
+
+def _snapshot(document: Document) -> Iterator[str]:
+    """Transactions under way lie between the oldest of them and the next to come."""
+    text = str(document["snapshot"]["transactions"])
+    match = _SNAPSHOT.fullmatch(text)
+    if match is None:
+        yield f"{text[:60]!r} is no snapshot"
+        return
+    first, end = int(match[1]), int(match[2])
+    under_way = [int(part) for part in match[3].split(",") if part]
+    if first > end or any(not first <= number < end for number in under_way):
+        yield f"{text[:60]!r} contradicts itself"
 
 
 def _verdicts(document: Document) -> Iterator[str]:
