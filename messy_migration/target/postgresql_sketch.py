@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from sqlalchemy import Connection
 
-from messy_migration.model import Table
+from messy_migration.model import Column, ColumnType, Table
 from messy_migration.target import postgresql_c1 as c1
 from messy_migration.target.dialect import quote
 from messy_migration.target.failures import refusals
@@ -25,41 +26,31 @@ from messy_migration.target.sketch import (
 ROWS_PER_FETCH = 5_000
 _LANE = 1 << 64
 _BARRIER = "OFFSET '0'"  # see postgresql_c1.aggregate
-_TOGETHER = 12
 
-# A value as it is hashed, by kind: equal where C1 fields are, and only there. The server's hashes
-# of bigint and of instants fold 64 bits to 32, and that of numeric leaves out the sign, so these
-# go in as they are sent; that of a float takes both zeros for one, and all NaNs. The type is
-# written out, because the columns of the two sides may be of different ones.
-_IMAGES = {
-    "text": '{x}::text COLLATE "C"',
-    "json": '{x}::text COLLATE "C"',
-    "int16": "{x}::smallint",
-    "int32": "{x}::integer",
-    "int64": "int8send({x}::bigint)",
-    "uuid": "{x}::uuid",
-    "bool": "{x}::boolean",
-    "decimal": "numeric_send(trim_scale({x}::numeric))",
-    "float64": "{x}::float8",
-    "date": "{x}::date",
-    "timestamp": "timestamptz_send({x}::timestamptz)",
-    "bytes": "{x}::bytea",
+# The server's own hash of a value, by kind, where it is equal for equal C1 fields and only there;
+# of other kinds the field is hashed. Not so: hashes of bigint and of instants fold 64 bits to 32
+# (as a seed a bigint counts in full), that of numeric leaves out the sign. The types are written
+# out, because the columns of the two sides may be of different ones.
+_TEXT = 'hashtextextended({x}::text COLLATE "C", {seed})'
+_HASHES = {
+    "text": _TEXT,
+    "json": _TEXT,
+    "int16": "hashint4extended({x}::integer, {seed})",
+    "int32": "hashint4extended({x}::integer, {seed})",
+    "int64": "hashint4extended({place}, {x}::bigint # {seed})",
+    "uuid": "uuid_hash_extended({x}::uuid, {seed})",
+    "bool": "hashint4extended({x}::boolean::integer, {seed})",
+    "float64": "hashfloat8extended({x}::float8, {seed})",
 }
-# One of each, by which servers are held against each other.
 _KNOWN = {
     "text": "'é|~'",
-    "json": """'{"a": 1}'""",
-    "int16": "'-2'",
-    "int32": "'-3'",
-    "int64": "'-4'",
+    "int32": "-2",
+    "int64": "-3",
     "uuid": "'01234567-89ab-cdef-0123-456789abcdef'",
-    "bool": "'t'",
-    "decimal": "'-1.50'",
-    "float64": "'0.1'",
-    "date": "'2024-02-29'",
-    "timestamp": "'2024-02-29 10:11:12.345678+00'",
-    "bytes": r"'\x00ff'",
+    "bool": "true",
+    "float64": "0.1",
 }
+"""A value of each kind that has a hash of its own, by which servers are told apart."""
 
 
 class PostgreSQLScans:
@@ -108,11 +99,12 @@ class PostgreSQLScans:
 
 
 def probe(connection: Connection, hashing: Hashing) -> tuple[int, ...]:
-    """The lanes of a row with a value of each kind; two servers that agree on them hash alike."""
-    images = (_IMAGES[kind].replace("{x}", value) for kind, value in _KNOWN.items())
-    row = f"SELECT {_record(list(images), hashing.seed)} AS r"
+    """The lanes of a row of known values; two servers that agree on them hash alike."""
+    table = Table("known", tuple(Column(kind, ColumnType(kind)) for kind in _KNOWN))
+    values = ", ".join(f"{value} AS {quote(kind)}" for kind, value in _KNOWN.items())
+    row = f"SELECT {_row(table, hashing)} AS r FROM (SELECT {values}) AS t"
     with refusals("the server"):
-        lanes = connection.exec_driver_sql(f"SELECT {_lanes(hashing)} FROM ({row}) AS t").one()
+        lanes = connection.exec_driver_sql(f"SELECT {_lanes(hashing)} FROM ({row}) AS rows").one()
     return tuple(lanes)
 
 
@@ -124,30 +116,31 @@ def _row(table: Table, hashing: Hashing) -> str:
     """The hash of a row's columns, of which lanes are made: a bigint, or 32 bytes."""
     if hashing.seed is None:
         return c1.row_hash(table, "t")
-    columns = ((_IMAGES[column.type.kind], quote(column.name)) for column in table.columns)
-    return _record([image.replace("{x}", f"t.{name}") for image, name in columns], hashing.seed)
+    fields = zip(table.columns, c1.fields(table, "t"), strict=True)
+    hashes = (
+        _value(column, field, place, hashing.seed) for place, (column, field) in enumerate(fields)
+    )
+    return f"({' # '.join(hashes)})"
 
 
-def _record(images: Sequence[str], seed: int | None) -> str:
-    """The server's hash of many values as an SQL expression of type bigint.
+def _value(column: Column, field: str, place: int, seed: int) -> str:
+    """The hash of a value, 0 for NULL, under the seed of its column.
 
-    That of one record is the sum of its values' hashes (0 for NULL), times powers of 31, modulo
-    2^64. Up to 13 values no exchange of values among columns cancels in it; beyond, some would
-    under any seed. So a record takes twelve, and the hash of those before them.
+    Those seeds have nothing to do with each other, or hashes of two columns could cancel.
     """
-    found: list[str] = []
-    for start in range(0, len(images), _TOGETHER):
-        values = [*(f"int8send({one})" for one in found), *images[start : start + _TOGETHER]]
-        found = [f"hash_record_extended(ROW({', '.join(values)}), {seed})"]
-    return found[0]
+    digest = hashlib.sha256(f"{seed}|{place}".encode()).digest()
+    own = int.from_bytes(digest[:8], "big") >> 1
+    form = _HASHES.get(column.type.kind)
+    if form is None:
+        return f'hashtextextended({field} COLLATE "C", {own})'
+    return f"coalesce({form.format(x=f't.{quote(column.name)}', seed=own, place=place)}, 0)"
 
 
 def _lanes(hashing: Hashing) -> str:
     if hashing.seed is None:
         parts = [c1.lane("r", start) for start in (0, 8)]
     else:
-        # The hash of a record is a sum: a sum of such would not say which row a value is in, so
-        # it is mixed first. As a seed all its 64 bits count; as a value they would be folded.
+        # As a seed all 64 bits of a row's hash count; as a value they would be folded to 32.
         parts = [f"hashint4extended({place}, r)" for place in (0, 1)]
     return f"{parts[0]} AS lane0, {parts[1]} AS lane1"
 

@@ -85,7 +85,7 @@ class Hashing:
     Attributes:
         seed: None for SHA-256 of its C1 text, the same everywhere. A seed for PostgreSQL's own
             hash of 64 bits over values that are equal where C1 fields are, if both sides agree
-            on it: it costs a third. One row that differs is missed with a chance of 2^-64, which
+            on it: it costs a quarter. One row that differs is missed with a chance of 2^-64, which
             nobody can prepare for a seed that is drawn anew.
     """
 

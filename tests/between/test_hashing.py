@@ -1,4 +1,4 @@
-"""PostgreSQL's own hash over binary values: equal where C1 fields are, and nowhere else."""
+"""PostgreSQL's own hashes of values: equal where C1 fields are, and nowhere else."""
 
 from __future__ import annotations
 
@@ -219,8 +219,9 @@ def test_a_cell_exchanged_between_two_rows_is_named_in_both(two_postgres, listed
             assert (listed(found) if turned else found.verdict) == (wanted if turned else "MATCH")
 
 
-def test_exchanges_that_cancel_in_powers_of_31_are_seen(two_postgres, listed):
-    # The product of x - 1, x^2 - 1, x^4 - 1, ... x^128 - 1 is a multiple of 2^64 at x = 31.
+def test_exchanges_that_a_hash_of_a_record_misses_are_seen(two_postgres, listed):
+    # That is a sum of hashes times powers of 31, modulo 2^64, and the product of x - 1, x^2 - 1,
+    # x^4 - 1, ... x^128 - 1 is a multiple of 2^64 at x = 31.
     names = [f"b{place}" for place in range(256)]
     two_postgres.run(f"CREATE TABLE t (id integer PRIMARY KEY, {' boolean, '.join(names)} boolean)")
     for side, one in ((two_postgres.left, 0), (two_postgres.right, 1)):
@@ -255,19 +256,18 @@ def test_keys_of_other_types_on_either_side_name_their_rows(two_postgres, listed
 
 @contextmanager
 def another_hash(side):
-    """A server whose hash of a record is another one."""
-    name = "hash_record_extended"
+    """A server whose hash of a text is another one."""
     side.run(
-        f"ALTER FUNCTION pg_catalog.{name}(record, bigint) RENAME TO hidden",
-        f"CREATE FUNCTION public.{name}(record, bigint) RETURNS bigint"
-        " LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN 7; END'",
+        "ALTER FUNCTION pg_catalog.hashtextextended(text, bigint) RENAME TO hidden",
+        "CREATE FUNCTION public.hashtextextended(text, bigint) RETURNS bigint"
+        " LANGUAGE SQL IMMUTABLE AS 'SELECT 7::bigint'",
     )
     try:
         yield
     finally:
         side.run(
-            f"DROP FUNCTION public.{name}",
-            f"ALTER FUNCTION pg_catalog.hidden(record, bigint) RENAME TO {name}",
+            "DROP FUNCTION public.hashtextextended",
+            "ALTER FUNCTION pg_catalog.hidden(text, bigint) RENAME TO hashtextextended",
         )
 
 
