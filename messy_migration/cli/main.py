@@ -7,6 +7,7 @@ cost more than a second that `migrate --help` must not take. From here to `cli/r
 from __future__ import annotations
 
 import difflib
+import gc
 import hashlib
 import importlib
 import json
@@ -122,7 +123,10 @@ def main() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # the caller closed it
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    # Else Python looks through all that was imported for cycles once more, a quarter of a second.
+    gc.freeze()
+    sys.exit(code)
 
 
 def run(argv: Sequence[str]) -> int:
