@@ -123,6 +123,9 @@ def main() -> None:
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # the caller closed it
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+    # numpy would start a thread a processor for algebra that nobody does here, and each of them
+    # spins for a tenth of a second. Workers inherit it.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     code = run(sys.argv[1:])
     # Else Python looks through all that was imported for cycles once more, a quarter of a second.
     gc.freeze()
