@@ -267,7 +267,7 @@ def _pieces(
 ) -> Iterator[tuple[bytearray, list[int]]]:
     """Some thousand rows on the wire at a time, and where each of them ends."""
     rows, ends = bytearray(), list[int]()
-    has_begun = False
+    has_begun, received = False, connection.pgconn.get_copy_data
     with connection.cursor() as cursor, cursor.copy(query) as copy:
         for message in copy:
             row: Message = message
@@ -280,7 +280,7 @@ def _pieces(
                     yield rows, ends
                     rows, ends = bytearray(), []
                 # What has come already, without the way through the driver for each row.
-                size, row = connection.pgconn.get_copy_data(1)
+                size, row = received(1)
                 if size < 0:
                     raise _given_up(connection.pgconn)
     if ends:

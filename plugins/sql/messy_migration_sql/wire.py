@@ -262,25 +262,24 @@ class Chunk:
         each, and then the digits.
         """
         valid = lengths >= 0
-        places = np.where(valid, starts, 0)
-        head = self._numbers(">i8", places).astype(np.int64)
-        digits, weights, signs = head >> 48, head << 16 >> 48, head >> 16 & 0xFFFF
+        head = self._numbers(">i8", starts).astype(np.int64)
+        weights, signs = head << 16 >> 48, head >> 16 & 0xFFFF
         finite = valid & ((signs == _POSITIVE) | (signs == _NEGATIVE))
-        digits = np.where(finite, digits, 0)
+        digits = np.where(finite, head >> 48, 0)
         fits = finite
         largest = 10**kind.precision - 1
+        most = largest // _POWERS
         total = np.zeros(self.rows, np.int64)
         for n in range(int(digits.max(initial=0))):
-            has = finite & (digits > n)
-            digit = self._numbers(">i2", np.where(has, places + 8 + 2 * n, 0)).astype(np.int64)
+            places = np.minimum(starts + 8 + 2 * n, len(self._data) - 2)
+            digit = self._numbers(">i2", places) * (digits > n)
             power = 4 * (weights - n) + kind.scale
-            whole = _POWERS[np.clip(power, 0, EXACT_DIGITS)]
-            cut = _POWERS[np.clip(-power, 0, 4)]
+            cut = _POWERS.take(-power, mode="clip")
             kept = digit // cut
             exact = (power > -4) & (power <= EXACT_DIGITS) & (kept * cut == digit)
             # More than the precision has could not be added up either.
-            fits = fits & (~has | (digit == 0) | (exact & (kept <= largest // whole)))
-            total += np.where(has & fits, kept * whole, 0)
+            fits = fits & ((digit == 0) | (exact & (kept <= most.take(power, mode="clip"))))
+            total += np.where(fits, kept, 0) * _POWERS.take(power, mode="clip")
         fits = fits & (np.abs(total) <= largest)
         total = np.where(signs == _NEGATIVE, -total, total)
         wrong = np.flatnonzero(valid & ~fits)
