@@ -1,9 +1,9 @@
 """What a table of somebody else's database looks like in our words.
 
-`reflect` reads names, columns, types, the key and the foreign keys of a table through
-SQLAlchemy; plugins, and whoever compares two databases, see only `Table` and `ColumnType`.
-How the type of a column is spelled is asked of the database's own catalogue, because SQLAlchemy
-resolves what it does not know to something similar.
+`reflect` reads names, columns, types, the key and the foreign keys of a table, from the catalogue
+of PostgreSQL and DuckDB, of others through SQLAlchemy; plugins, and whoever compares two
+databases, see only `Table` and `ColumnType`. How the type of a column is spelled is always asked
+of the catalogue, because SQLAlchemy resolves what it does not know to something similar.
 
     PostgreSQL, SQLite, MySQL, MariaDB, DuckDB          here
     ------------------------------------------------   -------------
@@ -47,26 +47,7 @@ __all__ = ["UNSIZED", "Reflected", "column_type", "reflect", "table_names"]
 
 _OWN = "messy_migration_"
 
-# The base type of a domain decides, however deep; an enum has a name of its own.
-_POSTGRES_TYPES = """
-    SELECT a.attname, CASE WHEN b.typtype = 'e' THEN 'enum' ELSE b.spelled END
-    FROM pg_attribute a
-    JOIN pg_class c ON c.oid = a.attrelid
-    JOIN pg_namespace n ON n.oid = c.relnamespace
-    CROSS JOIN LATERAL (
-        WITH RECURSIVE base(oid, modifier) AS (
-            SELECT a.atttypid, a.atttypmod
-            UNION ALL
-            SELECT t.typbasetype, t.typtypmod
-            FROM base JOIN pg_type t ON t.oid = base.oid WHERE t.typtype = 'd'
-        )
-        SELECT format_type(base.oid, base.modifier) AS spelled, t.typtype
-        FROM base JOIN pg_type t ON t.oid = base.oid WHERE t.typtype <> 'd'
-    ) b
-    WHERE n.nspname = :schema AND c.relname = :name AND a.attnum > 0 AND NOT a.attisdropped
-"""
 _TYPES = {
-    "postgresql": _POSTGRES_TYPES,
     "mysql": "SELECT column_name, column_type FROM information_schema.columns"
     " WHERE table_schema = :schema AND table_name = :name",
     "mariadb": "SELECT column_name, column_type FROM information_schema.columns"
@@ -76,24 +57,81 @@ _TYPES = {
 # A partition is read through its parent.
 _POSTGRES_TABLES = """
     SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = :schema AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+    WHERE n.nspname = coalesce(:schema, current_schema())
+    AND c.relkind IN ('r', 'p') AND NOT c.relispartition
 """
 _DUCKDB_TABLES = """
     SELECT table_name FROM duckdb_tables() WHERE NOT internal AND NOT temporary
     AND database_name = current_database() AND schema_name = coalesce(:schema, current_schema())
 """
-_DUCKDB_COLUMNS = """
-    SELECT column_name, data_type, NOT is_nullable FROM duckdb_columns()
-    WHERE database_name = current_database()
-    AND schema_name = coalesce(:schema, current_schema()) AND table_name = :name
-    ORDER BY column_index
-"""
-_DUCKDB_CONSTRAINTS = """
-    SELECT constraint_type, constraint_column_names, referenced_table, referenced_column_names
-    FROM duckdb_constraints() WHERE database_name = current_database()
-    AND schema_name = coalesce(:schema, current_schema()) AND table_name = :name
-    ORDER BY constraint_index
-"""
+# Column, type, and whether NULL is refused, in order.
+_COLUMNS = {
+    # The base type of a domain decides, however deep; an enum has a name of its own.
+    "postgresql": """
+        SELECT a.attname, CASE WHEN b.typtype = 'e' THEN 'enum' ELSE b.spelled END,
+               a.attnotnull OR b.not_null
+        FROM pg_attribute a
+        JOIN pg_class c ON c.oid = a.attrelid
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+        CROSS JOIN LATERAL (
+            WITH RECURSIVE base(oid, modifier, not_null) AS (
+                SELECT a.atttypid, a.atttypmod, false
+                UNION ALL
+                SELECT t.typbasetype, t.typtypmod, base.not_null OR t.typnotnull
+                FROM base JOIN pg_type t ON t.oid = base.oid WHERE t.typtype = 'd'
+            )
+            SELECT format_type(base.oid, base.modifier) AS spelled, t.typtype, base.not_null
+            FROM base JOIN pg_type t ON t.oid = base.oid WHERE t.typtype <> 'd'
+        ) b
+        WHERE n.nspname = coalesce(:schema, current_schema()) AND c.relname = :name
+        AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0 AND NOT a.attisdropped
+        ORDER BY a.attnum
+    """,
+    "duckdb": """
+        SELECT column_name, data_type, NOT is_nullable FROM duckdb_columns()
+        WHERE database_name = current_database()
+        AND schema_name = coalesce(:schema, current_schema()) AND table_name = :name
+        ORDER BY column_index
+    """,
+}
+# Kind, columns; of a foreign key the parent in the same schema, and its columns.
+_CONSTRAINTS = {
+    # Unique is what an index without a condition holds for all rows, declared so or not.
+    "postgresql": """
+        WITH child AS (
+            SELECT c.oid, c.relnamespace FROM pg_class c
+            JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE n.nspname = coalesce(:schema, current_schema()) AND c.relname = :name
+        )
+        SELECT CASE WHEN i.indisprimary THEN 'PRIMARY KEY' ELSE 'UNIQUE' END, k.names, NULL, NULL
+        FROM child JOIN pg_index i ON i.indrelid = child.oid
+        CROSS JOIN LATERAL (
+            SELECT array_agg(a.attname::text ORDER BY u.place) AS names
+            FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS u(number, place)
+            JOIN pg_attribute a ON a.attrelid = child.oid AND a.attnum = u.number
+            WHERE u.place <= i.indnkeyatts
+        ) k
+        WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+        UNION ALL
+        (SELECT 'FOREIGN KEY', k.names, p.relname, k.parent_names
+        FROM child JOIN pg_constraint f ON f.conrelid = child.oid AND f.contype = 'f'
+        JOIN pg_class p ON p.oid = f.confrelid AND p.relnamespace = child.relnamespace
+        CROSS JOIN LATERAL (
+            SELECT array_agg(a.attname::text ORDER BY u.place) AS names,
+                   array_agg(b.attname::text ORDER BY u.place) AS parent_names
+            FROM unnest(f.conkey, f.confkey) WITH ORDINALITY AS u(number, other, place)
+            JOIN pg_attribute a ON a.attrelid = child.oid AND a.attnum = u.number
+            JOIN pg_attribute b ON b.attrelid = p.oid AND b.attnum = u.other
+        ) k
+        ORDER BY f.conname)
+    """,
+    "duckdb": """
+        SELECT constraint_type, constraint_column_names, referenced_table, referenced_column_names
+        FROM duckdb_constraints() WHERE database_name = current_database()
+        AND schema_name = coalesce(:schema, current_schema()) AND table_name = :name
+        ORDER BY constraint_index
+    """,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +169,7 @@ def table_names(connection: Connection, schema: str | None = None) -> list[str]:
     """
     kind = connection.dialect.name
     if kind == "postgresql":
-        inspector = sa.inspect(connection)
-        values = {"schema": schema or inspector.default_schema_name}
-        names = list(connection.execute(sa.text(_POSTGRES_TABLES), values).scalars())
+        names = list(connection.execute(sa.text(_POSTGRES_TABLES), {"schema": schema}).scalars())
     elif kind == "duckdb":
         names = list(connection.execute(sa.text(_DUCKDB_TABLES), {"schema": schema}).scalars())
     else:
@@ -160,7 +196,7 @@ def reflect(connection: Connection, name: str, schema: str | None = None) -> Ref
             f"table {name}",
             f"known are {', '.join(KNOWN)}",
         )
-    read = _duckdb if kind == "duckdb" else _inspected
+    read = _catalogued if kind in _COLUMNS else _inspected
     found = read(connection, name, schema)
     types = {column: spelled for column, spelled, _ in found.columns}
     known = {column: column_type(kind, spelled) for column, spelled in types.items()}
@@ -226,8 +262,7 @@ def _unique_keys(inspector: sa.Inspector, name: str, schema: str | None) -> list
             for option, condition in options.items()
         )
         if index["unique"] and not is_partial and not index.get("expressions"):
-            included = set(options.get("postgresql_include", ()))
-            found.add(tuple(one for one in names if one is not None and one not in included))
+            found.add(tuple(one for one in names if one is not None))
     return list(found)
 
 
@@ -261,17 +296,19 @@ def _sqlite_parent(
     return ForeignKey(tuple(item["constrained_columns"]), parent, columns)
 
 
-def _duckdb(connection: Connection, name: str, schema: str | None) -> _Found:
-    """From its own catalogue: duckdb-engine's inspector asks for tables that DuckDB has not."""
-    values = {"name": name, "schema": schema}
-    columns = [tuple(row) for row in connection.execute(sa.text(_DUCKDB_COLUMNS), values)]
+def _catalogued(connection: Connection, name: str, schema: str | None) -> _Found:
+    """From its own catalogue.
+
+    SQLAlchemy's inspector asks PostgreSQL nine questions, and DuckDB for tables that it has not.
+    """
+    kind, values = connection.dialect.name, {"name": name, "schema": schema}
+    columns = [tuple(row) for row in connection.execute(sa.text(_COLUMNS[kind]), values)]
     if not columns:
         raise _missing(name)
     keys: dict[str, list[Any]] = {"PRIMARY KEY": [], "UNIQUE": [], "FOREIGN KEY": []}
-    for kind, names, parent, parent_names in connection.execute(
-        sa.text(_DUCKDB_CONSTRAINTS), values
-    ):
-        keys.setdefault(kind, []).append((tuple(names), parent, tuple(parent_names)))
+    rows = connection.execute(sa.text(_CONSTRAINTS[kind]), values)
+    for what, names, parent, parent_names in rows:
+        keys.setdefault(what, []).append((tuple(names), parent, tuple(parent_names or ())))
     return _Found(
         [(column, spelled, bool(required)) for column, spelled, required in columns],
         next((names for names, _, _ in keys["PRIMARY KEY"]), ()),
@@ -282,5 +319,7 @@ def _duckdb(connection: Connection, name: str, schema: str | None) -> _Found:
 
 def _missing(name: str) -> SourceError:
     return SourceError(
-        "there is no such table", f"table {name}", next="check its name, the schema and your rights"
+        "there is no such table, or it has no column",
+        f"table {name}",
+        next="check its name, the schema and your rights",
     )

@@ -25,8 +25,8 @@ def prepare(connection: Connection, kind: str) -> None:
         sqlite_reading.register(raw)
         connection.exec_driver_sql("PRAGMA query_only = ON")
     if kind == "postgresql":
-        # The text of floats, intervals and dates of types that we know by their text only.
-        for setting in (
+        settings = (
+            # The text of floats, intervals and dates of types that we know by their text only.
             "extra_float_digits = 3",
             "IntervalStyle = 'iso_8601'",
             "DateStyle = 'ISO, YMD'",
@@ -34,8 +34,8 @@ def prepare(connection: Connection, kind: str) -> None:
             "bytea_output = 'hex'",
             # To compile the expression of a row takes longer than to compute a million of them.
             "jit = off",
-        ):
-            connection.exec_driver_sql(f"SET LOCAL {setting}")
+        )
+        connection.exec_driver_sql("; ".join(f"SET LOCAL {setting}" for setting in settings))
 
 
 def column(

@@ -101,7 +101,7 @@ def test_columns_of_every_kind_in_postgres(postgres_url):
         postgres_url,
         "CREATE SCHEMA app",
         "CREATE TYPE app.mood AS ENUM ('ok', 'bad')",
-        "CREATE DOMAIN app.cents AS numeric(12,2)",
+        "CREATE DOMAIN app.cents AS numeric(12,2) NOT NULL",
         "CREATE DOMAIN app.price AS app.cents CHECK (VALUE >= 0)",
         "CREATE TABLE app.t (id bigint PRIMARY KEY, gone int, price app.price, mood app.mood,"
         " moods app.mood[], at timestamptz NOT NULL, local timestamp(0), day date, how interval,"
@@ -126,7 +126,7 @@ def test_columns_of_every_kind_in_postgres(postgres_url):
     }
     assert dict(reflected.unsupported) == {"moods": "app.mood[]", "how": "interval"}
     assert reflected.types["price"] == "numeric(12,2)"
-    assert [one.name for one in reflected.table.columns if one.required] == ["id", "at"]
+    assert [one.name for one in reflected.table.columns if one.required] == ["id", "price", "at"]
     with engine.connect() as connection:
         assert table_names(connection, "app") == ["t"]
         assert table_names(connection) == []
