@@ -21,7 +21,8 @@ from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.runs import Run
 from messy_migration.ledger.states import TableState
 from messy_migration.model import Table
-from messy_migration.reconcile.between import Budget, TableComparison
+from messy_migration.reconcile.between import TableComparison
+from messy_migration.reconcile.budget import Budget
 from messy_migration.reconcile.report.verify import Verified
 from messy_migration.reconcile.tables import Wishes
 from messy_migration.runner import between, reports

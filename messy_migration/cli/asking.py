@@ -50,6 +50,23 @@ def asked_options(function: Callable[..., Any]) -> Callable[..., Any]:
         metavar="REASON",
         help="Adopt what somebody else changed in the target, for this reason.",
     )
+    @click.option(
+        "--stop-after",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Look at no further table after N differences; what was not looked at is UNKNOWN.",
+    )
+    @click.option(
+        "--seconds",
+        type=click.FloatRange(0, min_open=True),
+        metavar="S",
+        help="Look no further after S seconds; likewise.",
+    )
+    @click.option(
+        "--show-values",
+        is_flag=True,
+        help="Show the values that differ, not only keys, columns and rules.",
+    )
     @click.option("--report", is_flag=True, help="Write the evidence and its page too.")
     @anchor_option
     @functools.wraps(function)
@@ -69,6 +86,11 @@ def _check(asked: Asked) -> None:
         raise UsageProblem(
             "--quick reads no values, so it goes with no other form",
             next="migrate reconcile, without --quick",
+        )
+    if (asked.stop_after or asked.seconds) and (asked.repair or asked.accept_foreign):
+        raise UsageProblem(
+            "--repair and --accept-foreign have to look at everything, so neither goes with"
+            " --stop-after or --seconds"
         )
     if asked.dry_run and not asked.repair:
         raise UsageProblem("--dry-run says what --repair would do", next="add --repair")

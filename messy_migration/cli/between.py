@@ -27,17 +27,8 @@ class Between:
     wishes: Wishes
 
 
-@dataclass(frozen=True)
-class Depth:
-    """How closely differences are looked at, whatever is compared."""
-
-    stop_after: int | None
-    seconds: float | None
-    show_values: bool
-
-
 def between_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options; the command gets `between`, None without the option, and `depth`."""
+    """Add the options; the command gets `between`, None without the option."""
 
     @click.option(
         "--between",
@@ -67,23 +58,6 @@ def between_options(function: Callable[..., Any]) -> Callable[..., Any]:
         metavar="TABLE.COLUMN",
         help="With --between: leave a column out; the verdict says so.",
     )
-    @click.option(
-        "--stop-after",
-        type=click.IntRange(1),
-        metavar="N",
-        help="With --between: look no further after N differences.",
-    )
-    @click.option(
-        "--seconds",
-        type=click.FloatRange(0, min_open=True),
-        metavar="S",
-        help="With --between: look no further after S seconds.",
-    )
-    @click.option(
-        "--show-values",
-        is_flag=True,
-        help="With --between: show the values that differ, not only keys, columns and rules.",
-    )
     @functools.wraps(function)
     def wrapper(
         *args: Any,
@@ -91,35 +65,24 @@ def between_options(function: Callable[..., Any]) -> Callable[..., Any]:
         tables: Sequence[str],
         maps: Sequence[str],
         ignored: Sequence[str],
-        stop_after: int | None,
-        seconds: float | None,
-        show_values: bool,
         **kwargs: Any,
     ) -> Any:
-        given = {
-            "--tables": tables,
-            "--map": maps,
-            "--ignore": ignored,
-            "--stop-after": stop_after,
-            "--seconds": seconds,
-            "--show-values": show_values,
-        }
+        given = {"--tables": tables, "--map": maps, "--ignore": ignored}
         lonely = [name for name, value in given.items() if value]
         if urls is None:
             if lonely:
                 raise UsageProblem(f"{', '.join(lonely)} needs --between LEFT RIGHT")
             return function(*args, between=None, **kwargs)
         between = Between(*urls, _wishes(tables, maps, ignored))
-        depth = Depth(stop_after, seconds, show_values)
-        return function(*args, between=(between, depth), **kwargs)
+        return function(*args, between=between, **kwargs)
 
     return wrapper
 
 
 def run(
     common: Common,
-    asked: tuple[Between, Depth],
-    limit: int,
+    between: Between,
+    budget: Budget,
     *,
     as_json: bool,
     others: dict[str, object],
@@ -132,8 +95,6 @@ def run(
     foreign = [f"--{name.replace('_', '-')}" for name, value in others.items() if value]
     if foreign:
         raise UsageProblem(f"{', '.join(foreign)} cannot go with --between")
-    between, depth = asked
-    budget = Budget(limit, depth.stop_after, depth.seconds, depth.show_values)
     result = api.compare(common.request(), between.left, between.right, between.wishes, budget)
     if as_json:
         emit_json(comparison_object(result))

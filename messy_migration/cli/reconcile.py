@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -42,7 +43,7 @@ from messy_migration.runner.reconciling import reconciliation_object
 def command(
     common: Common,
     *,
-    between: tuple[two.Between, two.Depth] | None,
+    between: two.Between | None,
     run_id: str | None,
     limit: int,
     sandbox: int | None,
@@ -59,8 +60,9 @@ def command(
     databases are held against each other instead. Exit code 0 only if all of it is MATCH.
     """
     if between is not None:
-        others = {"run": run_id, "sandbox": sandbox, **changed_options(asked), **flags}
-        return two.run(common, between, limit, as_json=as_json, others=others)
+        given = changed_options(replace(asked, stop_after=None, seconds=None, show_values=False))
+        others = {"run": run_id, "sandbox": sandbox, **given, **flags}
+        return two.run(common, between, asked.budget(limit), as_json=as_json, others=others)
     result = api.reconcile(
         common.request(**flags), run_id=run_id, limit=limit, asked=asked, sandbox=sandbox
     )

@@ -8,11 +8,10 @@ UNKNOWN, and never anything else.
 from __future__ import annotations
 
 import secrets
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from sqlalchemy import Connection
@@ -20,7 +19,8 @@ from sqlalchemy import Connection
 from messy_migration.errors import TargetError
 from messy_migration.model import Fingerprint
 from messy_migration.reconcile import pairing, tables
-from messy_migration.reconcile.resolve import MOST, TimeUp, resolve
+from messy_migration.reconcile.budget import Budget, Course, TimeUp
+from messy_migration.reconcile.resolve import MOST, resolve
 from messy_migration.reconcile.tables import Pair, Wishes
 from messy_migration.reconcile.verdict import Findings, Word
 from messy_migration.target import reading
@@ -43,23 +43,6 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Budget:
-    """How much is looked at.
-
-    Attributes:
-        limit: differences of a table that are listed; all are counted.
-        stop_after: differences of all tables after which nothing more is looked at, or None.
-        seconds: after which the same, or None.
-        show_values: list values too, not only keys, columns and rules.
-    """
-
-    limit: int = 50
-    stop_after: int | None = None
-    seconds: float | None = None
-    show_values: bool = False
-
-
-@dataclass(frozen=True)
 class TableComparison:
     """Two tables held against each other.
 
@@ -79,30 +62,6 @@ class TableComparison:
     findings: Findings | None = None
 
 
-@dataclass
-class _Course:
-    """How far a comparison has come against its budget."""
-
-    budget: Budget
-    begin: float = field(default_factory=time.monotonic)
-    found: int = 0
-
-    def left(self) -> float | None:
-        """Seconds that are left, or None without a limit."""
-        if self.budget.seconds is None:
-            return None
-        return self.budget.seconds - (time.monotonic() - self.begin)
-
-    def over(self) -> str:
-        """Why nothing more may be looked at; empty if it may."""
-        left = self.left()
-        if left is not None and left <= 0:
-            return f"not looked at: the {self.budget.seconds:g} seconds are over"
-        if self.budget.stop_after is not None and self.found >= self.budget.stop_after:
-            return f"not looked at: {self.found:,} differences were found before"
-        return ""
-
-
 def compare(left: Side, right: Side, wishes: Wishes, budget: Budget) -> list[TableComparison]:
     """A verdict for each table.
 
@@ -113,7 +72,7 @@ def compare(left: Side, right: Side, wishes: Wishes, budget: Budget) -> list[Tab
     for side in (left, right):
         with refusals("the database"):
             reading.prepare(side.connection, side.reader.name)
-    course = _Course(budget)
+    course = Course(budget)
     wanted = tables.pairs(left.connection, right.connection, wishes)
     with ThreadPoolExecutor(2, "side") as threads:
         both = _Both(left, right, threads, _hashing(left, right), course)
@@ -137,7 +96,7 @@ class _Both:
     right: Side
     threads: ThreadPoolExecutor
     hashing: Hashing
-    course: _Course
+    course: Course
 
     def ask(self, views: tuple[View, View], what: Callable[[Side, View], T]) -> tuple[T, T]:
         """The answers of both sides; an error of either, once both have come to an end.
@@ -176,10 +135,9 @@ class _Both:
             ):
                 return what(side, view)
         except TargetError as error:
-            left = self.course.left()
-            if left is not None and left <= 0:
-                words = f"the {self.course.budget.seconds:g} seconds are over"
-                raise TimeUp(words, f"table {view.table.name}") from error
+            late = self.course.late()
+            if late:
+                raise TimeUp(late, f"table {view.table.name}") from error
             raise TargetError(
                 f"the {name} side could not be read", why=error.why or error.what
             ) from error
@@ -255,19 +213,13 @@ def _located(
 
     budget = both.course.budget
     names = pairing.Names(views[0].table, pair.label, pair.columns, budget.show_values)
-    most = MOST
-    if budget.stop_after is not None:
-        most = min(MOST, 2 * max(1, budget.stop_after - both.course.found))
     try:
-        leftover = resolve(sketches, views[0], fetch, finer, most)
+        leftover = resolve(sketches, views[0], fetch, finer, min(MOST, 2 * both.course.rest(MOST)))
     except TargetError as error:
         return Findings(
             pair.label, (), 0, (), f"what differs could not be looked at: {_words(error)}"
         )
-    limit = budget.limit
-    if budget.stop_after is not None:
-        limit = min(limit, max(1, budget.stop_after - both.course.found))
-    return pairing.findings(names, leftover, limit)
+    return pairing.findings(names, leftover, both.course.rest(budget.limit))
 
 
 def overall(found: Sequence[TableComparison]) -> Word:

@@ -18,9 +18,10 @@ from sqlalchemy import Connection
 from messy_migration.errors import MigrationError
 from messy_migration.model import Fingerprint, Table
 from messy_migration.reconcile import pairing
+from messy_migration.reconcile.budget import Course, TimeUp
 from messy_migration.reconcile.expected import Expected
 from messy_migration.reconcile.pairing import Names
-from messy_migration.reconcile.resolve import resolve
+from messy_migration.reconcile.resolve import MOST, resolve
 from messy_migration.reconcile.verdict import Findings
 from messy_migration.target.dialect import Reader, quote, scope
 from messy_migration.target.scans import scans_of
@@ -59,7 +60,7 @@ def locate(
     bookmark: str | None = None,
     *,
     rest: Part | None = None,
-    show_values: bool = False,
+    course: Course | None = None,
 ) -> Findings:
     """The rows in which the target differs from what was loaded.
 
@@ -71,17 +72,20 @@ def locate(
         limit: how many differences to list; all are counted.
         bookmark: the column that says which of two rows with one key is newer, or None.
         rest: the rows without those that are known to be as they were loaded, or None.
-        show_values: list values too, not only keys and columns.
+        course: what is left of a budget, and whether values are listed, not only keys.
 
     Raises:
-        TargetError: the target cannot be read.
+        TargetError: the target cannot be read; `TimeUp` if there was no time to.
     """
+    course = course or Course()
     note = ""
     for part in (rest, whole) if rest is not None else (whole,):
         where = " AND ".join(filter(None, (scope(table), part.where)))
         view = View(table, f"{quote(table.name)} t", where)
         try:
-            ours = Expected(view, part.replay())
+            ours = Expected(view, course.watched(part.replay()))
+        except TimeUp:
+            raise
         except MigrationError as error:
             note = f"the input cannot be read again: {error}"
             continue
@@ -90,7 +94,7 @@ def locate(
                 ours.keep_newest(bookmark if bookmark in table.names else None)
             is_as_loaded = ours.sketch.total() == part.expected
             if is_as_loaded or part is whole:
-                found = _compared(connection, dialect, view, ours, limit, show_values=show_values)
+                found = _compared(connection, dialect, view, ours, limit, course)
                 return found if is_as_loaded else replace(found, note=found.note or _CHANGED)
     return Findings(table.name, (), 0, (), note)
 
@@ -101,19 +105,23 @@ def _compared(
     view: View,
     ours: Expected,
     limit: int,
-    *,
-    show_values: bool,
+    course: Course,
 ) -> Findings:
     scans = scans_of(dialect)
 
+    def sketch(cells: int) -> Sketch:
+        with course.limited(connection, dialect.name):
+            return scans.sketch(connection, view, SHA256, cells)
+
     def finer(cells: int) -> tuple[Sketch, Sketch]:
-        return ours.sketched(cells), scans.sketch(connection, view, SHA256, cells)
+        return ours.sketched(cells), sketch(cells)
 
     def fetch(choice: Choice) -> tuple[list[FoundRow], list[FoundRow]]:
-        return ours.rows(choice), list(scans.rows(connection, view, SHA256, choice))
+        with course.limited(connection, dialect.name):
+            return ours.rows(choice), list(scans.rows(connection, view, SHA256, choice))
 
-    theirs = scans.sketch(connection, view, SHA256, CELLS)
-    leftover = resolve((ours.sketch, theirs), view, fetch, finer)
-    names = Names.of(view.table, show_values=show_values)
-    found = pairing.findings(names, leftover, limit)
+    most = min(MOST, 2 * course.rest(MOST))
+    leftover = resolve((ours.sketch, sketch(CELLS)), view, fetch, finer, most)
+    names = Names.of(view.table, show_values=course.budget.show_values)
+    found = pairing.findings(names, leftover, course.rest(limit))
     return replace(found, batches=ours.batches(leftover.left))

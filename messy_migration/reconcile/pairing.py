@@ -137,7 +137,7 @@ def _difference(
         kind,
         tuple(names.columns[table.names[place]] for place in differ),
         rules=tuple(rules),
-        values=_values(names, mine, other, differ) if names.show_values else (),
+        values=values(names, mine, other, differ) if names.show_values else (),
     )
 
 
@@ -162,9 +162,17 @@ def _is_crossed(
     return table.columns[place].type.kind != "bool" and all(crossed.get(way) == 1 for way in ways)
 
 
-def _values(
+def values(
     names: Names, mine: Row | None, other: Row | None, differ: Sequence[int]
 ) -> tuple[tuple[str, str, str], ...]:
+    """(column, expected, actual) as text, empty for a row that is not there.
+
+    Args:
+        names: of what was compared.
+        mine: the row that is expected, or None.
+        other: the row that is there, or None.
+        differ: places of the columns that are shown; none for all of them.
+    """
     table = names.table
     places = differ or range(len(table.columns))
 
@@ -189,8 +197,8 @@ def _whole(names: Names, left: Sequence[Row], right: Sequence[Row]) -> Iterable[
     for kind, rows in kinds:
         for row, count in sorted(rows.items()):
             mine, other = (row, None) if kind == "missing" else (None, row)
-            values = _values(names, mine, other, ()) if names.show_values else ()
-            yield Difference(names.label, (), kind, columns, count, values=values)
+            shown = values(names, mine, other, ()) if names.show_values else ()
+            yield Difference(names.label, (), kind, columns, count, values=shown)
 
 
 def _column(rows: Counter[Row], place: int) -> Counter[bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
@@ -12,10 +13,12 @@ from messy_migration.ledger.receipts import Scope
 from messy_migration.ledger.states import TableState
 from messy_migration.model import Fingerprint, ForeignKey, Table, stream_label
 from messy_migration.reconcile import parents
-from messy_migration.reconcile.checks import checks, judged
+from messy_migration.reconcile.budget import Course
+from messy_migration.reconcile.checks import checks, judged, unread
 from messy_migration.reconcile.verdict import Check, TableVerdict, Word
 from messy_migration.target.dialect import Dialect, scoped
 from messy_migration.target.failures import refusals
+from messy_migration.target.limits import limit_time
 from messy_migration.target.tables import misfits
 
 Scan = Callable[[TableState], Fingerprint]
@@ -34,8 +37,11 @@ def prove(
     *,
     rows_only: bool = False,
     scan: Scan | None = None,
-) -> list[TableVerdict]:
-    """A verdict for each table; UNKNOWN for what a lost connection leaves unread.
+    course: Course | None = None,
+) -> Iterator[TableVerdict]:
+    """A verdict for each table, made when it is asked for.
+
+    It is UNKNOWN for what a lost connection, or the end of a budget, leaves unread.
 
     Args:
         connection: in a read-only snapshot of the target; `invalidated` afterwards if it was
@@ -46,79 +52,93 @@ def prove(
         incomplete: label of a stream -> why not all of it was read; its tables are UNKNOWN.
         rows_only: leave out parents, counters and keys.
         scan: how to sum the rows of a table; by default as the dialect does.
+        course: whether there is something left of a budget.
     """
 
     def plain(state: TableState) -> Fingerprint:
         return dialect.fingerprint(connection, state.table, scoped(state.table))
 
-    verdicts: list[TableVerdict] = []
+    proof = _Proof(connection, dialect, incomplete, scan or plain, course or Course())
     lost = ""
     for state in states:
         label = stream_label(state.stream, state.tenant)
         expected = sums.get((*state.key, state.format_id), Fingerprint())
-        if not lost:
+        if connection.invalidated:
+            lost = lost or LOST
+        why = lost or proof.course.over()
+        if not why:
             try:
-                compared = _compare(connection, dialect, state, expected, scan or plain)
-                verdict = _verdict(
-                    connection, dialect, state, expected, compared, incomplete, rows_only=rows_only
-                )
-                verdicts.append(verdict)
+                yield _verdict(proof, state, expected, rows_only=rows_only)
                 continue
             except TargetError as error:
-                lost = f"{LOST}: {error.why or error.what}"
-        verdicts.append(TableVerdict(*state.key, label, expected, None, "UNKNOWN", lost))
-    return verdicts
+                why = lost = f"{LOST}: {error.why or error.what}"
+        yield TableVerdict(*state.key, label, expected, None, "UNKNOWN", why)
+
+
+@dataclass(frozen=True)
+class _Proof:
+    """What all tables of a proof share."""
+
+    connection: Connection
+    dialect: Dialect
+    incomplete: Mapping[str, str]
+    scan: Scan
+    course: Course
+
+    @contextmanager
+    def attempt(self, table: Table) -> Iterator[None]:
+        """A savepoint: on Postgres an error would end the transaction for other tables too."""
+        kind, left = self.dialect.name, self.course.left()
+        with (
+            refusals(f"table {table.name}"),
+            self.connection.begin_nested(),
+            limit_time(self.connection, kind, left),
+        ):
+            yield
 
 
 def _verdict(
-    connection: Connection,
-    dialect: Dialect,
-    state: TableState,
-    expected: Fingerprint,
-    compared: tuple[Fingerprint | None, Word, str],
-    incomplete: Mapping[str, str],
-    *,
-    rows_only: bool,
+    proof: _Proof, state: TableState, expected: Fingerprint, *, rows_only: bool
 ) -> TableVerdict:
     label = stream_label(state.stream, state.tenant)
-    actual, word, reason = compared
+    actual, word, reason = _compare(proof, state, expected)
     is_whole = not rows_only and actual is not None
-    pointing = _parents(connection, dialect, state) if is_whole else []
-    found = _checks(connection, dialect, state) if is_whole else ()
+    pointing = _parents(proof, state) if is_whole else []
+    found = _checks(proof, state) if is_whole else ()
     orphans = tuple((parents.label(key), count) for key, count in pointing)
-    if word == "MATCH" and label in incomplete:
+    if word == "MATCH" and label in proof.incomplete:
         # Its parents may be among what was not read, and there are no stubs yet.
-        word, reason = "UNKNOWN", incomplete[label]
+        word, reason = "UNKNOWN", proof.incomplete[label]
     elif word == "MATCH":
         word, reason = beside(orphans, found)
+    if word == "MATCH" and unread(found) and proof.course.late():
+        word, reason = "UNKNOWN", proof.course.over()
     if word == "MATCH" and state.baseline_rows:
         reason = f"{state.baseline_rows:,} rows were there before the first run"
     return TableVerdict(*state.key, label, expected, actual, word, reason, orphans, found)
 
 
-def _checks(connection: Connection, dialect: Dialect, state: TableState) -> tuple[Check, ...]:
+def _checks(proof: _Proof, state: TableState) -> tuple[Check, ...]:
     try:
-        with _attempt(connection, state.table):
-            return checks(connection, dialect, state)
+        with proof.attempt(state.table):
+            return checks(proof.connection, proof.dialect, state)
     except TargetUnavailable:
         raise
     except TargetError as error:
-        if connection.invalidated:
+        if proof.connection.invalidated:
             raise
         why = error.why or error.what
         return (Check("counter", f"counters of {state.table.name}", "UNKNOWN", why, error.next),)
 
 
-def _parents(
-    connection: Connection, dialect: Dialect, state: TableState
-) -> list[tuple[ForeignKey, int | None]]:
+def _parents(proof: _Proof, state: TableState) -> list[tuple[ForeignKey, int | None]]:
     try:
-        with _attempt(connection, state.table):
-            return parents.orphans(connection, dialect, state.table)
+        with proof.attempt(state.table):
+            return parents.orphans(proof.connection, proof.dialect, state.table)
     except TargetUnavailable:
         raise
     except TargetError:
-        if connection.invalidated:
+        if proof.connection.invalidated:
             raise
         return [(key, None) for key in state.table.foreign_keys]
 
@@ -129,40 +149,34 @@ def beside(orphans: Iterable[tuple[str, int | None]], found: Iterable[Check]) ->
     lost = [f"{count:,} rows miss {label}" for label, count in orphans if count]
     if lost:
         return "MISMATCH", "; ".join(lost)
-    unread = [label for label, count in orphans if count is None]
-    if unread:
-        return "UNKNOWN", f"the parents cannot be read: {', '.join(unread)}"
+    unseen = [label for label, count in orphans if count is None]
+    if unseen:
+        return "UNKNOWN", f"the parents cannot be read: {', '.join(unseen)}"
     return judged(found)
 
 
 def _compare(
-    connection: Connection, dialect: Dialect, state: TableState, expected: Fingerprint, scan: Scan
+    proof: _Proof, state: TableState, expected: Fingerprint
 ) -> tuple[Fingerprint | None, Word, str]:
     table = state.table
     try:
-        with _attempt(connection, table):
-            found = dialect.columns(connection, table.name)
+        with proof.attempt(table):
+            found = proof.dialect.columns(proof.connection, table.name)
             if found is None:
                 return None, "MISMATCH", "the table is gone"
-            problems = misfits(dialect, table, found)
+            problems = misfits(proof.dialect, table, found)
             if problems:
                 return None, "MISMATCH", "; ".join(problems)
-            actual = scan(state)
+            actual = proof.scan(state)
     except TargetUnavailable:
         raise
     except TargetError as error:
-        if connection.invalidated:
+        if proof.connection.invalidated:
             raise
-        return None, "UNKNOWN", f"the table could not be read: {error.why or error.what}"
+        why = f"the table could not be read: {error.why or error.what}"
+        return None, "UNKNOWN", proof.course.over() or why
     if actual == expected:
         return actual, "MATCH", ""
     if actual.rows != expected.rows:
         return actual, "MISMATCH", f"{actual.rows:,} rows, expected {expected.rows:,}"
     return actual, "MISMATCH", "the number of rows is right, their content is not"
-
-
-@contextmanager
-def _attempt(connection: Connection, table: Table) -> Iterator[None]:
-    """A savepoint: on Postgres an error would end the transaction for all other tables too."""
-    with refusals(f"table {table.name}"), connection.begin_nested():
-        yield

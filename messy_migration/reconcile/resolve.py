@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from messy_migration.errors import TargetError
+from messy_migration.reconcile.budget import TimeUp
 from messy_migration.target.sketch import Cells, Choice, FoundRow, Keys, Sketch, View
 
 Fetch = Callable[[Choice], tuple[list[FoundRow], list[FoundRow]]]
@@ -33,10 +33,6 @@ _MOST_CELLS = 1 << 18
 _SCANNED = 100_000
 _CHUNK = 5_000
 _ROUNDS = {True: 8, False: 2}
-
-
-class TimeUp(TargetError):
-    """The time that somebody gave for a comparison is over."""
 
 
 @dataclass

@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Literal
 
 from messy_migration.model import Column, Fingerprint, Table
+from messy_migration.reconcile.budget import Course
 from messy_migration.reconcile.explain import rule
+from messy_migration.reconcile.pairing import Names, values
 from messy_migration.reconcile.readable import readable
 from messy_migration.reconcile.sides import Row, Sides
 from messy_migration.reconcile.tolerance import is_within, number, tolerances
@@ -59,6 +61,8 @@ class Compared:
         tolerated: values that differ and are within their column's tolerance.
         rows: the rows of `differences`, one for one.
         newest: the greatest bookmark of the expected rows, as a number.
+        most: how many differences are listed.
+        show_values: list their values too.
     """
 
     expected: Fingerprint = field(default_factory=Fingerprint)
@@ -70,11 +74,16 @@ class Compared:
     tolerated: int = 0
     rows: list[Unequal] = field(default_factory=list)
     newest: Decimal | None = None
+    most: int = MOST
+    show_values: bool = False
 
-    def findings(self, table: Table, note: str = "") -> Findings:
+    def findings(self, table: Table) -> Findings:
         """The differences in order of their keys."""
-        ordered = tuple(sorted(self.differences, key=lambda item: (item.key, item.kind)))
-        return Findings(table.name, ordered, self.total, tuple(self.columns.most_common()), note)
+        listed = self.differences
+        if self.show_values:
+            listed = [_with_values(table, *pair) for pair in zip(listed, self.rows, strict=True)]
+        ordered = tuple(sorted(listed, key=lambda item: (item.key, item.kind)))
+        return Findings(table.name, ordered, self.total, tuple(self.columns.most_common()))
 
 
 @dataclass(frozen=True)
@@ -90,12 +99,18 @@ class Third:
     is_target: bool = False
 
 
+def _with_values(table: Table, item: Difference, rows: Unequal) -> Difference:
+    places = [table.names.index(name) for name in item.columns]
+    return replace(item, values=values(Names.of(table), rows.mine, rows.there, places))
+
+
 def compare(
     sides: Sides,
     *,
     bookmark: str | None,
     is_one_read: bool,
     third: Third | None = None,
+    course: Course | None = None,
 ) -> Compared:
     """Hold the side `target` against the side `expected`.
 
@@ -105,8 +120,13 @@ def compare(
         is_one_read: the expected rows were read at once, so that of two that are equally new
             the greater hash wins, as in a run; else the later one does.
         third: what was loaded, where the source was read again.
+        course: what is left of a budget, and whether values are listed.
+
+    Raises:
+        TimeUp: there was no time to compare all of it.
     """
-    found = Compared()
+    course = course or Course()
+    found = Compared(most=course.rest(MOST), show_values=course.budget.show_values)
     place = sides.table.names.index(bookmark) if bookmark else None
     column = sides.table.column(bookmark) if bookmark else None
     newer = _by_hash if is_one_read else _by_order
@@ -114,7 +134,7 @@ def compare(
     def side(name: str, bucket: int, tie: Callable[[Row, Row], bool]) -> dict[Row, Row]:
         return _newest(sides, name, bucket, place, column, tie)
 
-    for bucket in range(sides.buckets):
+    for bucket in course.watched(range(sides.buckets)):
         there = list(sides.rows(TARGET, bucket))
         found.actual += fingerprint_of(there)
         if not sides.table.key:
@@ -255,7 +275,7 @@ def _note(
     found.columns.update(columns)
     if since:
         found.since[since] += 1
-    if len(found.differences) < MOST:
+    if len(found.differences) < found.most:
         named = tuple(
             (name, readable(table, name, cell)) for name, cell in zip(table.key, key, strict=True)
         )
@@ -294,7 +314,7 @@ def _multisets(
                 )
                 found.since[since] += count
             found.total += count
-            if len(found.differences) < MOST:
+            if len(found.differences) < found.most:
                 found.differences.append(Difference(table.name, (), kind, (), count, since))
                 mine, other = (row, None) if kind == "missing" else (None, row)
                 found.rows.append(Unequal(kind, mine, other, count))

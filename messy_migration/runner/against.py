@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from messy_migration.ledger.states import TableState
 from messy_migration.model import Extracted, Partition, Stream
 from messy_migration.pipeline.cut import cut
 from messy_migration.pipeline.stages import prepare
+from messy_migration.reconcile.budget import Course, TimeUp
 from messy_migration.reconcile.prove import beside
 from messy_migration.reconcile.sides import Sides
 from messy_migration.reconcile.values import (
@@ -63,6 +64,7 @@ def by_value(
     connection: Connection,
     states: Sequence[TableState],
     verdicts: Sequence[TableVerdict],
+    course: Course | None = None,
     *,
     from_source: bool,
 ) -> ByValue:
@@ -73,8 +75,10 @@ def by_value(
         connection: in the snapshot of the target in which the verdicts were found.
         states: the tables.
         verdicts: of the same tables by the ledger.
+        course: what is left of a budget, and whether values are listed.
         from_source: read the sources again, instead of what landed.
     """
+    course = course or Course()
     groups: dict[tuple[str, str], list[int]] = {}
     for number, state in enumerate(states):
         groups.setdefault((state.stream, state.tenant), []).append(number)
@@ -85,8 +89,14 @@ def by_value(
     for places in groups.values():
         chosen = [place for place in places if verdicts[place].actual is not None]
         group = [(states[place], verdicts[place]) for place in chosen]
+        results: list[Compared | None] = [None] * len(group)
         try:
-            results = _stream(workspace, connection, group, notes, from_source=from_source)
+            if not course.over():
+                results = _stream(
+                    workspace, connection, group, notes, course, from_source=from_source
+                )
+        except TimeUp:
+            pass
         except MigrationError as error:
             if connection.invalidated:
                 why = f"the connection to the target was lost: {error.why or error.what}"
@@ -97,6 +107,9 @@ def by_value(
                 found[place] = replace(verdicts[place], verdict="UNKNOWN", reason=why)
             continue
         for place, (state, verdict), result in zip(chosen, group, results, strict=True):
+            if result is None:
+                found[place] = _unseen(verdict, course.over())
+                continue
             judged = _judged(state, verdict, result, from_source=from_source)
             found[place], findings[place] = judged
             compared[place] = result
@@ -108,9 +121,10 @@ def _stream(
     connection: Connection,
     group: Sequence[tuple[TableState, TableVerdict]],
     notes: list[str],
+    course: Course,
     *,
     from_source: bool,
-) -> list[Compared]:
+) -> list[Compared | None]:
     """Compare all tables of one stream, whose input is read once for all of them."""
     if not group:
         return []
@@ -127,18 +141,26 @@ def _stream(
             )
         thirds: Mapping[str, Third] = {}
         if from_source:
-            _read_again(workspace, connection, stream, all_sides, notes, Path(folder))
-            thirds = _loaded_side(workspace, connection, stream, group, all_sides, notes)
+            _read_again(workspace, connection, stream, all_sides, notes, Path(folder), course)
+            thirds = _loaded_side(workspace, connection, stream, group, all_sides, notes, course)
         else:
-            _replay(workspace, connection, stream, group, all_sides, EXPECTED)
-        results = []
-        for state, _ in group:
+            _replay(workspace, connection, stream, group, all_sides, EXPECTED, course)
+        results: list[Compared | None] = [None] * len(group)
+        for number, (state, _) in enumerate(group):
+            if course.over():
+                break
             sides = all_sides[state.table.name]
-            sides.add_rows(TARGET, dialect.row_fields(connection, state.table, scoped(state.table)))
-            sides.close()
+            there = dialect.row_fields(connection, state.table, scoped(state.table))
             bookmark = stream.bookmark if stream.bookmark in state.table.names else None
             third = thirds.get(state.table.name)
-            results.append(compare(sides, bookmark=bookmark, is_one_read=from_source, third=third))
+            with suppress(TimeUp):
+                sides.add_rows(TARGET, course.watched(there))
+                sides.close()
+                found = compare(
+                    sides, bookmark=bookmark, is_one_read=from_source, third=third, course=course
+                )
+                course.found += found.total
+                results[number] = found
         return results
 
 
@@ -149,6 +171,7 @@ def _replay(
     group: Sequence[tuple[TableState, TableVerdict]],
     sides: Mapping[str, Sides],
     side: str,
+    course: Course,
 ) -> None:
     """The rows as all runs loaded them, stubs first."""
     for state, _ in group:
@@ -160,7 +183,7 @@ def _replay(
         for data in stubs(workspace, connection, state):
             sides[state.table.name].add(side, data)
     tables = [state.table for state, _ in group]
-    for name, data in loaded(workspace, connection, stream, tables):
+    for name, data in course.watched(loaded(workspace, connection, stream, tables)):
         sides[name].add(side, data)
 
 
@@ -171,6 +194,7 @@ def _loaded_side(
     group: Sequence[tuple[TableState, TableVerdict]],
     sides: Mapping[str, Sides],
     notes: list[str],
+    course: Course,
 ) -> Mapping[str, Third]:
     """What was loaded: by proof the target itself, else the input read again, if it is there."""
     for state, _ in group:
@@ -180,9 +204,9 @@ def _loaded_side(
     if all(verdict.actual == verdict.expected for _, verdict in group):
         return {state.table.name: Third(is_target=True) for state, _ in group}
     try:
-        _replay(workspace, connection, stream, group, sides, LOADED)
+        _replay(workspace, connection, stream, group, sides, LOADED, course)
     except MigrationError as error:
-        if connection.invalidated:
+        if connection.invalidated or isinstance(error, TimeUp):
             raise
         notes.append(
             f"{stream.label}: what was loaded cannot be read again ({error.what}), so it"
@@ -199,6 +223,7 @@ def _read_again(
     sides: Mapping[str, Sides],
     notes: list[str],
     folder: Path,
+    course: Course,
 ) -> None:
     """Every record that the source has now, through the rules of a run."""
     core = workspace.settings.core
@@ -214,7 +239,7 @@ def _read_again(
     for number, partition in enumerate(offered):
         records = 0
         items = _items(workspace, stream, partition, folder / f"landed.{number}")
-        for part in cut(items, limit, core.batch_bytes):
+        for part in course.watched(cut(items, limit, core.batch_bytes)):
             records += part.records
             prepared = prepare(
                 workspace.registry, stream, partition, part, workspace.target.dialect.unstorable
@@ -277,6 +302,13 @@ def _digests(
     gone = names - {item.input for item in offered}
     notes += [f"{stream.label}, {name}: is no longer there" for name in sorted(gone)]
     return list(dict.fromkeys(notes))
+
+
+def _unseen(verdict: TableVerdict, over: str) -> TableVerdict:
+    """What the ledger says of a table whose values were not looked at; never that they match."""
+    if verdict.verdict == "MISMATCH":
+        return replace(verdict, reason=f"{verdict.reason}; {over}")
+    return replace(verdict, verdict="UNKNOWN", reason=over)
 
 
 def _judged(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from messy_migration.reconcile.budget import Budget
+
 Form = Literal["ledger", "landed", "source"]
 Repair = Literal["differing", "corrupted", "all"]
 
@@ -26,6 +28,9 @@ class Asked:
         accept_foreign: the reason for which changes of somebody else are adopted.
         anchor: the beginning of a head that the chain must hold, in place of what is anchored.
         report: write the evidence and its page.
+        stop_after: differences of all tables after which nothing more is looked at, or None.
+        seconds: after which the same, or None.
+        show_values: list values too, not only keys, columns and rules.
     """
 
     against: Form = "ledger"
@@ -37,6 +42,13 @@ class Asked:
     accept_foreign: str | None = None
     anchor: str | None = None
     report: bool = False
+    stop_after: int | None = None
+    seconds: float | None = None
+    show_values: bool = False
+
+    def budget(self, limit: int) -> Budget:
+        """How much is looked at, with so many differences of a table listed."""
+        return Budget(limit, self.stop_after, self.seconds, self.show_values)
 
     @property
     def needs_plugins(self) -> bool:

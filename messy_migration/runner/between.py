@@ -21,7 +21,8 @@ from messy_migration.errors import (
 )
 from messy_migration.ledger.runs import now
 from messy_migration.reconcile import between
-from messy_migration.reconcile.between import Budget, Side, TableComparison
+from messy_migration.reconcile.between import Side, TableComparison
+from messy_migration.reconcile.budget import Budget
 from messy_migration.reconcile.tables import Wishes
 from messy_migration.reconcile.verdict import Word
 from messy_migration.runner.workspace import Request

@@ -10,6 +10,7 @@ from messy_migration.ledger.receipts import Scope
 from messy_migration.ledger.states import TableState
 from messy_migration.model import Fingerprint
 from messy_migration.reconcile.batches import Rest, rest
+from messy_migration.reconcile.budget import Course, TimeUp
 from messy_migration.reconcile.locate import Part, locate
 from messy_migration.reconcile.verdict import Findings, TableVerdict
 from messy_migration.runner.replay import replayed, stream_of
@@ -25,9 +26,10 @@ _MOST = 1_000_000
 class ByLedger:
     """The tables of one target in one snapshot; remembers which batches of each differ."""
 
-    def __init__(self, workspace: Workspace, connection: Connection) -> None:
+    def __init__(self, workspace: Workspace, connection: Connection, course: Course) -> None:
         self._workspace = workspace
         self._connection = connection
+        self._course = course
         self._rests: dict[tuple[str, Scope], Rest] = {}
 
     def scan(self, state: TableState) -> Fingerprint:
@@ -47,21 +49,32 @@ class ByLedger:
 
     def behind(self, state: TableState, verdict: TableVerdict) -> Findings | None:
         """The rows that differ, where fingerprints do."""
-        workspace, connection = self._workspace, self._connection
+        connection = self._connection
         if verdict.actual in (None, verdict.expected) or connection.invalidated:
+            self._course.found += verdict.verdict == "MISMATCH"
             return None
+        found = self._located(state, verdict.expected)
+        self._course.found += max(found.total, 1)
+        return found
+
+    def _located(self, state: TableState, expected: Fingerprint) -> Findings:
+        workspace, connection = self._workspace, self._connection
         try:
+            self._course.check()
             stream = stream_of(workspace, state)
             with refusals(f"table {state.table.name}"), connection.begin_nested():
                 return locate(
                     connection,
                     workspace.target.dialect,
                     state.table,
-                    Part(verdict.expected, lambda: replayed(workspace, connection, state)),
+                    Part(expected, lambda: replayed(workspace, connection, state)),
                     _MOST,
                     stream.bookmark,
                     rest=self._part(state),
+                    course=self._course,
                 )
+        except TimeUp as error:
+            return Findings(state.table.name, (), 0, (), f"not looked at: {error.what}")
         except MigrationError as error:
             return Findings(state.table.name, (), 0, (), str(error))
 

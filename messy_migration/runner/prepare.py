@@ -52,7 +52,7 @@ def prove_earlier(site: Site, streams: Sequence[Stream], accept: str | None) -> 
     ]
     sums = receipts.expected(site.connection, site.ledger)
     # A run that was killed has added no stubs, so that rows miss parents: nobody's change.
-    verdicts = prove(site.connection, site.dialect, wanted, sums, {}, rows_only=True)
+    verdicts = list(prove(site.connection, site.dialect, wanted, sums, {}, rows_only=True))
     if site.connection.invalidated:
         raise TargetUnavailable("the target went away", why=verdicts[-1].reason)
     wrong = [item for item in verdicts if item.verdict != "MATCH"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -14,6 +14,7 @@ from messy_migration.ledger.receipts import Scope
 from messy_migration.ledger.runs import now
 from messy_migration.ledger.states import TableState
 from messy_migration.model import Fingerprint, stream_label
+from messy_migration.reconcile.budget import Course
 from messy_migration.reconcile.checks import unread
 from messy_migration.reconcile.drift import drift, words
 from messy_migration.reconcile.money import with_money
@@ -74,15 +75,21 @@ def reconcile(
         asked: what to hold it against, and what else to try.
     """
     asked = asked or Asked()
+    course = Course(asked.budget(limit))
     target = workspace.target
     notes: tuple[str, ...] = ()
     with target.dialect.reading(target.engine) as connection:
         seen = (now(), writers.snapshot(connection)) if writers.are_known(target.dialect) else None
         wanted = wanted_states(workspace, connection, tables)
         sums = receipts.expected(connection, workspace.ledger)
-        ledger = ByLedger(workspace, connection)
+        ledger = ByLedger(workspace, connection, course)
         scan = ledger.scan if asked.against == "ledger" else None
-        verdicts = prove(connection, target.dialect, wanted, sums, incomplete, scan=scan)
+        verdicts: Iterable[TableVerdict] = prove(
+            connection, target.dialect, wanted, sums, incomplete, scan=scan, course=course
+        )
+        if asked.against != "ledger" or asked.stop_after is None:
+            # All verdicts come first; only to stop after differences they have to be located.
+            verdicts = list(verdicts)
         if asked.against == "ledger":
             located = [
                 (verdict, ledger.behind(state, verdict))
@@ -90,7 +97,9 @@ def reconcile(
             ]
         else:
             from_source = asked.against == "source"
-            found = by_value(workspace, connection, wanted, verdicts, from_source=from_source)
+            found = by_value(
+                workspace, connection, wanted, list(verdicts), course, from_source=from_source
+            )
             located, notes = list(zip(found.verdicts, found.findings, strict=True)), found.notes
         results = [
             _told(workspace, connection, state, verdict, behind)

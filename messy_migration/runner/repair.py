@@ -108,7 +108,7 @@ def plan_repair(
     with target.dialect.reading(target.engine) as connection:
         wanted = _in_order(workspace, wanted_states(workspace, connection, tables))
         sums = receipts.expected(connection, workspace.ledger)
-        verdicts = prove(connection, target.dialect, wanted, sums, incomplete)
+        verdicts = list(prove(connection, target.dialect, wanted, sums, incomplete))
         found = by_value(workspace, connection, wanted, verdicts, from_source=False)
         return [
             _todo(workspace, connection, state, before, after, compared, wish)

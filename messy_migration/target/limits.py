@@ -32,6 +32,8 @@ def limit_time(connection: Connection, kind: str, seconds: float | None) -> Iter
     if kind == "postgresql":
         connection.exec_driver_sql(f"SET LOCAL statement_timeout = {milliseconds}")
         yield
+        # After an error the caller's savepoint brings back what was set before.
+        connection.exec_driver_sql("SET LOCAL statement_timeout = DEFAULT")
         return
     raw: Any = connection.connection.driver_connection
     if kind != "sqlite" or raw is None:

@@ -33,9 +33,9 @@ def proven(site, state_of, *found, connection=None, incomplete=()):
     states = [state_of(table) for table, _ in found]
     sums = {(table.name, table.scope, format_id(table)): net for table, net in found}
     if connection is not None:
-        return prove(connection, site.dialect, states, sums, dict(incomplete))
+        return list(prove(connection, site.dialect, states, sums, dict(incomplete)))
     with site.reading() as reading:
-        return prove(reading, site.dialect, states, sums, dict(incomplete))
+        return list(prove(reading, site.dialect, states, sums, dict(incomplete)))
 
 
 def words(verdicts):
