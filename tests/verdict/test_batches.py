@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from messy_migration.runner import byledger, replay
@@ -66,7 +68,7 @@ def test_the_same_differences_are_named_as_by_reading_everything(
         prepared.clear()
         whole = in_batches.reconcile()
     assert len(set(prepared)) == 8
-    assert narrow.proof == whole.proof
+    assert replace(narrow.proof, snapshot=None) == replace(whole.proof, snapshot=None)
     assert (narrow.verdict, narrow.exit_code) == ("MISMATCH", 8)
     assert narrow.proof.findings[0].total > 0
     expected = {
