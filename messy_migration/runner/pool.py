@@ -258,8 +258,8 @@ def _main(pipe: Connection, pulse: Pulse, job: Job, parent: int) -> None:
     # What is wrong now is wrong again with the first piece, and then there is somebody to tell.
     with suppress(Exception):
         worker = Worker(job)
-    # What is here by now stays. A driver makes an object of every row, and each some thousand of
-    # them Python would look through all that was ever imported for cycles.
+    # What is here by now stays. A source that makes an object of every record would have Python
+    # look through all that was ever imported for cycles, at every some thousand of them.
     gc.freeze()
 
     def should_stop() -> bool:

@@ -7,7 +7,7 @@ at once, one column at a time, and no Python object is made of a value. Variable
 copied by us at all: the whole chunk is laid under an Arrow array in which every second element
 is a field and the others are what lies between them.
 
-Measured on 1,000,000 rows of 15 columns (CPU seconds of the client, parsing included): this 1.3,
+Measured on 1,000,000 rows of 15 columns (CPU seconds of the client, parsing included): this 1.1,
 COPY CSV read by pyarrow 2.3, ADBC with its decimals cast 2.4. The server spends 0.7 on binary and
 1.1 on CSV.
 """
