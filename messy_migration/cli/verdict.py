@@ -35,7 +35,9 @@ def last_line(verdict: str, proof: Proof) -> str:
         return f"{name}  {size}: {found}{money(verdicts)}"
     wrong = [item.table for item in verdicts if item.verdict == verdict]
     line = f"{verdict}  {', '.join(dict.fromkeys(wrong)) or 'nothing was compared'}"
-    return line + _kinds(proof.findings) + money(verdicts)
+    unread = sum(item.verdict == "UNKNOWN" for item in verdicts)
+    rest = f"; {counted(unread, 'table')} could not be proven" if verdict == "MISMATCH" else ""
+    return line + _kinds(proof.findings) + (rest if unread else "") + money(verdicts)
 
 
 def money(verdicts: Sequence[TableVerdict]) -> str:
@@ -112,6 +114,8 @@ def quick_text(found: Sequence[Untouched]) -> str:
 def _kinds(findings: Sequence[Findings]) -> str:
     if not findings:
         return ""
+    if not any(found.total for found in findings):
+        return ": what differs could not be named"
     kinds = Counter(dict.fromkeys(("missing", "extra", "changed"), 0))
     for found in findings:
         for item in found.differences:

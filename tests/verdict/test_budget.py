@@ -179,6 +179,19 @@ def test_what_means_nothing_together_is_refused_with_a_reason(arguments, why):
     assert why in str(shell(*arguments).exception)
 
 
+def test_the_last_line_says_what_was_left_out(two):
+    two.execute(CHANGE)
+    last = shell("--stop-after", "2").output.splitlines()[-1]
+    assert last.startswith("MISMATCH  orders: 0 missing, 0 extra, 2 changed among those listed")
+    assert "; 1 table could not be proven" in last
+    (two.folder / "orders.csv").unlink()
+    assert (
+        shell()
+        .output.splitlines()[-1]
+        .startswith("MISMATCH  orders: what differs could not be named")
+    )
+
+
 def test_the_command_takes_them_in_every_form(two):
     two.execute(CHANGE)
     for against in FORMS:
