@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 
 from messy_migration.pipeline.parts import Span
-from messy_migration.runner.work import Piece
+from messy_migration.runner.work import Task
 
 ATTEMPTS = 3
 """Workers that may die of a whole batch, or of a single record, before it is held against it."""
@@ -21,23 +21,23 @@ class Deaths:
         self._of: Counter[tuple[tuple[str, str, str], Span]] = Counter()
         self._in: Counter[tuple[str, str, str]] = Counter()
 
-    def after(self, piece: Piece, span: Span, how: str) -> Piece | None:
-        """The piece as it is to be tried again, or None if that makes no sense.
+    def after(self, task: Task, span: Span, how: str) -> Task | None:
+        """The task as it is to be tried again, or None if that makes no sense.
 
         Args:
-            piece: what the worker had been given.
+            task: what the worker had been given.
             span: the rows that it was at; no rows while it extracted.
             how: it died, in words.
         """
-        self._in[piece.place] += 1
-        self._of[piece.place, span] += 1
+        self._in[task.place] += 1
+        self._of[task.place, span] += 1
         rows = span.stop - span.start
         # Halves of a batch that was given up on are suspect from the start.
-        is_suspect = rows > 1 and any(other.ordinal == span.ordinal for other in piece.fatal)
-        if self._in[piece.place] >= LIMIT:
+        is_suspect = rows > 1 and any(other.ordinal == span.ordinal for other in task.fatal)
+        if self._in[task.place] >= LIMIT:
             return None
-        if self._of[piece.place, span] < (1 if is_suspect else ATTEMPTS):
-            return piece
-        if rows == 0 or span in piece.fatal:
+        if self._of[task.place, span] < (1 if is_suspect else ATTEMPTS):
+            return task
+        if rows == 0 or span in task.fatal:
             return None
-        return replace(piece, fatal=(*piece.fatal, span), death=how)
+        return replace(task, fatal=(*task.fatal, span), death=how)

@@ -1,7 +1,7 @@
-"""Hand pieces to somebody else's executor: Dask, Spark, Ray, or any `concurrent.futures` one.
+"""Hand tasks to somebody else's executor: Dask, Spark, Ray, or any `concurrent.futures` one.
 
 The same work runs there as in a local worker. Claims, retries and idempotence stay in the
-ledger, and no row goes through a scheduler: a piece is names and bounds, an answer is a word.
+ledger, and no row goes through a scheduler: a task is names and bounds, an answer is a word.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from typing import Any, Self
 from messy_migration.errors import PluginError
 from messy_migration.registry import Registry
 from messy_migration.runner.pool import TICK_SECONDS, Finished, finished
-from messy_migration.runner.work import Job, Piece, Worker, failure
+from messy_migration.runner.work import Briefing, Task, Worker, failure
 
 
-def remote(job: Job, piece: Piece) -> dict[str, Any]:
-    """What runs on the cluster: one piece, end to end."""
+def remote(briefing: Briefing, task: Task) -> dict[str, Any]:
+    """What runs on the cluster: one task, end to end."""
     try:
-        with closing(Worker(job)) as worker:
-            return {"complete": worker.work(piece, lambda: False), "error": None}
+        with closing(Worker(briefing)) as worker:
+            return {"complete": worker.work(task, lambda: False), "error": None}
     except Exception as error:  # noqa: BLE001 - it is told to the run, whatever it is
-        return {"complete": False, "error": failure(error, piece.label)}
+        return {"complete": False, "error": failure(error, task.label)}
 
 
 class EnginePool:
     """An executor in the place of local workers, as a context manager."""
 
-    def __init__(self, job: Job, executor: Executor) -> None:
-        self._job = job
+    def __init__(self, briefing: Briefing, executor: Executor) -> None:
+        self._briefing = briefing
         self._executor = executor
 
     def __enter__(self) -> Self:
@@ -47,17 +47,17 @@ class EnginePool:
 
     def run(
         self,
-        pieces: Sequence[Piece],
+        tasks: Sequence[Task],
         tick: Callable[[], None],
         should_stop: Callable[[], bool],
     ) -> Iterator[Finished]:
-        """As `LocalPool.run`; pieces that an engine has begun go on to their end."""
-        under_way: dict[Future[dict[str, Any]], Piece] = {}
-        for piece in pieces:
+        """As `LocalPool.run`; tasks that an engine has begun go on to their end."""
+        under_way: dict[Future[dict[str, Any]], Task] = {}
+        for task in tasks:
             try:
-                under_way[self._executor.submit(remote, self._job, piece)] = piece
+                under_way[self._executor.submit(remote, self._briefing, task)] = task
             except Exception as error:  # noqa: BLE001 - an engine that is gone raises what it likes
-                yield _lost(piece, error)
+                yield _lost(task, error)
         while under_way:
             if should_stop():
                 for future in under_way:
@@ -84,17 +84,17 @@ def find_engine(registry: Registry, name: str, workers: int) -> Executor:
     return executor
 
 
-def _answer(future: Future[dict[str, Any]], piece: Piece) -> Finished:
+def _answer(future: Future[dict[str, Any]], task: Task) -> Finished:
     try:
-        return finished(piece, future.result())
+        return finished(task, future.result())
     except CancelledError:
-        return Finished(piece, complete=False)
-    except Exception as error:  # noqa: BLE001 - whatever an engine raises, it lost the piece
-        return _lost(piece, error)
+        return Finished(task, complete=False)
+    except Exception as error:  # noqa: BLE001 - whatever an engine raises, it lost the task
+        return _lost(task, error)
 
 
-def _lost(piece: Piece, error: Exception) -> Finished:
+def _lost(task: Task, error: Exception) -> Finished:
     problem = PluginError(
-        "the engine lost a piece", piece.label, type(error).__name__, "type the command again"
+        "the engine lost a task", task.label, type(error).__name__, "type the command again"
     )
-    return Finished(piece, complete=False, error=problem)
+    return Finished(task, complete=False, error=problem)

@@ -20,7 +20,7 @@ from messy_migration.runner.anchoring import adopt, begin_anew
 from messy_migration.runner.hold import Hold
 from messy_migration.runner.outcome import Options
 from messy_migration.runner.state import RunState
-from messy_migration.runner.work import Job
+from messy_migration.runner.work import Briefing
 from messy_migration.runner.workspace import Workspace
 from messy_migration.target.failures import refusals
 from messy_migration.target.patience import Patience
@@ -131,7 +131,7 @@ def open_run(
         fence.beat(connection, workspace.ledger, holder)
     cutting = {name: int(run.options[name]) for name in ("batch_records", "batch_bytes")}
     request = workspace.request.for_workers(settings.digest)
-    job = Job(
+    briefing = Briefing(
         request, run.run_id, epoch, frozenset(), cutting["batch_records"], cutting["batch_bytes"]
     )
     hold.epoch = epoch
@@ -139,7 +139,7 @@ def open_run(
         workspace,
         options,
         run,
-        job,
+        briefing,
         holder,
         hold,
         patience,

@@ -27,7 +27,7 @@ from messy_migration.errors import MigrationError, PluginError
 from messy_migration.runner.deaths import Deaths
 from messy_migration.runner.process import is_orphan, tie_to_parent
 from messy_migration.runner.pulse import Pulse
-from messy_migration.runner.work import Job, Piece, Worker, failure
+from messy_migration.runner.work import Briefing, Task, Worker, failure
 
 TICK_SECONDS = 0.2
 GRACE_SECONDS = 15.0
@@ -39,9 +39,9 @@ START_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Finished:
-    """How a piece ended: complete, stopped before its end, or with an error."""
+    """How a task ended: complete, stopped before its end, or with an error."""
 
-    piece: Piece
+    task: Task
     complete: bool
     error: MigrationError | None = None
 
@@ -51,8 +51,8 @@ class _Slot:
     process: SpawnProcess
     pipe: Connection
     pulse: Pulse
-    job: Job
-    piece: Piece | None = None
+    briefing: Briefing
+    task: Task | None = None
     beats: int = 0
     silence: float = 0.0
     is_frozen: bool = False
@@ -66,14 +66,16 @@ class _Slot:
 
 
 class LocalPool:
-    """Processes of this machine that work on pieces, as a context manager.
+    """Processes of this machine that work on tasks, as a context manager.
 
     Attributes:
-        job: what every worker has to know before its next piece; may change between two runs.
+        briefing: what every worker has to know before its next task; may change between two runs.
     """
 
-    def __init__(self, job: Job, workers: int, frozen_after: float = FROZEN_SECONDS) -> None:
-        self.job = job
+    def __init__(
+        self, briefing: Briefing, workers: int, frozen_after: float = FROZEN_SECONDS
+    ) -> None:
+        self.briefing = briefing
         self._workers = workers
         self._frozen_after = frozen_after
         self._deaths = Deaths()
@@ -92,27 +94,27 @@ class LocalPool:
         self._slots.clear()
 
     def warm(self, workers: int) -> None:
-        """Start workers for which there will be pieces, so that they import meanwhile."""
+        """Start workers for which there will be tasks, so that they import meanwhile."""
         while len(self._slots) < min(workers, self._workers):
             self._slots.append(self._start())
 
     def run(
         self,
-        pieces: Sequence[Piece],
+        tasks: Sequence[Task],
         tick: Callable[[], None],
         should_stop: Callable[[], bool],
     ) -> Iterator[Finished]:
-        """Work on all pieces; yields each as it ends.
+        """Work on all tasks; yields each as it ends.
 
         Args:
-            pieces: in the order in which they are begun.
+            tasks: in the order in which they are begun.
             tick: called several times a second.
-            should_stop: once true, no piece is begun, and those under way end after their
+            should_stop: once true, no task is begun, and those under way end after their
                 batch.
         """
-        queue = deque(pieces)
+        queue = deque(tasks)
         told = 0.0
-        while queue or any(slot.piece for slot in self._slots):
+        while queue or any(slot.task for slot in self._slots):
             if should_stop():
                 queue.clear()
                 told = told or self._tell_to_stop()
@@ -123,22 +125,22 @@ class LocalPool:
             self._end_frozen()
             tick()
 
-    def _feed(self, queue: deque[Piece]) -> None:
+    def _feed(self, queue: deque[Task]) -> None:
         for slot in self._slots:
-            if queue and slot.piece is None and slot.process.is_alive():
+            if queue and slot.task is None and slot.process.is_alive():
                 self._give(slot, queue.popleft())
         while queue and len(self._slots) < self._workers:
             slot = self._start()
             self._slots.append(slot)
             self._give(slot, queue.popleft())
 
-    def _give(self, slot: _Slot, piece: Piece) -> None:
-        slot.piece = piece
+    def _give(self, slot: _Slot, task: Task) -> None:
+        slot.task = task
         try:
-            if slot.job != self.job:
-                slot.pipe.send(self.job)
-                slot.job = self.job
-            slot.pipe.send(piece)
+            if slot.briefing != self.briefing:
+                slot.pipe.send(self.briefing)
+                slot.briefing = self.briefing
+            slot.pipe.send(task)
         except (BrokenPipeError, OSError):
             return  # it just died; the sentinel tells
 
@@ -147,12 +149,12 @@ class LocalPool:
         pulse = Pulse(self._context)
         process = self._context.Process(
             target=_main,
-            args=(theirs, pulse, self.job, os.getpid()),
+            args=(theirs, pulse, self.briefing, os.getpid()),
             name="messy-migration worker",
         )
         process.start()
         theirs.close()
-        return _Slot(process, ours, pulse, self.job)
+        return _Slot(process, ours, pulse, self.briefing)
 
     def _end_frozen(self) -> None:
         """Kill workers that show no sign of life; what they had under way is begun again."""
@@ -178,41 +180,41 @@ class LocalPool:
                 continue
         return time.monotonic()
 
-    def _collect(self, queue: deque[Piece], *, stopping: bool) -> Iterator[Finished]:
+    def _collect(self, queue: deque[Task], *, stopping: bool) -> Iterator[Finished]:
         watched: list[Any] = [slot.pipe for slot in self._slots]
         watched += [slot.process.sentinel for slot in self._slots]
         ready = wait(watched, timeout=TICK_SECONDS)
         for slot in list(self._slots):
-            if slot.pipe in ready and slot.piece is not None:
+            if slot.pipe in ready and slot.task is not None:
                 try:
                     answer = slot.pipe.recv()
                 except (EOFError, OSError):
                     answer = None
                 if answer is not None:
-                    piece, slot.piece = slot.piece, None
-                    yield finished(piece, answer)
+                    task, slot.task = slot.task, None
+                    yield finished(task, answer)
                     continue
             if slot.process.sentinel in ready and not slot.process.is_alive():
                 self._slots.remove(slot)
                 slot.pipe.close()
-                if slot.piece is None:
+                if slot.task is None:
                     continue
                 if stopping:
-                    yield Finished(slot.piece, complete=False)
+                    yield Finished(slot.task, complete=False)
                     continue
-                again = self._deaths.after(slot.piece, slot.pulse.span, _how(slot))
+                again = self._deaths.after(slot.task, slot.pulse.span, _how(slot))
                 if again is None:
-                    error = _given_up(slot, slot.piece)
-                    yield Finished(slot.piece, complete=False, error=error)
+                    error = _given_up(slot, slot.task)
+                    yield Finished(slot.task, complete=False, error=error)
                 else:
                     queue.appendleft(again)
 
 
-def finished(piece: Piece, answer: dict[str, Any]) -> Finished:
-    """The end of a piece, from what its worker answered."""
+def finished(task: Task, answer: dict[str, Any]) -> Finished:
+    """The end of a task, from what its worker answered."""
     if answer["error"] is None:
-        return Finished(piece, bool(answer["complete"]))
-    return Finished(piece, complete=False, error=revived(answer["error"]))
+        return Finished(task, bool(answer["complete"]))
+    return Finished(task, complete=False, error=revived(answer["error"]))
 
 
 def revived(data: dict[str, str]) -> MigrationError:
@@ -231,14 +233,14 @@ def _how(slot: _Slot) -> str:
     return f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit status {code}"
 
 
-def _given_up(slot: _Slot, piece: Piece) -> MigrationError:
+def _given_up(slot: _Slot, task: Task) -> MigrationError:
     what = "workers died again and again on the same partition"
     if slot.process.exitcode == -signal.SIGKILL and not slot.is_frozen:
         advice = "give the machine more memory, or set batch_records lower"
-        return MigrationError(what, piece.label, _how(slot), advice)
+        return MigrationError(what, task.label, _how(slot), advice)
     # Nothing of ours ends or stops a process; code that a plugin runs in it does.
-    advice = f"try the plugin {piece.plugin} on this input alone"
-    return PluginError(what, piece.label, _how(slot), advice)
+    advice = f"try the plugin {task.plugin} on this input alone"
+    return PluginError(what, task.label, _how(slot), advice)
 
 
 def _blamed(error: BaseException) -> BaseException:
@@ -247,7 +249,7 @@ def _blamed(error: BaseException) -> BaseException:
     return error
 
 
-def _main(pipe: Connection, pulse: Pulse, job: Job, parent: int) -> None:
+def _main(pipe: Connection, pulse: Pulse, briefing: Briefing, parent: int) -> None:
     """What a worker process runs."""
     tie_to_parent(parent)
     pulse.start()
@@ -255,9 +257,9 @@ def _main(pipe: Connection, pulse: Pulse, job: Job, parent: int) -> None:
     os.dup2(2, 1)
     worker: Worker | None = None
     stopped = False
-    # What is wrong now is wrong again with the first piece, and then there is somebody to tell.
+    # What is wrong now is wrong again with the first task, and then there is somebody to tell.
     with suppress(Exception):
-        worker = Worker(job)
+        worker = Worker(briefing)
     # What is here by now stays. A source that makes an object of every record would have Python
     # look through all that was ever imported for cycles, at every some thousand of them.
     gc.freeze()
@@ -272,22 +274,22 @@ def _main(pipe: Connection, pulse: Pulse, job: Job, parent: int) -> None:
 
     while not stopped:
         try:
-            piece = pipe.recv()
+            task = pipe.recv()
         except (EOFError, OSError):
             return
-        if piece is None or is_orphan(parent):
+        if task is None or is_orphan(parent):
             return
-        if isinstance(piece, Job):
-            job = piece
+        if isinstance(task, Briefing):
+            briefing = task
             continue
         answer: dict[str, Any] = {"complete": False, "error": None}
         try:
-            worker = worker or Worker(job)
-            worker.job = job
-            answer["complete"] = worker.work(piece, should_stop, pulse.at)
+            worker = worker or Worker(briefing)
+            worker.briefing = briefing
+            answer["complete"] = worker.work(task, should_stop, pulse.at)
         except (EOFError, BrokenPipeError):
             return
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever it is, it is told
             # A Ctrl-C never gets here, so this one was raised by a plugin.
-            answer["error"] = failure(_blamed(error), piece.label)
+            answer["error"] = failure(_blamed(error), task.label)
         pipe.send(answer)

@@ -28,7 +28,7 @@ from messy_migration.reconcile.expected import BATCH
 from messy_migration.runner.history import History
 from messy_migration.runner.plan import plan_id
 from messy_migration.runner.stubs import stub_rows
-from messy_migration.runner.work import Job, cuts
+from messy_migration.runner.work import Briefing, cuts
 from messy_migration.runner.workspace import Workspace
 
 
@@ -160,7 +160,7 @@ def _partition(
             f"{item.partition.name}, run {short(item.run_id)}",
             next="install the versions that the run's evidence names",
         )
-    job = Job(
+    briefing = Briefing(
         workspace.request,
         item.run_id,
         0,
@@ -171,7 +171,7 @@ def _partition(
     # What workers died of would be the end of this process too.
     done -= quarantine.batches_of(connection, workspace.ledger, CRASH)
     left = set(done)
-    for part in cuts(workspace, job, stream, item.partition):
+    for part in cuts(workspace, briefing, stream, item.partition):
         identity = batch_id(stream, item.partition, item.plan_id, part)
         for some in committed_parts(part, identity, done):
             left.discard(batch_id(stream, item.partition, item.plan_id, some))

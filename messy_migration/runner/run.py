@@ -1,7 +1,7 @@
 """One run, from the lock to the verdict.
 
 lock -> ledger -> epoch -> open or resume -> audit -> plan -> prove what is there -> tables
-     -> pieces to workers -> keys, stubs, bookmarks -> reconcile -> evidence -> close
+     -> tasks to workers -> keys, stubs, bookmarks -> reconcile -> evidence -> close
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from messy_migration.runner.pool import Finished, LocalPool
 from messy_migration.runner.prepare import Site, prepare_tables, prove_earlier
 from messy_migration.runner.state import RunState
 from messy_migration.runner.stop import Overdue, StopSignals
-from messy_migration.runner.work import Job, Piece, is_fatal
+from messy_migration.runner.work import Briefing, Task, is_fatal
 from messy_migration.runner.workspace import Request, Workspace, open_workspace, select
 from messy_migration.target.engine import HURRIED
 from messy_migration.target.failures import refusals
@@ -88,7 +88,7 @@ def _execute(
                 observer.started(state.run, target.label, streams, resumed=state.resumed)
                 state.patiently(lambda: check_ledger(state))
                 _plan(state)
-                pool.job = state.job
+                pool.briefing = state.briefing
                 observer.planned(state.plans, workspace.settings.core.worker_count)
                 with _unproven(state):
                     _work(state, observer, stop, pool)
@@ -121,9 +121,9 @@ def _unproven(state: RunState) -> Iterator[None]:
 
 
 def _local(workspace: Workspace, run_id: str) -> LocalPool:
-    """The local workers, none of which runs yet. Their job is not the last word."""
+    """The local workers, none of which runs yet. Their briefing is not the last word."""
     core, request = workspace.settings.core, workspace.request
-    job = Job(
+    briefing = Briefing(
         request.for_workers(workspace.settings.digest),
         run_id,
         0,
@@ -131,7 +131,7 @@ def _local(workspace: Workspace, run_id: str) -> LocalPool:
         core.batch_records,
         core.batch_bytes,
     )
-    return LocalPool(job, core.worker_count, core.frozen_after)
+    return LocalPool(briefing, core.worker_count, core.frozen_after)
 
 
 def _warm(pool: LocalPool, workspace: Workspace, options: Options) -> None:
@@ -164,7 +164,10 @@ def chosen(workspace: Workspace, options: Options) -> list[Stream]:
 
 def _plan(state: RunState) -> None:
     workspace, ledger = state.workspace, state.workspace.ledger
-    cutting = {"batch_records": state.job.batch_records, "batch_bytes": state.job.batch_bytes}
+    cutting = {
+        "batch_records": state.briefing.batch_records,
+        "batch_bytes": state.briefing.batch_bytes,
+    }
 
     def history() -> History:
         with workspace.target.engine.begin() as connection:
@@ -182,7 +185,7 @@ def _plan(state: RunState) -> None:
         for problem in plan.problems:
             state.note(plan.stream.label, problem)
     fresh = state.patiently(lambda: _prepare(state))
-    state.job = replace(state.job, fresh=fresh, streams=tuple(state.streams))
+    state.briefing = replace(state.briefing, fresh=fresh, streams=tuple(state.streams))
 
 
 def _prepare(state: RunState) -> frozenset[tuple[str, Scope]]:
@@ -204,28 +207,28 @@ def _prepare(state: RunState) -> frozenset[tuple[str, Scope]]:
 
 
 def _work(state: RunState, observer: Observer, stop: StopSignals, local: LocalPool) -> None:
-    """Hand the pieces out, parents before children."""
+    """Hand the tasks out, parents before children."""
     by_stream = {(plan.stream.name, plan.stream.tenant): plan for plan in state.plans}
     levels = [
         [
-            Piece(stream.name, stream.tenant, by_stream[stream.name, stream.tenant].plan_id, part)
+            Task(stream.name, stream.tenant, by_stream[stream.name, stream.tenant].plan_id, part)
             for stream in level
             for part in by_stream[stream.name, stream.tenant].partitions
         ]
         for level in planning.levels(state.streams)
     ]
-    total = sum(len(pieces) for pieces in levels)
+    total = sum(len(tasks) for tasks in levels)
     if not total:
         return
     state.workers = min(state.workspace.settings.core.worker_count, max(map(len, levels)))
     pulse = _pulse(state, observer, stop)
     with _pool(state, local) as pool:
         scouts = _scouts(state, levels)
-        for pieces in [
+        for tasks in [
             scouts,
             *([item for item in level if item not in scouts] for level in levels),
         ]:
-            ready = [piece for piece in pieces if not _is_hopeless(state, piece)]
+            ready = [task for task in tasks if not _is_hopeless(state, task)]
             for finished in pool.run(ready, pulse, lambda: stop.requested):
                 _finished(state, finished, scouts, stop)
     with suppress(MigrationError):
@@ -238,7 +241,7 @@ def _pool(
     if state.options.engine is None:
         return nullcontext(local)
     registry = state.workspace.registry
-    return EnginePool(state.job, find_engine(registry, state.options.engine, state.workers))
+    return EnginePool(state.briefing, find_engine(registry, state.options.engine, state.workers))
 
 
 def _settle(state: RunState, stop: StopSignals) -> None:
@@ -252,23 +255,23 @@ def _settle(state: RunState, stop: StopSignals) -> None:
         state.problems.append(error)
 
 
-def _scouts(state: RunState, levels: Sequence[Sequence[Piece]]) -> list[Piece]:
-    """The first piece of every account of an API: a wrong key is tried once, not by each piece."""
+def _scouts(state: RunState, levels: Sequence[Sequence[Task]]) -> list[Task]:
+    """The first task of every account of an API: a wrong key is tried once, not by each task."""
     lands = {(stream.name, stream.tenant) for stream in state.streams if stream.lands}
-    scouts: dict[tuple[str, str], Piece] = {}
-    for pieces in levels:
-        for piece in pieces:
-            if (piece.stream, piece.tenant) in lands:
-                scouts.setdefault((piece.plugin, piece.tenant), piece)
+    scouts: dict[tuple[str, str], Task] = {}
+    for tasks in levels:
+        for task in tasks:
+            if (task.stream, task.tenant) in lands:
+                scouts.setdefault((task.plugin, task.tenant), task)
     return list(scouts.values())
 
 
-def _is_hopeless(state: RunState, piece: Piece) -> bool:
+def _is_hopeless(state: RunState, task: Task) -> bool:
     """The account does not answer, or a stream that this one depends on was not all read."""
     stream = next(
-        item for item in state.streams if (item.name, item.tenant) == (piece.stream, piece.tenant)
+        item for item in state.streams if (item.name, item.tenant) == (task.stream, task.tenant)
     )
-    if (piece.plugin, piece.tenant) in state.closed:
+    if (task.plugin, task.tenant) in state.closed:
         state.unfinished.setdefault(
             stream.label, f"the first partition of tenant {stream.tenant or stream.plugin!r} failed"
         )
@@ -286,14 +289,14 @@ def _is_hopeless(state: RunState, piece: Piece) -> bool:
 
 
 def _finished(
-    state: RunState, finished: Finished, scouts: Sequence[Piece], stop: StopSignals
+    state: RunState, finished: Finished, scouts: Sequence[Task], stop: StopSignals
 ) -> None:
-    piece = finished.piece
-    label = stream_label(piece.stream, piece.tenant)
+    task = finished.task
+    label = stream_label(task.stream, task.tenant)
     if finished.error is not None:
         state.note(label, finished.error)
-        if piece in scouts:
-            state.closed.add((piece.plugin, piece.tenant))
+        if task in scouts:
+            state.closed.add((task.plugin, task.tenant))
         if is_fatal(finished.error):
             stop.request()
 

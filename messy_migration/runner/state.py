@@ -20,7 +20,7 @@ from messy_migration.model import Stream
 from messy_migration.runner.hold import Hold
 from messy_migration.runner.outcome import Options
 from messy_migration.runner.plan import StreamPlan
-from messy_migration.runner.work import Job
+from messy_migration.runner.work import Briefing
 from messy_migration.runner.workspace import Workspace
 from messy_migration.target.failures import refusals
 from messy_migration.target.patience import Patience
@@ -36,7 +36,7 @@ class RunState:
         workspace: settings, plugins, target and ledger.
         options: what it was asked to do.
         run: as the ledger has it.
-        job: what its workers have to know.
+        briefing: what its workers have to know.
         holder: who this process is, for the heartbeat.
         hold: the run lock.
         patience: how long the run waits for its target.
@@ -46,7 +46,7 @@ class RunState:
         problems: what went wrong, in the order in which it was met.
         unfinished: label of a stream -> why not all of it was read.
         is_settled: keys, stubs and bookmarks are done.
-        closed: (plugin, tenant) of accounts whose first piece failed.
+        closed: (plugin, tenant) of accounts whose first task failed.
         workers: processes that worked.
         is_new_ledger: this run made the ledger.
         audit: what the ledger and its chain were found to be when the run began.
@@ -55,7 +55,7 @@ class RunState:
     workspace: Workspace
     options: Options
     run: Run
-    job: Job
+    briefing: Briefing
     holder: Holder
     hold: Hold
     patience: Patience
@@ -107,7 +107,10 @@ class RunState:
         with target.engine.begin() as connection:
             yield connection
             fence.check(
-                connection, self.workspace.ledger, self.job.epoch, target.dialect.fence_suffix()
+                connection,
+                self.workspace.ledger,
+                self.briefing.epoch,
+                target.dialect.fence_suffix(),
             )
 
     @contextmanager
@@ -119,11 +122,11 @@ class RunState:
         """
         with self.workspace.target.engine.begin() as connection:
             suffix = self.workspace.target.dialect.fence_suffix()
-            fence.check(connection, self.workspace.ledger, self.job.epoch, suffix)
+            fence.check(connection, self.workspace.ledger, self.briefing.epoch, suffix)
             # Waits for the batches that hold the epoch, and fences off all others.
             fence.raise_epoch(connection, self.workspace.ledger)
             yield connection
 
     def signature(self) -> Signature:
         """How this process signs receipts."""
-        return Signature(self.run.run_id, self.job.epoch, os.getpid(), now())
+        return Signature(self.run.run_id, self.briefing.epoch, os.getpid(), now())

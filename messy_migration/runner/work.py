@@ -1,7 +1,7 @@
 """The work of one process: take a partition end to end.
 
 Only names, bounds and receipts cross the process border. A worker builds its settings, its
-plugins and its own connections once, and keeps them for every piece that it is given.
+plugins and its own connections once, and keeps them for every task that it is given.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _END = object()
 
 
 @dataclass(frozen=True)
-class Job:
+class Briefing:
     """What every worker of a run has to know; plain data.
 
     Attributes:
@@ -65,7 +65,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Piece:
+class Task:
     """One partition to be read.
 
     Attributes:
@@ -90,12 +90,12 @@ class Piece:
 
     @property
     def place(self) -> tuple[str, str, str]:
-        """What identifies the piece: stream, tenant and digest of the partition."""
+        """What identifies the task: stream, tenant and digest of the partition."""
         return self.stream, self.tenant, self.partition.digest
 
     @property
     def label(self) -> str:
-        """The piece as people see it."""
+        """The task as people see it."""
         return f"{stream_label(self.stream, self.tenant)}, {self.partition.name}"
 
 
@@ -104,11 +104,13 @@ def _unwatched(_: Span) -> None:
 
 
 class Worker:
-    """A process's own settings, plugins and target for one job."""
+    """A process's own settings, plugins and target for one briefing."""
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.workspace = open_workspace(job.request, application=job.application, keep=True)
+    def __init__(self, briefing: Briefing) -> None:
+        self.briefing = briefing
+        self.workspace = open_workspace(
+            briefing.request, application=briefing.application, keep=True
+        )
 
     def close(self) -> None:
         """Give the connection to the target back."""
@@ -116,14 +118,14 @@ class Worker:
 
     def work(
         self,
-        piece: Piece,
+        task: Task,
         should_stop: Callable[[], bool],
         at: Callable[[Span], None] = _unwatched,
     ) -> bool:
         """Read, prepare and commit what is left of a partition; False if told to stop before.
 
         Args:
-            piece: which partition.
+            task: which partition.
             should_stop: asked before each batch.
             at: told of the rows that are taken on; of no rows while the next ones are extracted.
 
@@ -131,29 +133,29 @@ class Worker:
             MigrationError: what is committed stays committed, the rest can be resumed.
         """
         at(Span(0, 0, 0))
-        stream = self._stream(piece)
+        stream = self._stream(task)
         patience = self.workspace.patience(should_stop)
         writer = self._writer(patience)
         where = f"stream {stream.label}"
-        done = patience.persist(lambda: self._done(where, stream, piece))
+        done = patience.persist(lambda: self._done(where, stream, task))
         if stream.lands:
-            self._land(stream, piece.partition, patience, is_begun=bool(done))
+            self._land(stream, task.partition, patience, is_begun=bool(done))
         extracted = 0
-        for part in cuts(self.workspace, self.job, stream, piece.partition):
+        for part in cuts(self.workspace, self.briefing, stream, task.partition):
             if should_stop():
                 return False
             extracted += part.records
             if part.last and not stream.lands:
-                self._check_count(stream, piece.partition, extracted, extracted)
-            identity = batch_id(stream, piece.partition, piece.plan_id, part)
-            for some in left_over(part, identity, done, piece.fatal):
+                self._check_count(stream, task.partition, extracted, extracted)
+            identity = batch_id(stream, task.partition, task.plan_id, part)
+            for some in left_over(part, identity, done, task.fatal):
                 at(span_of(some))
-                prepared = self._prepare(stream, piece, some)
-                commit(writer, piece.partition, piece.plan_id, prepared)
+                prepared = self._prepare(stream, task, some)
+                commit(writer, task.partition, task.plan_id, prepared)
             at(Span(part.ordinal + 1, 0, 0))
         return True
 
-    def _done(self, where: str, stream: Stream, piece: Piece) -> set[str]:
+    def _done(self, where: str, stream: Stream, task: Task) -> set[str]:
         target = self.workspace.target
         with refusals(where), target.dialect.reading(target.engine) as connection:
             return receipts.of_partition(
@@ -161,7 +163,7 @@ class Worker:
                 self.workspace.ledger,
                 stream.name,
                 stream.tenant,
-                piece.partition.digest,
+                task.partition.digest,
             )
 
     def _land(
@@ -174,13 +176,13 @@ class Worker:
         if found is not None and (is_begun or Path(found.path).is_file()):
             return
         folder = workspace.settings.directory / workspace.settings.core.landing
-        path = landing.path_of(folder.absolute(), stream, partition.digest, self.job.run_id)
+        path = landing.path_of(folder.absolute(), stream, partition.digest, self.briefing.run_id)
         landed, names = landing.write(path, stream, extracted_items(workspace, stream, partition))
         self._check_count(stream, partition, names, landed.records)
 
         def remember() -> None:
             with refusals(f"stream {stream.label}"), workspace.target.engine.begin() as connection:
-                landings.add(connection, workspace.ledger, place, self.job.run_id, landed)
+                landings.add(connection, workspace.ledger, place, self.briefing.run_id, landed)
 
         # Apart from the rest: a source is not asked again because the target was away.
         patience.persist(remember)
@@ -205,22 +207,22 @@ class Worker:
                 "type the same command again; if it stays so, the source hides records",
             )
 
-    def _prepare(self, stream: Stream, piece: Piece, part: Cut) -> Prepared:
-        if part.rows == 1 and span_of(part) in piece.fatal:
-            return condemned(stream, part, f"workers that took it on died: {piece.death}")
+    def _prepare(self, stream: Stream, task: Task, part: Cut) -> Prepared:
+        if part.rows == 1 and span_of(part) in task.fatal:
+            return condemned(stream, part, f"workers that took it on died: {task.death}")
         target = self.workspace.target
         return prepare(
-            self.workspace.registry, stream, piece.partition, part, target.dialect.unstorable
+            self.workspace.registry, stream, task.partition, part, target.dialect.unstorable
         )
 
-    def _stream(self, piece: Piece) -> Stream:
+    def _stream(self, task: Task) -> Stream:
         # A source that has to be asked what it has (a database) is asked once, by the parent.
-        for stream in self.job.streams or self._asked:
-            if (stream.name, stream.tenant) == (piece.stream, piece.tenant):
+        for stream in self.briefing.streams or self._asked:
+            if (stream.name, stream.tenant) == (task.stream, task.tenant):
                 return stream
         raise PluginError(
             "a plugin no longer offers a stream that it offered before",
-            f"stream {piece.stream}",
+            f"stream {task.stream}",
             "streams() has to give the same answer in every process",
         )
 
@@ -229,21 +231,23 @@ class Worker:
         return self.workspace.streams()
 
     def _writer(self, patience: Patience) -> Writer:
-        signature = Signature(self.job.run_id, self.job.epoch, os.getpid(), now())
+        signature = Signature(self.briefing.run_id, self.briefing.epoch, os.getpid(), now())
         return Writer(
             self.workspace.target,
             self.workspace.ledger,
             signature,
             self.workspace.registry,
-            self.job.fresh,
+            self.briefing.fresh,
             patience,
         )
 
 
-def cuts(workspace: Workspace, job: Job, stream: Stream, partition: Partition) -> Iterator[Cut]:
+def cuts(
+    workspace: Workspace, briefing: Briefing, stream: Stream, partition: Partition
+) -> Iterator[Cut]:
     """The batches of a partition, cut the same way every time."""
-    limit = min(job.batch_records, workspace.target.dialect.batch_records)
-    return cut(_items(workspace, stream, partition), limit, job.batch_bytes)
+    limit = min(briefing.batch_records, workspace.target.dialect.batch_records)
+    return cut(_items(workspace, stream, partition), limit, briefing.batch_bytes)
 
 
 def _items(workspace: Workspace, stream: Stream, partition: Partition) -> Iterator[Extracted]:
@@ -302,7 +306,7 @@ def failure(error: BaseException, label: str = "") -> dict[str, str]:
 
     Args:
         error: of any class.
-        label: the piece that was worked on, added where a plugin or we ourselves failed.
+        label: the task that was worked on, added where a plugin or we ourselves failed.
     """
     if isinstance(error, MigrationError):
         # A plugin may derive from our errors; only ours are known everywhere.
@@ -326,5 +330,5 @@ def failure(error: BaseException, label: str = "") -> dict[str, str]:
 
 
 def is_fatal(error: MigrationError) -> bool:
-    """No other piece can do better: the target is gone, or it belongs to another run."""
+    """No other task can do better: the target is gone, or it belongs to another run."""
     return isinstance(error, (Locked, AccessRefused, TargetUnavailable))

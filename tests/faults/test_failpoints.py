@@ -24,7 +24,7 @@ ENDS = {
 }
 """Exit code of the command that fails; a dead worker is replaced, a defect is told."""
 SECOND_CHANCE = {("worker.started", "raise")}
-"""What a worker tries again by itself, when it is given its first piece."""
+"""What a worker tries again by itself, when it is given its first task."""
 SHARE = {"first": 0.0, "middle": 0.5, "last": 1.0}
 CASES = [
     (kind, name, hit, action)

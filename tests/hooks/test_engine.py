@@ -54,11 +54,11 @@ def test_the_same_work_runs_on_an_executor_of_a_plugin(cluster):
     assert (again.code, again.stream("src.people")) == (0, (0, 0, 0, 0))
 
 
-def test_an_engine_that_loses_pieces_leaves_a_run_that_resumes(cluster, tmp_path):
+def test_an_engine_that_loses_tasks_leaves_a_run_that_resumes(cluster, tmp_path):
     target = f"sqlite:///{tmp_path / 'lost.db'}"
     lost = cluster.migrate("run", "--engine", "dying", "--target", target, "--json")
     assert lost.code == 4
-    assert "lost a piece" in lost.err
+    assert "lost a task" in lost.err
     assert lost.verdicts() == {"people": "UNKNOWN"}
     resumed = cluster.migrate("run", "--target", target, "--json")
     assert (resumed.code, resumed.json["resumed"]) == (0, True)

@@ -19,7 +19,7 @@ from messy_migration.errors import Interrupted, MigrationError, SourceError, Tar
 from messy_migration.model import Partition
 from messy_migration.runner.deaths import ATTEMPTS
 from messy_migration.runner.pool import LocalPool, revived
-from messy_migration.runner.work import Job, Piece, failure
+from messy_migration.runner.work import Briefing, Task, failure
 from messy_migration.runner.workspace import Request
 
 FROZEN_SECONDS = 2
@@ -81,9 +81,9 @@ def die(how):
 ORPHANS = """
 import pickle, sys
 from messy_migration.runner.pool import LocalPool
-job, pieces = pickle.load(sys.stdin.buffer)
-with LocalPool(job, 2) as pool:
-    list(pool.run(pieces, lambda: None, lambda: False))
+briefing, tasks = pickle.load(sys.stdin.buffer)
+with LocalPool(briefing, 2) as pool:
+    list(pool.run(tasks, lambda: None, lambda: False))
 """
 
 
@@ -102,7 +102,7 @@ def pool_of(site, tmp_path, monkeypatch, table_of):
         f'[profiles.default]\ntarget = "{site.target.engine.url}"\nplugins = ["pooled"]\n'
     )
     site.create(table_of("t", {"part": "text", "n": "int32"}))
-    job = Job(
+    briefing = Briefing(
         request=Request(config=config),
         run_id="run",
         epoch=1,
@@ -112,18 +112,18 @@ def pool_of(site, tmp_path, monkeypatch, table_of):
     )
 
     def make(workers=1, records=1):
-        return LocalPool(replace(job, batch_records=records), workers, FROZEN_SECONDS)
+        return LocalPool(replace(briefing, batch_records=records), workers, FROZEN_SECONDS)
 
     return make
 
 
 @pytest.fixture
-def piece(tmp_path):
-    """A function that makes a piece: `piece(name, records, **what_happens)`."""
+def task(tmp_path):
+    """A function that makes a task: `task(name, records, **what_happens)`."""
 
     def make(name, records=5, **bounds):
         bounds |= {"records": records, "mark": str(tmp_path / f"{name}.pids")}
-        return Piece("pooled.s", "", "plan", Partition(name, f"digest of {name}", bounds))
+        return Task("pooled.s", "", "plan", Partition(name, f"digest of {name}", bounds))
 
     return make
 
@@ -133,31 +133,31 @@ def pids(one):
     return [int(line) for line in mark.read_text().split()] if mark.exists() else []
 
 
-def done(pool, pieces, should_stop=lambda: False):
+def done(pool, tasks, should_stop=lambda: False):
     with pool:
-        found = list(pool.run(pieces, lambda: None, should_stop))
-    return sorted(found, key=lambda item: item.piece.partition.name)
+        found = list(pool.run(tasks, lambda: None, should_stop))
+    return sorted(found, key=lambda item: item.task.partition.name)
 
 
 @ON_SQLITE
-def test_all_pieces_are_done_by_as_many_workers_as_there_are(site, pool_of, piece):
-    pieces = [piece(name) for name in "abcd"]
-    found = done(pool_of(2), pieces)
+def test_all_tasks_are_done_by_as_many_workers_as_there_are(site, pool_of, task):
+    tasks = [task(name) for name in "abcd"]
+    found = done(pool_of(2), tasks)
     assert [item.error for item in found] == [None] * 4
     assert site.rows("t", order="1, 2") == [(name, n) for name in "abcd" for n in range(5)]
-    workers = {pid for one in pieces for pid in pids(one)}
+    workers = {pid for one in tasks for pid in pids(one)}
     assert len(workers) == 2
     assert os.getpid() not in workers
 
 
 @ON_SQLITE
-def test_a_worker_that_dies_costs_one_attempt_of_one_piece(site, pool_of, piece):
-    pieces = [piece("a", deaths=1, how="kill"), piece("b")]
-    assert [item.complete for item in done(pool_of(1), pieces)] == [True, True]
+def test_a_worker_that_dies_costs_one_attempt_of_one_task(site, pool_of, task):
+    tasks = [task("a", deaths=1, how="kill"), task("b")]
+    assert [item.complete for item in done(pool_of(1), tasks)] == [True, True]
     assert site.rows("t", order="1, 2") == [(name, n) for name in "ab" for n in range(5)]
-    first, second = pids(pieces[0])
+    first, second = pids(tasks[0])
     assert first != second
-    assert pids(pieces[1]) == [second]
+    assert pids(tasks[1]) == [second]
 
 
 @ON_SQLITE
@@ -165,16 +165,16 @@ def test_a_worker_that_dies_costs_one_attempt_of_one_piece(site, pool_of, piece)
     "how, why", [("kill", r"signal 9 \(SIGKILL\).*memory"), ("exit", "exit status 7.*pooled")]
 )
 def test_a_piece_that_kills_every_worker_is_given_up_and_the_others_are_done(
-    site, pool_of, piece, how, why
+    site, pool_of, task, how, why
 ):
-    pieces = [piece("a", deaths=9, how=how), piece("b")]
-    bad, good = done(pool_of(2), pieces)
+    tasks = [task("a", deaths=9, how=how), task("b")]
+    bad, good = done(pool_of(2), tasks)
     assert (bad.complete, good.complete, good.error) == (False, True, None)
     with pytest.raises(MigrationError, match=why):
         raise bad.error
     assert "died again and again" in bad.error.what
     assert "pooled.s, a" in bad.error.where
-    assert len(pids(pieces[0])) == ATTEMPTS
+    assert len(pids(tasks[0])) == ATTEMPTS
     # What was committed before stays, once.
     assert [n for name, n in site.rows("t", order="1, 2") if name == "a"] in (
         [0],
@@ -184,16 +184,16 @@ def test_a_piece_that_kills_every_worker_is_given_up_and_the_others_are_done(
 
 
 @ON_SQLITE
-def test_a_frozen_worker_costs_one_attempt_of_one_piece(site, pool_of, piece):
-    pieces = [piece("a", deaths=1, how="freeze"), piece("b")]
-    assert [item.complete for item in done(pool_of(2), pieces)] == [True, True]
+def test_a_frozen_worker_costs_one_attempt_of_one_task(site, pool_of, task):
+    tasks = [task("a", deaths=1, how="freeze"), task("b")]
+    assert [item.complete for item in done(pool_of(2), tasks)] == [True, True]
     assert site.rows("t", order="1, 2") == [(name, n) for name in "ab" for n in range(5)]
-    assert len(pids(pieces[0])) == 2
+    assert len(pids(tasks[0])) == 2
 
 
 @ON_SQLITE
-def test_a_worker_that_waits_for_long_is_not_frozen(site, pool_of, piece):
-    one = piece("a", records=2, pause=FROZEN_SECONDS + 1)
+def test_a_worker_that_waits_for_long_is_not_frozen(site, pool_of, task):
+    one = task("a", records=2, pause=FROZEN_SECONDS + 1)
     assert [item.complete for item in done(pool_of(), [one])] == [True]
     assert len(pids(one)) == 1
 
@@ -207,8 +207,8 @@ def test_a_worker_that_waits_for_long_is_not_frozen(site, pool_of, piece):
         ("leave", "exit status 0"),
     ],
 )
-def test_a_record_that_workers_die_of_costs_that_record(site, pool_of, piece, how, why):
-    one = piece("a", records=8, poison=5, how=how)
+def test_a_record_that_workers_die_of_costs_that_record(site, pool_of, task, how, why):
+    one = task("a", records=8, poison=5, how=how)
     (found,) = done(pool_of(records=4), [one])
     assert (found.complete, found.error) == (True, None)
     assert site.rows("t", order="2") == [("a", n) for n in range(8) if n != 5]
@@ -221,8 +221,8 @@ def test_a_record_that_workers_die_of_costs_that_record(site, pool_of, piece, ho
 
 
 @ON_SQLITE
-def test_a_batch_that_is_too_large_for_the_machine_is_committed_in_parts(site, pool_of, piece):
-    (found,) = done(pool_of(records=8), [piece("a", records=10, most=2)])
+def test_a_batch_that_is_too_large_for_the_machine_is_committed_in_parts(site, pool_of, task):
+    (found,) = done(pool_of(records=8), [task("a", records=10, most=2)])
     assert (found.complete, found.error) == (True, None)
     assert site.rows("t", order="2") == [("a", n) for n in range(10)]
     assert site.entries("quarantine", "rule") == []
@@ -231,9 +231,9 @@ def test_a_batch_that_is_too_large_for_the_machine_is_committed_in_parts(site, p
 
 
 @ON_SQLITE
-def test_parts_that_are_committed_stay_so_in_a_later_run(site, pool_of, piece):
-    one = piece("a", records=8, poison=7, how="exit")
-    # Where the stop falls between two deaths, the piece is not begun again and not heard of.
+def test_parts_that_are_committed_stay_so_in_a_later_run(site, pool_of, task):
+    one = task("a", records=8, poison=7, how="exit")
+    # Where the stop falls between two deaths, the task is not begun again and not heard of.
     stopped = done(pool_of(records=8), [one], lambda: site.entries("receipt", "batch_id"))
     assert not any(item.complete for item in stopped)
     before = site.entries("receipt", "batch_id")
@@ -245,8 +245,8 @@ def test_parts_that_are_committed_stay_so_in_a_later_run(site, pool_of, piece):
 
 
 @ON_SQLITE
-def test_an_error_in_a_worker_comes_back_as_itself(pool_of, piece):
-    ours, theirs = done(pool_of(), [piece("a", how="error"), piece("b", how="defect")])
+def test_an_error_in_a_worker_comes_back_as_itself(pool_of, task):
+    ours, theirs = done(pool_of(), [task("a", how="error"), task("b", how="defect")])
     assert isinstance(ours.error, SourceError)
     assert str(ours.error) == "the file ends early [a]. Next: look at it"
     assert "'pooled' failed in its hook 'extract'" in theirs.error.what
@@ -254,50 +254,50 @@ def test_an_error_in_a_worker_comes_back_as_itself(pool_of, piece):
 
 
 @ON_SQLITE
-def test_a_stop_ends_pieces_after_their_batch_and_begins_no_other(site, pool_of, piece):
-    pieces = [piece("a", records=10_000, pause=0.02), piece("b")]
+def test_a_stop_ends_tasks_after_their_batch_and_begins_no_other(site, pool_of, task):
+    tasks = [task("a", records=10_000, pause=0.02), task("b")]
 
     def should_stop():
         return len(site.entries("receipt", "batch_id")) >= 2
 
-    (stopped,) = done(pool_of(), pieces, should_stop)
+    (stopped,) = done(pool_of(), tasks, should_stop)
     assert (stopped.complete, stopped.error) == (False, None)
-    assert pids(pieces[1]) == []
+    assert pids(tasks[1]) == []
     rows = site.rows("t", order="2")
     assert rows == [("a", n) for n in range(len(rows))]
     assert 2 <= len(rows) == len(site.entries("receipt", "batch_id")) < 10_000
 
 
 @ON_SQLITE
-def test_a_pool_that_is_left_early_leaves_no_worker(pool_of, piece, until, is_alive):
-    pieces = [piece(name, records=10_000, pause=0.02) for name in "ab"]
+def test_a_pool_that_is_left_early_leaves_no_worker(pool_of, task, until, is_alive):
+    tasks = [task(name, records=10_000, pause=0.02) for name in "ab"]
 
     def pulse():
-        if all(map(pids, pieces)):
+        if all(map(pids, tasks)):
             raise InterruptedError
 
     def leave():
         with pool_of(2) as pool:
-            list(pool.run(pieces, pulse, lambda: False))
+            list(pool.run(tasks, pulse, lambda: False))
 
     with pytest.raises(InterruptedError):
         leave()
-    until(lambda: not any(is_alive(pid) for one in pieces for pid in pids(one)))
+    until(lambda: not any(is_alive(pid) for one in tasks for pid in pids(one)))
 
 
 @ON_SQLITE
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends orphans on Linux only")
-def test_workers_die_with_their_parent(tmp_path, pool_of, piece, until, is_alive):
-    pieces = [piece(name, records=100_000, pause=5) for name in "ab"]
-    job = pool_of().job
+def test_workers_die_with_their_parent(tmp_path, pool_of, task, until, is_alive):
+    tasks = [task(name, records=100_000, pause=5) for name in "ab"]
+    briefing = pool_of().briefing
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     with subprocess.Popen(
         [sys.executable, "-c", ORPHANS], stdin=subprocess.PIPE, env=environment
     ) as parent:
-        parent.stdin.write(pickle.dumps((job, pieces)))
+        parent.stdin.write(pickle.dumps((briefing, tasks)))
         parent.stdin.close()
-        until(lambda: all(map(pids, pieces)))
-        workers = [pids(one)[0] for one in pieces]
+        until(lambda: all(map(pids, tasks)))
+        workers = [pids(one)[0] for one in tasks]
         assert all(map(is_alive, workers))
         parent.send_signal(signal.SIGKILL)
     until(lambda: not any(map(is_alive, workers)))

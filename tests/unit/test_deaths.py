@@ -5,57 +5,57 @@ from __future__ import annotations
 from messy_migration.model import Partition
 from messy_migration.pipeline.parts import Span
 from messy_migration.runner.deaths import ATTEMPTS, LIMIT, Deaths
-from messy_migration.runner.work import Piece
+from messy_migration.runner.work import Task
 
-PIECE = Piece("a.s", "", "plan", Partition("p", "digest", {}))
+TASK = Task("a.s", "", "plan", Partition("p", "digest", {}))
 
 
-def after(deaths, piece, span, times):
-    """The piece after so many deaths on one span, None once it is given up."""
+def after(deaths, task, span, times):
+    """The task after so many deaths on one span, None once it is given up."""
     for _ in range(times):
-        piece = piece and deaths.after(piece, span, "killed")
-    return piece
+        task = task and deaths.after(task, span, "killed")
+    return task
 
 
 def test_a_batch_is_tried_again_before_it_is_held_against_it():
-    assert after(Deaths(), PIECE, Span(4, 0, 10), ATTEMPTS - 1) == PIECE
+    assert after(Deaths(), TASK, Span(4, 0, 10), ATTEMPTS - 1) == TASK
 
 
 def test_a_batch_that_costs_too_many_is_taken_in_halves():
-    piece = after(Deaths(), PIECE, Span(4, 0, 10), ATTEMPTS)
-    assert piece.fatal == (Span(4, 0, 10),)
-    assert piece.death == "killed"
+    task = after(Deaths(), TASK, Span(4, 0, 10), ATTEMPTS)
+    assert task.fatal == (Span(4, 0, 10),)
+    assert task.death == "killed"
 
 
 def test_a_half_of_such_a_batch_is_halved_at_once_and_a_single_record_is_not():
     deaths = Deaths()
-    piece = after(deaths, PIECE, Span(4, 0, 4), ATTEMPTS)
-    piece = after(deaths, piece, Span(4, 0, 2), 1)
-    assert piece.fatal == (Span(4, 0, 4), Span(4, 0, 2))
-    single = after(deaths, piece, Span(4, 1, 2), ATTEMPTS - 1)
-    assert single == piece
+    task = after(deaths, TASK, Span(4, 0, 4), ATTEMPTS)
+    task = after(deaths, task, Span(4, 0, 2), 1)
+    assert task.fatal == (Span(4, 0, 4), Span(4, 0, 2))
+    single = after(deaths, task, Span(4, 1, 2), ATTEMPTS - 1)
+    assert single == task
     assert after(deaths, single, Span(4, 1, 2), 1).fatal[-1] == Span(4, 1, 2)
 
 
 def test_deaths_while_extracting_are_no_fault_of_a_record():
     deaths = Deaths()
-    assert after(deaths, PIECE, Span(2, 0, 0), ATTEMPTS - 1) == PIECE
+    assert after(deaths, TASK, Span(2, 0, 0), ATTEMPTS - 1) == TASK
     # Another batch was committed meanwhile: the count begins again.
-    assert after(deaths, PIECE, Span(3, 0, 0), ATTEMPTS - 1) == PIECE
-    assert after(deaths, PIECE, Span(3, 0, 0), 1) is None
+    assert after(deaths, TASK, Span(3, 0, 0), ATTEMPTS - 1) == TASK
+    assert after(deaths, TASK, Span(3, 0, 0), 1) is None
 
 
 def test_a_record_that_kills_even_on_its_way_to_quarantine_ends_its_partition():
     deaths = Deaths()
-    piece = after(deaths, PIECE, Span(0, 0, 1), ATTEMPTS)
-    assert piece.fatal == (Span(0, 0, 1),)
-    assert after(deaths, piece, Span(0, 0, 1), 1) is None
+    task = after(deaths, TASK, Span(0, 0, 1), ATTEMPTS)
+    assert task.fatal == (Span(0, 0, 1),)
+    assert after(deaths, task, Span(0, 0, 1), 1) is None
 
 
 def test_a_partition_that_kills_without_end_is_given_up():
     deaths = Deaths()
-    piece = PIECE
+    task = TASK
     for ordinal in range(LIMIT - 1):
-        piece = deaths.after(piece, Span(ordinal, 0, 5), "killed")
-    assert piece == PIECE
-    assert deaths.after(piece, Span(LIMIT, 0, 5), "killed") is None
+        task = deaths.after(task, Span(ordinal, 0, 5), "killed")
+    assert task == TASK
+    assert deaths.after(task, Span(LIMIT, 0, 5), "killed") is None

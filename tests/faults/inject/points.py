@@ -65,7 +65,7 @@ POINTS = {
     "tables.prepared": _parent("after", "runner.prepare:prepare_tables"),
     "plan.written": _parent("after", "ledger.runs:plan", often=True),
     "plan.committed": _parent("before", "runner.run:_work"),
-    # A worker takes a piece, and lands it.
+    # A worker takes a task, and lands it.
     "worker.started": _worker("after", "runner.work:Worker.__init__", often=False),
     "extract.mid": _worker("each", "runner.work:extracted_items"),
     "land.page": _worker("each", "runner.landing:_parts"),
