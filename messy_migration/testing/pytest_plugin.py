@@ -45,14 +45,21 @@ def postgres_server(pytestconfig: pytest.Config) -> Iterator[Server]:
 
     Where there is none the tests that ask for it fail; they are never skipped.
     """
-    from messy_migration.testing.postgres import docker_problem, server
+    from messy_migration.testing.postgres import server
 
-    usage = pytestconfig.stash[_USAGE]["postgres"]
     with server() as running:
-        usage.provider, usage.version = running.provider, running.version
-        if running.provider != "docker":
-            usage.docker = "no Docker" if docker_problem() else "another provider was asked for"
+        note_server(pytestconfig, running)
         yield running
+
+
+def note_server(config: pytest.Config, running: Server) -> None:
+    """Let the closing line name a Postgres server that tests started for themselves."""
+    from messy_migration.testing.postgres import docker_problem
+
+    usage = config.stash[_USAGE]["postgres"]
+    usage.provider, usage.version = running.provider, running.version
+    if running.provider != "docker":
+        usage.docker = "no Docker" if docker_problem() else "another provider was asked for"
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from messy_migration.testing.postgres import server
+from messy_migration.testing.pytest_plugin import note_server
 
 from .oracle import Golden, findings
 from .site import ALONE, Site, Source, Warm
@@ -33,7 +34,7 @@ def warm(source):
 
 
 @pytest.fixture(scope="session")
-def new_site(source, warm, tmp_path_factory):
+def new_site(source, warm, tmp_path_factory, pytestconfig):
     """A function that makes targets; a Postgres one has a server of its own, to be killed."""
     with ExitStack() as stack:
         servers = {}
@@ -44,6 +45,7 @@ def new_site(source, warm, tmp_path_factory):
             if kind == "postgres":
                 if not servers:
                     servers[kind] = stack.enter_context(server(**DURABLE))
+                    note_server(pytestconfig, servers[kind])
                 url = stack.enter_context(servers[kind].database())
             site = Site(kind, folder, url, source, warm if is_warm else None, servers.get(kind))
             site.fork_workers = is_warm and fork_workers

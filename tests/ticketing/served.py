@@ -222,7 +222,7 @@ def _serving(app):
             waiting.wait(0.005)
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         server.should_exit = server.force_exit = True
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive(), "the server did not end"
 
 

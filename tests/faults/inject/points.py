@@ -103,7 +103,7 @@ POINTS = {
     "bookmark.moved": _parent("after", "ledger.landings:move", often=True),
     "settled": _parent("after", "runner.finish:finish"),
     "reconcile.before": _parent("before", "runner.proof:reconcile"),
-    "reconcile.mid": _parent("after", *_dialects("fingerprint"), often=True),
+    "reconcile.mid": _parent("after", "runner.byledger:ByLedger.scan", often=True),
     "reconcile.after": _parent("after", "runner.proof:reconcile"),
     "evidence.before": _parent("before", "reconcile.report.files:write"),
     "evidence.after": _parent("after", "reconcile.report.files:write"),

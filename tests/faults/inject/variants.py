@@ -130,8 +130,8 @@ def _no_fence(_, check):
 def _error_is_match(_, compare):
     """A table that cannot be read is as it should be."""
 
-    def call(connection, dialect, state, expected):
-        actual, word, reason = compare(connection, dialect, state, expected)
+    def call(proof, state, expected):
+        actual, word, reason = compare(proof, state, expected)
         return (expected, "MATCH", "") if word == "UNKNOWN" else (actual, word, reason)
 
     return call

@@ -161,7 +161,7 @@ def served(sandbox: Sandbox) -> Iterator[Served]:
             waiting.wait(0.005)
         yield Served(f"http://127.0.0.1:{door.getsockname()[1]}", sandbox)
         server.should_exit = server.force_exit = True
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
 
 
