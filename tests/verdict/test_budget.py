@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -91,7 +92,8 @@ def slow(monkeypatch):
         return original(*arguments)
 
     monkeypatch.setattr(replay, "prepare", prepare)
-    monkeypatch.setattr(budget.time, "monotonic", lambda: clock[0])
+    # Not the module's own: the loop of a server in another thread would sleep for ever.
+    monkeypatch.setattr(budget, "time", SimpleNamespace(monotonic=lambda: clock[0]))
 
 
 def test_when_time_ends_on_the_way_the_verdicts_that_are_known_stay(two, slow):
