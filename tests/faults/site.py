@@ -151,9 +151,13 @@ class Run:
                 raise AssertionError(f"the command hung: {(self._folder / 'err').read_text()}")
             code = self._wait()
             os.close(self._handle)
-            texts = [(self._folder / name).read_text() for name in ("out", "err")]
-            self._result = Result(code, *texts)
+            self._result = Result(code, *(self._printed(name) for name in ("out", "err")))
         return self._result
+
+    def _printed(self, name):
+        """What it printed; one that was killed before it had a file to print to printed nothing."""
+        path = self._folder / name
+        return path.read_text() if path.exists() else ""
 
     def kill(self):
         """Kill the parent alone; whether it was alive."""
