@@ -20,7 +20,7 @@ from messy_migration.ledger.transactions import Signed
 from messy_migration.model import RECORD, Stream, Table
 from messy_migration.pipeline.commit import batch_id
 from messy_migration.pipeline.cut import Cut
-from messy_migration.pipeline.parts import committed_parts
+from messy_migration.pipeline.parts import committed_parts, part_id
 from messy_migration.pipeline.records import numbers, present, without
 from messy_migration.pipeline.rules import CRASH, DUPLICATE_KEY, TARGET
 from messy_migration.pipeline.stages import prepare
@@ -174,7 +174,7 @@ def _partition(
     for part in cuts(workspace, briefing, stream, item.partition):
         identity = batch_id(stream, item.partition, item.plan_id, part)
         for some in committed_parts(part, identity, done):
-            left.discard(batch_id(stream, item.partition, item.plan_id, some))
+            left.discard(part_id(identity, some))
             prepared = prepare(
                 workspace.registry,
                 stream,
