@@ -23,7 +23,7 @@ from benchmarks import beside, tickets
 from benchmarks.load import Bench
 from benchmarks.processes import cpu_of_server
 from benchmarks.servers import SETTINGS, checkpoint, provider
-from messy_migration.testing.postgres import Server, server
+from messy_migration.testing.servers.postgres import Server, server
 
 BUDGET_MIB = 300
 """What the largest worker may hold, however many rows there are."""

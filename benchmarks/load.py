@@ -30,7 +30,7 @@ from benchmarks import beside, peers, tickets, unified
 from benchmarks.processes import Usage, measured
 from benchmarks.servers import SETTINGS, plain, provider
 from messy_migration.model import Table
-from messy_migration.testing.postgres import Server, server
+from messy_migration.testing.servers.postgres import Server, server
 
 BUDGET = 1.0
 """The most that our wall time may be, as a multiple of the wall time of \\copy."""

@@ -26,7 +26,7 @@ from sqlalchemy import make_url
 from benchmarks import beside, tickets
 from benchmarks.processes import Usage, measured
 from benchmarks.servers import SETTINGS, plain, provider
-from messy_migration.testing.postgres import Server, server
+from messy_migration.testing.servers.postgres import Server, server
 
 BUDGET = 1.0
 """The most that our wall time may be, as a multiple of the wall time of the pipe."""

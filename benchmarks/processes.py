@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from messy_migration.testing.postgres import Server
+from messy_migration.testing.servers.postgres import Server
 
 _PAUSE = 0.05
 _KIB = 1024

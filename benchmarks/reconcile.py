@@ -24,7 +24,7 @@ from statistics import median
 
 from benchmarks.processes import Usage, command_beside, cpu_of_server, measured
 from benchmarks.servers import SETTINGS, checkpoint, execute, plain, provider
-from messy_migration.testing.postgres import Server, server
+from messy_migration.testing.servers.postgres import Server, server
 
 PEER = "reladiff==0.6.0"
 """What is installed beside us."""

@@ -7,8 +7,8 @@ import os
 import psycopg
 from sqlalchemy import make_url
 
-from messy_migration.testing.binaries import installed_binaries, wheel_binaries
-from messy_migration.testing.postgres import PROVIDER_VARIABLE, Server
+from messy_migration.testing.servers.binaries import installed_binaries, wheel_binaries
+from messy_migration.testing.servers.postgres import PROVIDER_VARIABLE, Server
 
 SETTINGS = {
     "shared_buffers": "1GB",

@@ -24,8 +24,8 @@ import pluggy
 
 from messy_migration import hookspecs
 from messy_migration.errors import ConfigurationError, MigrationError, PluginError, UsageProblem
-from messy_migration.secrets import builtin_secret
-from messy_migration.validation import plugin_names, suggestion
+from messy_migration.config.secrets import builtin_secret
+from messy_migration.config.problems import plugin_names, suggestion
 
 GROUP = "messy_migration"
 

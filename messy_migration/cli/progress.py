@@ -12,7 +12,7 @@ import click
 from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.runs import Run, short
 from messy_migration.model import Stream, stream_label
-from messy_migration.runner.plan import StreamPlan
+from messy_migration.run.plan import StreamPlan
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

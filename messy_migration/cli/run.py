@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from messy_migration import api
+from messy_migration.api import run as api
 from messy_migration.cli.options import (
     Common,
     anchor_option,
@@ -22,8 +22,8 @@ from messy_migration.cli.options import (
 from messy_migration.cli.plan import show_plan
 from messy_migration.cli.progress import observer
 from messy_migration.cli.render import cell, emit_json
-from messy_migration.cli.results import outcome_text
-from messy_migration.runner.evidence import run_object
+from messy_migration.cli.summary import outcome_text
+from messy_migration.run.as_json import run_object
 
 
 @click.command("run")

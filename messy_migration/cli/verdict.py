@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from messy_migration.cli.render import counted, table
 from messy_migration.ledger.runs import short
 from messy_migration.reconcile.money import summed, text
-from messy_migration.reconcile.quick import CLAIM, Untouched, word
+from messy_migration.reconcile.untouched import CLAIM, Untouched, word
 from messy_migration.reconcile.verdict import Findings, TableVerdict
-from messy_migration.runner.proof import Proof
-from messy_migration.runner.repair import Repaired
+from messy_migration.reconcile.reconcile import Proof
+from messy_migration.repair.apply import Repaired
 
 _FORMS = {
     "ledger": "",

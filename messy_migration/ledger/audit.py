@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from sqlalchemy import Connection, func, select
 
-from messy_migration.ledger import chain, receipts, runs, states
+from messy_migration.ledger import chain, receipts, runs, known_tables as states
 from messy_migration.ledger.anchors import Anchor
 from messy_migration.ledger.balance import contradictions
 from messy_migration.ledger.chain import Link

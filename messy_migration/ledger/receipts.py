@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, Connection, Text, cast, func, insert, select
 
-from messy_migration.ledger import amounts
+from messy_migration.ledger import money as amounts
 from messy_migration.ledger.runs import Planned, now
 from messy_migration.ledger.tables import Ledger, legible
 from messy_migration.model import Fingerprint, Receipt, TableReceipt

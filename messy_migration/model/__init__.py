@@ -6,8 +6,8 @@ of it in the ledger.
 
 from __future__ import annotations
 
-from messy_migration.model.allowance import Loss
-from messy_migration.model.declared import (
+from messy_migration.model.loss import Loss
+from messy_migration.model.schema import (
     RECORD,
     Column,
     ColumnType,
@@ -18,7 +18,7 @@ from messy_migration.model.declared import (
     Table,
     stream_label,
 )
-from messy_migration.model.flow import (
+from messy_migration.model.records import (
     Batch,
     Extracted,
     Filtered,
@@ -28,7 +28,7 @@ from messy_migration.model.flow import (
     Transformed,
     Violation,
 )
-from messy_migration.model.proof import Fingerprint, LoadCounts, Receipt, TableReceipt, Totals
+from messy_migration.model.receipts import Fingerprint, LoadCounts, Receipt, TableReceipt, Totals
 
 __all__ = [
     "RECORD",

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from messy_migration.errors import PluginError, TargetError
-from messy_migration.fingerprint import fingerprint, format_id
+from messy_migration.fingerprint.rows import fingerprint, format_id
 from messy_migration.ledger import fence, quarantine, receipts
 from messy_migration.ledger.quarantine import Entry
 from messy_migration.ledger.receipts import Signature
@@ -33,17 +33,17 @@ from messy_migration.model import (
 )
 from messy_migration.pipeline import losses
 from messy_migration.pipeline.attempt import Attempt, committing
-from messy_migration.pipeline.culprits import culprits
+from messy_migration.pipeline.bisect import culprits
 from messy_migration.pipeline.cut import Cut
-from messy_migration.pipeline.parts import part_id
+from messy_migration.pipeline.halves import part_id
 from messy_migration.pipeline.records import count, numbers, only, present
 from messy_migration.pipeline.rules import DUPLICATE, DUPLICATE_KEY, contradiction
-from messy_migration.pipeline.stages import Prepared
+from messy_migration.pipeline.prepare import Prepared
 from messy_migration.registry import Registry
-from messy_migration.target.engine import Target
-from messy_migration.target.failures import KeyTaken, RowsRefused, refusals
-from messy_migration.target.merge import Overtaken, Written, add, merge
-from messy_migration.target.patience import Patience
+from messy_migration.databases.open import Target
+from messy_migration.databases.errors import KeyTaken, RowsRefused, refusals
+from messy_migration.databases.merge import Overtaken, Written, add, merge
+from messy_migration.databases.retry import Patience
 
 ATTEMPTS = 5
 """Times that a batch may be refused although none of its rows is, or be overtaken by another."""

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute
 
-from messy_migration.columnar import as_numbers
+from messy_migration.fingerprint.arrays import as_numbers
 from messy_migration.model import RECORD, Column, Loss
 
 # The stubs of pyarrow know its kernels for arrays of one known type only.

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from messy_migration.columnar import as_numbers, from_numbers
+from messy_migration.fingerprint.arrays import as_numbers, from_numbers
 from messy_migration.model import RECORD
 
 

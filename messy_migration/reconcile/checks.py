@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
-from messy_migration.ledger.states import TableState
+from messy_migration.ledger.known_tables import TableState
 from messy_migration.reconcile.verdict import Check, Word
-from messy_migration.target.counters import Counter, counters
-from messy_migration.target.dialect import Dialect, column_list, quote
-from messy_migration.target.tables import has_unique_key
+from messy_migration.databases.sequences import Counter, counters
+from messy_migration.databases.dialect import Dialect, column_list, quote
+from messy_migration.databases.ddl import has_unique_key
 
 
 def checks(connection: Connection, dialect: Dialect, state: TableState) -> tuple[Check, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from messy_migration.model import ForeignKey, Table
-from messy_migration.target.dialect import Dialect, literal, quote
+from messy_migration.databases.dialect import Dialect, literal, quote
 
 
 def orphans(

@@ -10,16 +10,16 @@ from sqlalchemy import Connection
 
 from messy_migration.errors import TargetError, TargetUnavailable
 from messy_migration.ledger.receipts import Scope
-from messy_migration.ledger.states import TableState
+from messy_migration.ledger.known_tables import TableState
 from messy_migration.model import Fingerprint, ForeignKey, Table, stream_label
 from messy_migration.reconcile import parents
-from messy_migration.reconcile.budget import Course
+from messy_migration.compare.budget import Course
 from messy_migration.reconcile.checks import checks, judged, unread
 from messy_migration.reconcile.verdict import Check, TableVerdict, Word
-from messy_migration.target.dialect import Dialect, scoped
-from messy_migration.target.failures import refusals
-from messy_migration.target.limits import limit_time
-from messy_migration.target.tables import misfits
+from messy_migration.databases.dialect import Dialect, scoped
+from messy_migration.databases.errors import refusals
+from messy_migration.databases.timeouts import limit_time
+from messy_migration.databases.ddl import misfits
 
 Scan = Callable[[TableState], Fingerprint]
 """Sums the rows of a table, inside the connection and savepoint of the proof."""

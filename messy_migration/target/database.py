@@ -11,11 +11,12 @@ from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
 from messy_migration.errors import ConfigurationError
-from messy_migration.target import duckdb, mysql
-from messy_migration.target.dialect import Reader
-from messy_migration.target.engine import BUSY_SECONDS, postgresql_engine
-from messy_migration.target.postgresql import PostgreSQL
-from messy_migration.target.sqlite import SQLite
+from messy_migration.databases.duckdb import reader as duckdb
+from messy_migration.databases.mysql import reader as mysql
+from messy_migration.databases.dialect import Reader
+from messy_migration.databases.open import BUSY_SECONDS, postgresql_engine
+from messy_migration.databases.postgresql.dialect import PostgreSQL
+from messy_migration.databases.sqlite.dialect import SQLite
 
 KINDS = ("postgresql", "sqlite", "mysql", "mariadb", "duckdb")
 """The kinds of URL that name a database that can be proven."""

@@ -1,6 +1,6 @@
 """Does a dialect prove what it says? For authors of dialects.
 
-Give it a reader (see `messy_migration.target.dialect.Reader`) and a function that loads rows
+Give it a reader (see `messy_migration.databases.dialect.Reader`) and a function that loads rows
 into its database; it loads the nasty rows and compares what the database computes with what
 the workers compute from Arrow, cell by cell and in sum:
 
@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from messy_migration.fingerprint import fields, fingerprint
+from messy_migration.fingerprint.rows import fields, fingerprint
 from messy_migration.model import Fingerprint
-from messy_migration.testing.nasty import nasty
+from messy_migration.testing.nasty_rows import nasty
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from messy_migration.model import Table
-    from messy_migration.target.dialect import Reader
+    from messy_migration.databases.dialect import Reader
 
 __all__ = ["departures", "without"]
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from messy_migration.testing import mariadb
-    from messy_migration.testing.postgres import Server
+    from messy_migration.testing.servers import mariadb
+    from messy_migration.testing.servers.postgres import Server
 
 
 @dataclass(slots=True)
@@ -45,7 +45,7 @@ def postgres_server(pytestconfig: pytest.Config) -> Iterator[Server]:
 
     Where there is none the tests that ask for it fail; they are never skipped.
     """
-    from messy_migration.testing.postgres import server
+    from messy_migration.testing.servers.postgres import server
 
     with server() as running:
         note_server(pytestconfig, running)
@@ -54,7 +54,7 @@ def postgres_server(pytestconfig: pytest.Config) -> Iterator[Server]:
 
 def note_server(config: pytest.Config, running: Server) -> None:
     """Let the closing line name a Postgres server that tests started for themselves."""
-    from messy_migration.testing.postgres import docker_problem
+    from messy_migration.testing.servers.postgres import docker_problem
 
     usage = config.stash[_USAGE]["postgres"]
     usage.provider, usage.version = running.provider, running.version
@@ -84,7 +84,7 @@ def mariadb_server(pytestconfig: pytest.Config) -> Iterator[mariadb.Server]:
     usage.missing = _mariadb_problem()
     if usage.missing:
         pytest.skip(f"no MariaDB: {usage.missing}")
-    from messy_migration.testing import mariadb
+    from messy_migration.testing.servers import mariadb
 
     with mariadb.server() as running:
         usage.provider, usage.version = running.provider, running.version
@@ -166,7 +166,7 @@ def _mariadb_problem() -> str:
         return ""
     if find_spec("pymysql") is None:
         return "the extra messy-migration[mysql] is not installed"
-    from messy_migration.testing import mariadb
+    from messy_migration.testing.servers import mariadb
 
     return mariadb.problem()
 

@@ -17,11 +17,11 @@ import pytest
 from sqlalchemy import make_url
 
 from messy_migration.model import Column, ColumnType, Table
-from messy_migration.target import postgresql
-from messy_migration.target.engine import open_target
-from messy_migration.target.failures import RowsRefused
-from messy_migration.testing.cluster import standby
-from messy_migration.testing.postgres import server
+from messy_migration.databases.postgresql import dialect as postgresql
+from messy_migration.databases.open import open_target
+from messy_migration.databases.errors import RowsRefused
+from messy_migration.testing.servers.cluster import standby
+from messy_migration.testing.servers.postgres import server
 
 GOOD = "id,name\n1,a\n2,b\n"
 PASSWORD = "Canary-Pw-" + secrets.token_hex(6)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from messy_migration.reconcile import resolve
+from messy_migration.compare import resolve
 
 ROWS = 12_000
 
@@ -28,7 +28,7 @@ def test_all_are_counted_and_the_first_are_listed(wide):
 
 def test_a_mass_of_differences_is_told_by_column_from_a_sample(wide, monkeypatch):
     monkeypatch.setattr(resolve, "MOST", 1_000)
-    monkeypatch.setattr("messy_migration.reconcile.between.MOST", 1_000)
+    monkeypatch.setattr("messy_migration.compare.databases.MOST", 1_000)
     wide.right.run("UPDATE t SET p = round(p, 2)", "UPDATE t SET n = 9 WHERE id % 2 = 0")
     found = wide.only().findings
     assert not found.is_exact

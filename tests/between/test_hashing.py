@@ -10,14 +10,14 @@ import pytest
 from sqlalchemy import create_engine, make_url
 
 from messy_migration.model import Table
-from messy_migration.reconcile import tables
-from messy_migration.reconcile.tables import Wishes
-from messy_migration.target import reading
-from messy_migration.target.engine import open_target
-from messy_migration.target.postgresql_sketch import PostgreSQLScans
-from messy_migration.target.sketch import Cells, Hashing, View
-from messy_migration.target.tables import prepare
-from messy_migration.testing.nasty import nasty
+from messy_migration.compare import matching as tables
+from messy_migration.compare.matching import Wishes
+from messy_migration.databases import convert as reading
+from messy_migration.databases.open import open_target
+from messy_migration.databases.postgresql.sketch import PostgreSQLScans
+from messy_migration.databases.sketch import Cells, Hashing, View
+from messy_migration.databases.ddl import prepare
+from messy_migration.testing.nasty_rows import nasty
 
 EVERYTHING = Cells(frozenset({0}), 1)
 

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import make_url
 
 from messy_migration.target.database import Database, open_database
-from messy_migration.target.engine import open_target
+from messy_migration.databases.open import open_target
 
 KINDS = ("postgresql", "sqlite", "mariadb", "duckdb")
 PIECE = 1_000
@@ -55,7 +55,7 @@ def columns_of(table, names):
 
 def as_target(kind, url):
     """PostgreSQL and SQLite load as every run does."""
-    from messy_migration.target.tables import prepare
+    from messy_migration.databases.ddl import prepare
 
     target = open_target(make_url(url), "mm:load")
 
@@ -75,7 +75,7 @@ def as_target(kind, url):
 def in_mariadb(url):
     import pymysql
 
-    from messy_migration.target.mysql_c1 import SESSION
+    from messy_migration.databases.mysql.encoding import SESSION
 
     parts = make_url(url)
 

@@ -7,10 +7,10 @@ from functools import lru_cache
 
 import pytest
 
-from messy_migration.target import duckdb_c1
+from messy_migration.databases.duckdb import encoding as duckdb_c1
 from messy_migration.testing import conformance
 from messy_migration.testing.conformance import departures
-from messy_migration.testing.nasty import nasty_table
+from messy_migration.testing.nasty_rows import nasty_table
 
 ROWS = 5_000
 ALL = 200_000

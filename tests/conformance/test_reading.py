@@ -13,12 +13,12 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from messy_migration.errors import ConfigurationError, TargetError, TargetUnavailable
-from messy_migration.fingerprint import fields, fingerprint
+from messy_migration.fingerprint.rows import fields, fingerprint
 from messy_migration.model import Column, ColumnType, Table
 from messy_migration.target import database as databases
 from messy_migration.target.database import open_database
-from messy_migration.target.dialect import count_rows, scoped
-from messy_migration.testing.throwaway import free_port
+from messy_migration.databases.dialect import count_rows, scoped
+from messy_migration.testing.servers.throwaway import free_port
 
 
 def table_of(kinds, name="cells", key=(), scope=()):
@@ -288,7 +288,7 @@ def test_a_driver_that_is_missing_is_named_with_its_extra(monkeypatch):
 
 
 def test_an_old_server_is_refused(place_of, monkeypatch):
-    from messy_migration.target import mysql
+    from messy_migration.databases.mysql import reader as mysql
 
     monkeypatch.setattr(mysql, "MINIMUM_MARIADB", (99, 0))
     database = place_of("mariadb").open()

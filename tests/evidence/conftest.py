@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from messy_migration import api
+from messy_migration.api import run as api
 from messy_migration.errors import MigrationError
 from messy_migration.ledger.tables import ledger
-from messy_migration.runner.anchoring import ANCHORS
-from messy_migration.runner.workspace import Request, open_workspace
+from messy_migration.run.anchors import ANCHORS
+from messy_migration.workspace import Request, open_workspace
 
 SCHEMA = """
 table = "people"

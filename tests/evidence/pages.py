@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 
-from messy_migration.reconcile.report import document, page
+from messy_migration.evidence import document, page
 
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -16,8 +16,8 @@ from messy_migration.cli.main import migrate
 from messy_migration.errors import UsageProblem
 from messy_migration.ledger import anchors
 from messy_migration.ledger.chain import Link
-from messy_migration.reconcile.report import document, page
-from messy_migration.reconcile.report.verify import verify
+from messy_migration.evidence import document, page
+from messy_migration.evidence.verify import verify
 from messy_migration.redaction import Redactor
 
 FLIPS = 800

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from messy_migration.testing.postgres import server
+from messy_migration.testing.servers.postgres import server
 from messy_migration.testing.pytest_plugin import note_server
 
 from .oracle import Golden, findings

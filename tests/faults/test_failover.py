@@ -13,9 +13,9 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from messy_migration.testing.cluster import standby
-from messy_migration.testing.postgres import server
-from messy_migration.testing.proxy import proxy
+from messy_migration.testing.servers.cluster import standby
+from messy_migration.testing.servers.postgres import server
+from messy_migration.testing.servers.proxy import proxy
 
 from .oracle import Golden, findings
 from .site import ALONE, Site, until

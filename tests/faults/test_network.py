@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from messy_migration.testing.proxy import proxy
+from messy_migration.testing.servers.proxy import proxy
 
 from .oracle import findings
 from .site import until

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from messy_migration.testing.proxy import proxy
+from messy_migration.testing.servers.proxy import proxy
 
 
 @pytest.fixture

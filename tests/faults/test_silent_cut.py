@@ -17,7 +17,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from messy_migration.testing.postgres import server
+from messy_migration.testing.servers.postgres import server
 
 from .site import until
 
@@ -28,8 +28,8 @@ SERVER_SECONDS = 30.0
 CLIENT = """
 import sys, time
 from sqlalchemy import make_url
-from messy_migration.target.engine import open_target
-from messy_migration.target.failures import refusals
+from messy_migration.databases.open import open_target
+from messy_migration.databases.errors import refusals
 target = open_target(make_url(sys.argv[1]), "mm:cut")
 with target.dialect.lock(target.engine) as held:
     with refusals("x"), target.engine.begin() as connection:
@@ -120,6 +120,6 @@ def test_a_silent_cut_ends_the_client_and_frees_the_lock(namespace, record_prope
 
 def _own():
     """A server of ours even where tests run on another one: its network is going to be cut."""
-    from messy_migration.testing.binaries import installed_binaries
+    from messy_migration.testing.servers.binaries import installed_binaries
 
     return "local" if installed_binaries() else "pip"

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from messy_migration.testing.nasty import nasty
+from messy_migration.testing.nasty_rows import nasty
 
 SECRET = "Canary-Secret-4711"
 
@@ -161,7 +161,7 @@ def test_json_is_stored_in_canonical_form_and_proven(anywhere):
 
 NASTY_ROWS = 800
 NASTY = f"""
-from messy_migration.testing.nasty import nasty
+from messy_migration.testing.nasty_rows import nasty
 
 @hookimpl
 def streams():

@@ -15,21 +15,13 @@ from sqlalchemy import delete, event, insert
 from messy_migration.errors import Locked, TargetError, TargetUnavailable
 from messy_migration.hookspecs import hookimpl
 from messy_migration.ledger import fence
-from messy_migration.model import (
-    Filtered,
-    Frame,
-    LoadCounts,
-    Origin,
-    Partition,
-    Rejected,
-    Stream,
-)
+from messy_migration.model import Filtered, Frame, LoadCounts, Origin, Partition, Rejected, Stream
 from messy_migration.pipeline import commit as committing
 from messy_migration.pipeline.commit import batch_id, commit
 from messy_migration.pipeline.cut import Cut
-from messy_migration.target import patience
-from messy_migration.target.engine import open_target
-from messy_migration.target.patience import Patience
+from messy_migration.databases import retry as patience
+from messy_migration.databases.open import open_target
+from messy_migration.databases.retry import Patience
 
 PARTITION = Partition("file", "digest")
 PLAN = "plan"

@@ -7,9 +7,9 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from messy_migration.errors import ConfigurationError
-from messy_migration.fingerprint import fingerprint
+from messy_migration.fingerprint.rows import fingerprint
 from messy_migration.target.database import open_database
-from messy_migration.target.dialect import count_rows, scoped
+from messy_migration.databases.dialect import count_rows, scoped
 
 
 @pytest.fixture

@@ -12,15 +12,15 @@ import pytest
 
 from messy_migration.errors import Locked, TargetError
 from messy_migration.hookspecs import hookimpl
-from messy_migration.ledger import fence, receipts, states
+from messy_migration.ledger import fence, receipts, known_tables as states
 from messy_migration.ledger.receipts import Signature
 from messy_migration.model import Frame, Origin, Partition, Stream
 from messy_migration.pipeline.commit import commit
 from messy_migration.reconcile.prove import prove
-from messy_migration.runner.keys import add_earlier_keys, add_keys
-from messy_migration.runner.prepare import Site as Prepared
-from messy_migration.runner.prepare import prepare_tables
-from messy_migration.target import postgresql_keys
+from messy_migration.run.keys import add_earlier_keys, add_keys
+from messy_migration.run.prepare import Site as Prepared
+from messy_migration.run.prepare import prepare_tables
+from messy_migration.databases.postgresql import keys as postgresql_keys
 
 PARTITION = Partition("file", "digest")
 KINDS = {"id": "int32", "age": "int64", "v": "text"}

@@ -12,13 +12,13 @@ from sqlalchemy.exc import OperationalError
 
 from messy_migration.errors import Locked, TargetBusy, TargetError, TargetUnavailable
 from messy_migration.ledger import fence
-from messy_migration.target.engine import open_target
+from messy_migration.databases.open import open_target
 
 # A process that holds the lock of a target until it is killed.
 HOLDER = """
 import sys
 from sqlalchemy import make_url
-from messy_migration.target.engine import open_target
+from messy_migration.databases.open import open_target
 target = open_target(make_url(sys.argv[1]), "mm:holder")
 with target.dialect.lock(target.engine) as held:
     print(held is not None and held(), flush=True)

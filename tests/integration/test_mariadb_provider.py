@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import make_url
 
 from messy_migration.errors import ConfigurationError, TargetError
-from messy_migration.testing import mariadb, throwaway
+from messy_migration.testing.servers import mariadb, throwaway
 
 pytest_plugins = ["pytester"]
 

@@ -17,10 +17,10 @@ import pytest
 
 from messy_migration.errors import Interrupted, MigrationError, SourceError, TargetUnavailable
 from messy_migration.model import Partition
-from messy_migration.runner.deaths import ATTEMPTS
-from messy_migration.runner.pool import LocalPool, revived
-from messy_migration.runner.work import Briefing, Task, failure
-from messy_migration.runner.workspace import Request
+from messy_migration.workers.crashes import ATTEMPTS
+from messy_migration.workers.pool import LocalPool, revived
+from messy_migration.workers.worker import Briefing, Task, failure
+from messy_migration.workspace import Request
 
 FROZEN_SECONDS = 2
 ON_SQLITE = pytest.mark.parametrize("url", ["sqlite"], indirect=True)
@@ -80,7 +80,7 @@ def die(how):
 """
 ORPHANS = """
 import pickle, sys
-from messy_migration.runner.pool import LocalPool
+from messy_migration.workers.pool import LocalPool
 briefing, tasks = pickle.load(sys.stdin.buffer)
 with LocalPool(briefing, 2) as pool:
     list(pool.run(tasks, lambda: None, lambda: False))

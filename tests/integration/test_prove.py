@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from messy_migration.fingerprint import fingerprint, format_id
+from messy_migration.fingerprint.rows import fingerprint, format_id
 from messy_migration.model import Fingerprint
 from messy_migration.reconcile.prove import prove
 from messy_migration.reconcile.verdict import overall

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import make_url
 
 from messy_migration.errors import ConfigurationError, TargetError
-from messy_migration.testing import binaries, postgres, throwaway
+from messy_migration.testing.servers import binaries, postgres, throwaway
 
 OURS = [
     pytest.param(
@@ -37,7 +37,7 @@ OURS = [
 # A child that holds a server until it is killed; it prints the server's pid and folder.
 HOLDER = """
 import sys, time
-from messy_migration.testing.postgres import server
+from messy_migration.testing.servers.postgres import server
 with server(sys.argv[1]) as running:
     print(running.pid, running.cluster.home, flush=True)
     time.sleep(60)

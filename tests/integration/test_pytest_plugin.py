@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from messy_migration.testing import postgres
+from messy_migration.testing.servers import postgres
 
 pytest_plugins = ["pytester"]
 

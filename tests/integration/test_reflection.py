@@ -8,7 +8,7 @@ from sqlalchemy.pool import NullPool
 
 from messy_migration.errors import SourceError
 from messy_migration.model import ForeignKey, Table
-from messy_migration.reflection import column_type, reflect, table_names
+from messy_migration.reflection.tables import column_type, reflect, table_names
 
 TYPES = [
     ("postgresql", "smallint", "int16"),

@@ -8,7 +8,7 @@ from contextlib import closing
 import httpx2
 import pytest
 
-from messy_migration.runner.sandbox import serve
+from messy_migration.run.sandbox import serve
 
 from .conftest import QUICK
 from .served import TOKEN

@@ -8,7 +8,7 @@ from importlib import import_module
 
 import pytest
 
-from messy_migration.runner.sandbox import SEED
+from messy_migration.run.sandbox import SEED
 from messy_migration_ticketing import uid
 
 from .site import PLUGINS, fingerprints

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from messy_migration.canonical import canonical_json
+from messy_migration.fingerprint.json import canonical_json
 
 SCALARS = (
     st.none()

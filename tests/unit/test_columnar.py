@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from messy_migration.columnar import as_flags, as_numbers, from_flags, from_numbers, texts
+from messy_migration.fingerprint.arrays import as_flags, as_numbers, from_flags, from_numbers, texts
 
 FLAGS = [True, None, False, True, True, False, None, True, False, True, True]
 
@@ -87,13 +87,13 @@ note = { type = "text" }
 """
 PROGRAM = """
 import sys
-from messy_migration.fingerprint import fingerprint
+from messy_migration.fingerprint.rows import fingerprint
 from messy_migration.pipeline import losses, records
 from messy_migration.pipeline.cut import cut
-from messy_migration.pipeline.stages import prepare
-from messy_migration.runner.work import extracted_items
-from messy_migration.runner.workspace import Request, open_workspace
-from messy_migration.target.postgresql_copy import encode
+from messy_migration.pipeline.prepare import prepare
+from messy_migration.workers.worker import extracted_items
+from messy_migration.workspace import Request, open_workspace
+from messy_migration.databases.postgresql.copy import encode
 
 workspace = open_workspace(Request())
 (stream,) = workspace.streams()

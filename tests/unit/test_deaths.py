@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from messy_migration.model import Partition
-from messy_migration.pipeline.parts import Span
-from messy_migration.runner.deaths import ATTEMPTS, LIMIT, Deaths
-from messy_migration.runner.work import Task
+from messy_migration.pipeline.halves import Span
+from messy_migration.workers.crashes import ATTEMPTS, LIMIT, Deaths
+from messy_migration.workers.worker import Task
 
 TASK = Task("a.s", "", "plan", Partition("p", "digest", {}))
 

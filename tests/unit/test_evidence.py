@@ -9,10 +9,10 @@ import pytest
 from messy_migration.errors import TargetError
 from messy_migration.ledger.audit import Audit
 from messy_migration.model import Fingerprint
-from messy_migration.reconcile.report import files
+from messy_migration.evidence import files
 from messy_migration.reconcile.verdict import Difference, Findings, TableVerdict, overall
-from messy_migration.runner.proof import Proof
-from messy_migration.runner.reconciling import Reconciliation, reconciliation_object
+from messy_migration.reconcile.reconcile import Proof
+from messy_migration.api.reconcile import Reconciliation, reconciliation_object
 
 NET = Fingerprint(3, 1, 2**64 - 1)
 MATCH = TableVerdict("good", (), "shop.s", NET, NET, "MATCH")

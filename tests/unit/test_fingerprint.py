@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from messy_migration.fingerprint import (
+from messy_migration.fingerprint.rows import (
     fields,
     fingerprint,
     fingerprint_texts,
@@ -24,7 +24,7 @@ from messy_migration.fingerprint import (
     total,
 )
 from messy_migration.model import Column, ColumnType, Fingerprint, Table
-from messy_migration.testing.nasty import nasty
+from messy_migration.testing.nasty_rows import nasty
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from messy_migration.model import Filtered, Frame, Origin, Rejected
 from messy_migration.pipeline.cut import cut
-from messy_migration.pipeline.parts import Span, committed_parts, left_over, part_id, span_of
+from messy_migration.pipeline.halves import Span, committed_parts, left_over, part_id, span_of
 
 ID = "0123abcd"
 

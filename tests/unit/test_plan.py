@@ -10,17 +10,17 @@ from itertools import pairwise
 import pytest
 from sqlalchemy import make_url
 
-from messy_migration import settings as configuration
+from messy_migration.config import settings as configuration
 from messy_migration.errors import PluginError, SourceError
 from messy_migration.hookspecs import hookimpl
 from messy_migration.ledger.runs import Planned, short
 from messy_migration.ledger.tables import ledger
 from messy_migration.model import Column, ColumnType, Partition, Stream, Table
-from messy_migration.runner.history import History
-from messy_migration.runner.plan import build, levels, ordered, plan_id
-from messy_migration.runner.run import new_run_id
-from messy_migration.runner.workspace import Request, Workspace
-from messy_migration.target.engine import open_target
+from messy_migration.ledger.history import History
+from messy_migration.run.plan import build, levels, ordered, plan_id
+from messy_migration.run.run import new_run_id
+from messy_migration.workspace import Request, Workspace
+from messy_migration.databases.open import open_target
 
 COLUMNS = (Column("id", ColumnType("int32")), Column("v", ColumnType("text")))
 KEYED, KEYLESS = Table("t", COLUMNS, ("id",)), Table("t", COLUMNS)

@@ -8,9 +8,9 @@ import pytest
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from messy_migration import settings
+from messy_migration.config import settings
 from messy_migration.errors import ConfigurationError, UsageProblem
-from messy_migration.secrets import builtin_secret
+from messy_migration.config.secrets import builtin_secret
 
 CANARY = "canary-7f3a"
 

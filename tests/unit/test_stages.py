@@ -28,7 +28,7 @@ from messy_migration.model import (
     Violation,
 )
 from messy_migration.pipeline.cut import cut
-from messy_migration.pipeline.stages import prepare
+from messy_migration.pipeline.prepare import prepare
 
 INT, TEXT, MONEY = (ColumnType.parse(kind) for kind in ("int64", "text", "decimal(5,2)"))
 RAW = (Column("n", INT), Column("act", TEXT))

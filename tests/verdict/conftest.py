@@ -13,8 +13,8 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from messy_migration import api
-from messy_migration.runner.workspace import Request
+from messy_migration.api import run as api
+from messy_migration.workspace import Request
 
 KINDS = ("sqlite", "postgresql")
 SCHEMA = """

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from messy_migration.runner import byledger, replay
+from messy_migration.reconcile import by_receipts as byledger, replay
 
 from .conftest import kinds, lines, verdict
 

@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from messy_migration.cli.main import migrate
-from messy_migration.reconcile import budget
-from messy_migration.reconcile.report.verify import verify
-from messy_migration.runner import replay
+from messy_migration.compare import budget
+from messy_migration.evidence.verify import verify
+from messy_migration.reconcile import replay
 
 from .conftest import ROWS, SCHEMA, kinds, lines, shop_of, verdict
 
@@ -154,7 +154,7 @@ def test_a_mass_of_differences_is_told_by_column_and_batch(tmp_path, request, mo
     shop = shop_of("postgresql", tmp_path, request)
     shop.configure(profile="batch_records = 10")
     assert shop.run().exit_code == 0
-    monkeypatch.setattr("messy_migration.reconcile.locate.MOST", ROWS)
+    monkeypatch.setattr("messy_migration.compare.locate.MOST", ROWS)
     shop.execute("UPDATE orders SET weight = weight + 1 WHERE id <= 30")
     [found] = shop.reconcile().proof.findings
     assert not found.is_exact

@@ -8,11 +8,11 @@ import time
 import pytest
 from sqlalchemy import make_url
 
-from messy_migration import api
+from messy_migration.api import run as api
 from messy_migration.errors import ProofError, UsageProblem
-from messy_migration.runner import reconciling
-from messy_migration.target.engine import open_target
-from messy_migration.target.postgresql import PostgreSQL
+from messy_migration.api import reconcile as reconciling
+from messy_migration.databases.open import open_target
+from messy_migration.databases.postgresql.dialect import PostgreSQL
 
 from .conftest import verdict
 

@@ -12,8 +12,8 @@ from sqlalchemy import make_url
 
 from messy_migration.cli.main import run
 from messy_migration.errors import Locked, UsageProblem
-from messy_migration.runner import repair as repairing
-from messy_migration.target.engine import open_target
+from messy_migration.repair import apply as repairing
+from messy_migration.databases.open import open_target
 
 from .conftest import ROWS, SCHEMA, kinds, lines, verdict
 
@@ -123,7 +123,7 @@ def test_a_repair_that_is_killed_is_finished_by_the_same_command(loaded):
         import os, signal
         from messy_migration import api
         from messy_migration.runner import repair
-        from messy_migration.runner.workspace import Request
+        from messy_migration.workspace import Request
         from pathlib import Path
         repair.ROWS = 4
         done = repair._sign

@@ -6,15 +6,7 @@ from typing import Any
 
 from messy_migration_eventcombo.fields import Fields
 from messy_migration_eventcombo.reading import Reading, moment, soft, utc, word, zone_of
-from messy_migration_ticketing import (
-    Record,
-    amount_of,
-    coordinate,
-    flag,
-    mapping,
-    required,
-    text,
-)
+from messy_migration_ticketing import Record, amount_of, coordinate, flag, mapping, required, text
 
 _NESTED = ("EventVenue", "EventVenues", "Venue", "MultipleEvent", "Address", "Addresses")
 _STATUS = {"save": "draft", "live": "live", "expired": "expired"}

@@ -14,16 +14,7 @@ from typing import Any, TypeVar
 from messy_migration_eventcombo.fields import Fields, aliases_of
 from messy_migration_eventcombo.settings import Account, Entity, EventComboSettings
 from messy_migration_eventcombo.timezones import iana, iana_of_windows
-from messy_migration_ticketing import (
-    Bad,
-    Record,
-    instant,
-    local_instant,
-    sentinel,
-    text,
-    uid,
-    zone,
-)
+from messy_migration_ticketing import Bad, Record, instant, local_instant, sentinel, text, uid, zone
 
 SOURCE = "eventcombo"
 

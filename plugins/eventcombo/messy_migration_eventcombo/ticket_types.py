@@ -6,16 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from messy_migration_eventcombo.reading import Reading, utc
-from messy_migration_ticketing import (
-    Bad,
-    Record,
-    amount_of,
-    enum,
-    flag,
-    money,
-    required,
-    text,
-)
+from messy_migration_ticketing import Bad, Record, amount_of, enum, flag, money, required, text
 
 _KINDS = {"1": "free", "2": "paid", "3": "donation"}
 _FEE_MODES = {"0": "buyer", "1": "organiser"}

@@ -22,12 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from messy_migration_files.moments import (
-    DAY,
-    Pattern,
-    iso_patterns,
-    read_cells,
-)
+from messy_migration_files.moments import DAY, Pattern, iso_patterns, read_cells
 from messy_migration_files.schema import SourceColumn
 from messy_migration_files.zones import MAX_INSTANT, MIN_INSTANT, to_utc
 

@@ -87,7 +87,7 @@ def _conflict_ignored(_, insert):
     def call(self, connection, table, data):
         import pyarrow as pa
 
-        from messy_migration.target.dialect import POSITION, column_list, quote
+        from messy_migration.databases.dialect import POSITION, column_list, quote
 
         if not table.key:
             return insert(self, connection, table, data)

@@ -25,7 +25,7 @@ _NEEDED = (
     "alembic.ddl.sqlite",
     "messy_migration.cli.main",
     "messy_migration.cli.run",
-    "messy_migration.runner.pool",
+    "messy_migration.workers.pool",
     "pandas",
     "pgpq",
     "psycopg",

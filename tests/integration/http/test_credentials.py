@@ -11,13 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from messy_migration.errors import ConfigurationError, SourceError
-from messy_migration.http import (
-    Bearer,
-    Client,
-    PasswordGrant,
-    SourceRefused,
-    SourceUnavailable,
-)
+from messy_migration.http import Bearer, Client, PasswordGrant, SourceRefused, SourceUnavailable
 
 KEY = "key-canary-8d21"
 PERSON = "jo@example.org"

@@ -5,15 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from messy_migration_ticketing import (
-    Record,
-    enum,
-    identifier,
-    listed,
-    mapping,
-    money,
-    text,
-)
+from messy_migration_ticketing import Record, enum, identifier, listed, mapping, money, text
 from messy_migration_vivenu.context import Context
 from messy_migration_vivenu.readers.common import Document, extra
 from messy_migration_vivenu.words import DISCOUNT_CATEGORY

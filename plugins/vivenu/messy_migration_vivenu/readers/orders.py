@@ -27,12 +27,7 @@ from messy_migration_vivenu.context import Context
 from messy_migration_vivenu.readers.common import Document, custom_fields, extra, identity, key
 from messy_migration_vivenu.readers.discounts import discounts
 from messy_migration_vivenu.readers.events import type_id
-from messy_migration_vivenu.words import (
-    ADDITIONAL_ITEM,
-    ORDER_STATUS,
-    PAYMENT_STATUS,
-    TEST_REASON,
-)
+from messy_migration_vivenu.words import ADDITIONAL_ITEM, ORDER_STATUS, PAYMENT_STATUS, TEST_REASON
 
 CENT = Decimal("0.01")
 """The smallest difference between a total and its parts that is worth a warning."""

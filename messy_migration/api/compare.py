@@ -1,0 +1,153 @@
+"""Open two databases by their URLs, and compare them: no run, no ledger, no plugin."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from sqlalchemy import URL
+
+from messy_migration import errors, logs
+from messy_migration import registry as registries
+from messy_migration.config import settings as configuration
+from messy_migration.errors import (
+    ConfigurationError,
+    MigrationError,
+    SourceError,
+    TargetError,
+    UsageProblem,
+)
+from messy_migration.ledger.runs import now
+from messy_migration.compare import databases as between
+from messy_migration.compare.databases import Side, TableComparison
+from messy_migration.compare.budget import Budget
+from messy_migration.compare.matching import Wishes
+from messy_migration.reconcile.verdict import Word
+from messy_migration.workspace import Request
+from messy_migration.config.secrets import builtin_secret, is_loopback, is_reference, parse_database
+from messy_migration.config.settings import Settings
+from messy_migration.target.database import Database, open_database
+from messy_migration.databases.errors import refusals
+
+_LOG = logging.getLogger(__name__)
+_FAILURES = {"left": SourceError, "right": TargetError}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two databases held against each other.
+
+    Attributes:
+        left, right: their URLs without passwords.
+        servers: what they say they are.
+        begun_at: when both snapshots were open, in UTC.
+        tables: a verdict for each table.
+        verdict: the worst of them.
+        exit_code: 0 only if all are MATCH, else 8.
+    """
+
+    left: str
+    right: str
+    servers: tuple[str, str]
+    begun_at: str
+    tables: tuple[TableComparison, ...]
+    verdict: Word
+    exit_code: int
+
+
+def compare(request: Request, left: str, right: str, wishes: Wishes, budget: Budget) -> Comparison:
+    """See `messy_migration.api.run.compare`."""
+    settings = configuration.load(request.config, request.profile, request.flags)
+    logs.configure(settings.core.log_level, settings.core.log_format, request.redactor)
+    urls = {
+        name: _url(settings, request, name, text)
+        for name, text in (("left", left), ("right", right))
+    }
+    if urls["left"] == urls["right"] and not wishes.tables_map:
+        raise UsageProblem("both sides are the same database", "--between")
+    with ExitStack() as stack:
+        sides, servers, labels = [], [], []
+        for name, url in urls.items():
+            database = _prepared(name, url)
+            labels.append(database.label)
+            side, server = stack.enter_context(_opened(name, database))
+            sides.append(side)
+            servers.append(server)
+        begun = now()
+        found = between.compare(sides[0], sides[1], wishes, budget)
+    verdict = between.overall(found)
+    code = errors.exit_code(set(), mismatch=verdict == "MISMATCH", unknown=verdict == "UNKNOWN")
+    return Comparison(
+        labels[0], labels[1], (servers[0], servers[1]), begun, tuple(found), verdict, code
+    )
+
+
+def _url(settings: Settings, request: Request, name: str, text: str) -> URL:
+    where = f"--between, the {name} URL"
+    is_secret = is_reference(text)
+    if is_secret:
+        text = _resolved(settings, request, text)
+        request.redactor.register(text)
+    try:
+        url = parse_database(text)
+    except ConfigurationError as error:
+        kind = ConfigurationError if is_secret else UsageProblem
+        raise kind(f"the {name} URL is not usable", where, error.why, error.next) from None
+    if url.password is not None:
+        request.redactor.register(str(url.password))
+        if not is_secret and is_loopback(url):
+            _LOG.warning("%s", f"{where} can be read by others, with what it holds")
+        elif not is_secret:
+            raise UsageProblem(
+                f"the {name} URL holds a password",
+                where,
+                "command lines are read by others",
+                "put the whole URL into a variable and name it: --between env://NAME ...",
+            )
+    if url.get_backend_name() in ("sqlite", "duckdb") and url.database:
+        return url.set(database=str(settings.directory / url.database))
+    return url
+
+
+def _resolved(settings: Settings, request: Request, reference: str) -> str:
+    value = builtin_secret(reference, settings.environment)
+    if value is not None:
+        return value
+    # Another scheme is a plugin's.
+    known = registries.build(
+        settings.core.plugins,
+        environment=settings.environment,
+        on_secret=request.redactor.register,
+    )
+    return known.resolve(reference)
+
+
+def _prepared(name: str, url: URL) -> Database:
+    try:
+        return open_database(url, "messy-migration")
+    except ConfigurationError as error:
+        raise _closed(name, url.render_as_string(hide_password=True), error) from error
+
+
+@contextmanager
+def _opened(name: str, database: Database) -> Iterator[tuple[Side, str]]:
+    """A snapshot of one side, and what its server says it is."""
+    with ExitStack() as stack:
+        try:
+            connection = stack.enter_context(database.reader.reading(database.engine))
+            with refusals(database.label):
+                server = database.reader.check(connection)
+        except MigrationError as error:
+            raise _closed(name, database.label, error) from error
+        yield Side(connection, database.reader), server
+
+
+def _closed(name: str, label: str, error: MigrationError) -> MigrationError:
+    return _FAILURES[name](
+        f"the {name} database cannot be opened",
+        label,
+        error.why or error.what,
+        error.next or "check its URL and that it is there",
+    )

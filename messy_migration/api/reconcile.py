@@ -1,0 +1,273 @@
+"""A reconciliation from the lock to the verdict; what cannot be read is never a MATCH."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from messy_migration import errors
+from messy_migration.errors import (
+    Locked,
+    MigrationError,
+    ProofError,
+    TargetBusy,
+    TargetError,
+    TargetUnavailable,
+    UsageProblem,
+)
+from messy_migration.ledger import receipts, runs, schema
+from messy_migration.ledger.audit import Audit
+from messy_migration.ledger.runs import short
+from messy_migration.model import stream_label
+from messy_migration.reconcile.untouched import Untouched, word
+from messy_migration.reconcile.verdict import TableVerdict, Word, overall
+from messy_migration.run.anchors import audited, note, refuse_lost, refused
+from messy_migration.reconcile.options import Asked
+from messy_migration.run.as_json import audit_object, proof_object
+from messy_migration.reconcile.facts import repair_facts
+from messy_migration.run.evidence import file_reconciliation
+from messy_migration.run.lock import Hold
+from messy_migration.reconcile.reconcile import Proof, Tables, quick, reconcile
+from messy_migration.repair.apply import Repaired
+from messy_migration.repair.run import adopt, repair
+from messy_migration.workspace import Workspace
+from messy_migration.databases.errors import refusals
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """A proof of the target as it is now.
+
+    Attributes:
+        target: its URL without password.
+        proof: verdicts and differences; without any in the quick form.
+        verdict: over all tables.
+        exit_code: of the command.
+        untouched: what the quick form found.
+        strict: nothing but equal rows was accepted.
+        repaired: what a repair did, or would do.
+        problems: what went wrong on the way, of a repair or an adoption.
+        audit: what the ledger was found to be; None in the quick form.
+        report, report_page: paths of the evidence and its page, where they were asked for.
+    """
+
+    target: str
+    proof: Proof
+    verdict: Word
+    exit_code: int
+    untouched: tuple[Untouched, ...] = ()
+    strict: bool = False
+    repaired: Repaired | None = None
+    problems: tuple[MigrationError, ...] = ()
+    audit: Audit | None = None
+    report: str = ""
+    report_page: str = ""
+
+
+def examine(workspace: Workspace, run_id: str | None, limit: int, asked: Asked) -> Reconciliation:
+    """Reconcile a target while no run writes to it.
+
+    Raises:
+        UsageProblem: nothing was ever loaded, or no run has this id.
+        ProofError: the target went away before anything was compared.
+        TargetError: the ledger cannot be read.
+        Locked: a run is under way.
+    """
+    target = workspace.target
+    with refusals(f"target {target.label}"), Hold(target, workspace.ledger) as hold:
+        if not hold.take():
+            raise Locked(
+                "a run is under way",
+                target.label,
+                "its rows and receipts change while they are read",
+                "migrate status",
+            )
+        try:
+            found, tables, incomplete = _scope_of(workspace, run_id, asked)
+            if asked.quick:
+                return _quick(workspace, tables, found)
+            if asked.repair or asked.accept_foreign:
+                result = _changed(workspace, hold, found, tables, incomplete, limit, asked)
+                return _filed(workspace, result, asked)
+            proof = _proof(workspace, found, tables, incomplete, limit, asked)
+        except (TargetBusy, TargetUnavailable) as error:
+            raise ProofError(
+                "UNKNOWN: the target went away before it was compared",
+                target.label,
+                error.why or error.what,
+                error.next or "type the same command again",
+            ) from error
+    result = concluded(target.label, proof, asked, found)
+    if found.newest and not found.reasons:
+        note(workspace, found.ledger, found.newest)
+    return _filed(workspace, result, asked)
+
+
+def _filed(workspace: Workspace, result: Reconciliation, asked: Asked) -> Reconciliation:
+    """With its evidence written, if that was asked for."""
+    if not asked.report:
+        return result
+    report, page = file_reconciliation(workspace, reconciliation_object(result))
+    return replace(result, report=str(report), report_page=str(page))
+
+
+def _changed(
+    workspace: Workspace,
+    hold: Hold,
+    found: Audit,
+    tables: Tables | None,
+    incomplete: dict[str, str],
+    limit: int,
+    asked: Asked,
+) -> Reconciliation:
+    """Repair or adopt as a run of its own, and give the proof at its end."""
+    if found.reasons:
+        raise refused(workspace, found)
+    repaired: Repaired | None = None
+    if asked.repair:
+        repaired, outcome = repair(workspace, hold, tables, incomplete, asked)
+    else:
+        outcome = adopt(workspace, hold, tables, incomplete, asked.accept_foreign or "")
+    proof = reconcile(workspace, tables, incomplete, limit, asked)
+    if outcome is not None:
+        with workspace.target.dialect.reading(workspace.target.engine) as connection:
+            found = audited(workspace, connection, None, full=False)
+    result = replace(concluded(workspace.target.label, proof, asked, found), repaired=repaired)
+    if outcome is None:
+        return result
+    codes = {problem.exit_code for problem in outcome.problems if problem.exit_code != 7}
+    code = errors.exit_code(
+        codes | {result.exit_code},
+        mismatch=result.verdict == "MISMATCH",
+        unknown=result.verdict == "UNKNOWN",
+    )
+    return replace(result, exit_code=code, problems=outcome.problems)
+
+
+def concluded(
+    target: str, proof: Proof, asked: Asked, found: Audit | None = None
+) -> Reconciliation:
+    """The verdict over all tables, and the exit code."""
+    verdict = overall(proof.verdicts)
+    if found and found.reasons and verdict == "MATCH":
+        verdict = "UNKNOWN"
+    code = errors.exit_code(set(), mismatch=verdict == "MISMATCH", unknown=verdict == "UNKNOWN")
+    if asked.strict and proof.allowed:
+        code = 8
+    return Reconciliation(target, proof, verdict, code, strict=asked.strict, audit=found)
+
+
+def reconciliation_object(result: Reconciliation) -> dict[str, Any]:
+    """What a reconciliation says as JSON."""
+    repaired = {"repair": repair_facts(result.repaired)} if result.repaired is not None else {}
+    return {
+        **proof_object(result.proof, result.verdict, result.exit_code, result.target),
+        "strict": result.strict,
+        "problems": [problem.as_dict() for problem in result.problems],
+        **repaired,
+        "ledger": audit_object(result.audit) if result.audit else None,
+    }
+
+
+def _proof(
+    workspace: Workspace,
+    found: Audit,
+    tables: Tables | None,
+    incomplete: Mapping[str, str],
+    limit: int,
+    asked: Asked,
+) -> Proof:
+    """What the ledger says of the tables; if somebody else wrote into it, no more than that."""
+    if not found.reasons:
+        return reconcile(workspace, tables, incomplete, limit, asked)
+    try:
+        proof = reconcile(workspace, tables, incomplete, limit, asked)
+    except TargetUnavailable:
+        raise
+    except TargetError:
+        return Proof((), (), asked.against)  # what was written into it cannot even be read
+    return replace(proof, verdicts=tuple(map(_doubted, proof.verdicts)))
+
+
+def _doubted(verdict: TableVerdict) -> TableVerdict:
+    if verdict.verdict != "MATCH":
+        return verdict
+    return replace(
+        verdict, verdict="UNKNOWN", reason="the ledger that it was held against was changed"
+    )
+
+
+def _quick(workspace: Workspace, tables: Tables | None, audit: Audit) -> Reconciliation:
+    if audit.reasons:
+        raise refused(workspace, audit)
+    found = quick(workspace, tables)
+    code = 0 if word(found) == "UNTOUCHED" else 8
+    return Reconciliation(workspace.target.label, Proof((), ()), "UNKNOWN", code, found)
+
+
+def _scope_of(
+    workspace: Workspace, run_id: str | None, asked: Asked
+) -> tuple[Audit, Tables | None, dict[str, str]]:
+    """What the ledger is, which tables to prove, and which streams were not read whole."""
+    target = workspace.target
+    with target.dialect.reading(target.engine) as connection:
+        refuse_empty(workspace, schema.version(connection))
+        found = audited(workspace, connection, asked.anchor, full=not asked.quick)
+        tables = _tables_of(workspace, connection, run_id)
+        return found, tables, {} if found.reasons else _incomplete(workspace, connection)
+
+
+def refuse_empty(workspace: Workspace, version: str | None) -> None:
+    """Nothing can be proven where nothing was loaded, or what an older program wrote.
+
+    Raises:
+        UsageProblem: the target has no ledger, or one that a run has to bring up to date.
+        ProofError: there was a ledger, and it is gone.
+        TargetError: a newer program wrote it.
+    """
+    schema.refuse_newer(version)
+    if version is None:
+        refuse_lost(workspace)
+        raise UsageProblem(
+            "nothing was ever loaded into this target",
+            workspace.target.label,
+            "it has no ledger",
+            "migrate run",
+        )
+    if version < schema.HEAD:
+        raise UsageProblem(
+            "the ledger of this target is of an older version",
+            workspace.target.label,
+            f"it is at revision {version}, this program reads {schema.HEAD}",
+            "migrate run brings it up to date",
+        )
+
+
+def _tables_of(workspace: Workspace, connection: Connection, run_id: str | None) -> Tables | None:
+    if run_id is None:
+        return None
+    found = runs.find(connection, workspace.ledger, run_id)
+    if len(found) != 1:
+        raise UsageProblem(
+            f"{'no run' if not found else 'more than one run'} has an id that begins {run_id!r}",
+            next="migrate status lists the runs",
+        )
+    totals = receipts.table_totals(connection, workspace.ledger, found[0].run_id)
+    return [(item.table, item.scope) for item in totals]
+
+
+def _incomplete(workspace: Workspace, connection: Connection) -> dict[str, str]:
+    """Label of a stream -> the unfinished run that has not read all of it."""
+    ledger = workspace.ledger
+    complete = receipts.complete(connection, ledger)
+    unfinished = {run.run_id for run in runs.unfinished(connection, ledger)}
+    found: dict[str, str] = {}
+    for item in runs.planned(connection, ledger):
+        place = (item.stream, item.tenant, item.partition.digest)
+        if item.run_id in unfinished and place not in complete:
+            label = stream_label(item.stream, item.tenant)
+            found[label] = f"run {short(item.run_id)} has not read all of it"
+    return found

@@ -1,0 +1,92 @@
+"""Evidence files that earlier runs left: find them, read them, verify them. Needs no target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from messy_migration.config import settings as configuration
+from messy_migration.errors import UsageProblem
+from messy_migration.ledger import anchors
+from messy_migration.evidence import document, files, page
+from messy_migration.evidence.verify import Verified, verify
+from messy_migration.run.anchors import ANCHORS
+from messy_migration.workspace import Request
+
+_PATTERNS = ("migration-*.json", "reconciliation-*.json")
+
+
+@dataclass(frozen=True)
+class Report:
+    """An evidence file, what it says, and its page, written anew if it was not there."""
+
+    evidence: Path
+    page: Path
+    document: dict[str, Any]
+
+
+def find(request: Request, name: str | None) -> Report:
+    """One evidence file and its page.
+
+    Args:
+        request: whose settings say where reports are.
+        name: a file, JSON or HTML, or the beginning of a run's id; None for the newest.
+
+    Raises:
+        UsageProblem: there is none, or more than one run is meant.
+        ProofError: the file is no evidence any more.
+    """
+    path = _path(request, name)
+    found, _ = document.read(path)
+    target = path.with_suffix(".html")
+    if not target.exists():
+        files.write(target, page.render(found))
+    return Report(path, target, found)
+
+
+def verified(paths: Sequence[Path], directory: Path, anchor: str | None) -> list[Verified]:
+    """Verify files, against each other and what is anchored in a directory.
+
+    Raises:
+        UsageProblem: a file cannot be read.
+        ConfigurationError: the anchors cannot be read.
+    """
+    return verify(paths, anchors.read(directory / ANCHORS), anchor)
+
+
+def _path(request: Request, name: str | None) -> Path:
+    if name is not None and (Path(name).exists() or name.endswith((".json", ".html"))):
+        path = Path(name).with_suffix(".json")
+        if not path.exists():
+            raise UsageProblem("there is no such evidence file", str(path))
+        return path
+    loaded = configuration.load(request.config, request.profile, request.flags)
+    folder = loaded.directory / loaded.core.report
+    known = [path for pattern in _PATTERNS for path in folder.glob(pattern)]
+    if name is not None:
+        # Files carry the beginning of the id, people may type all of it.
+        known = [one for one in known if _is_of(one, name)]
+    if not known:
+        raise UsageProblem(
+            f"no evidence file of run {name}" if name else "there is no evidence file yet",
+            str(folder),
+            next="migrate status lists the runs" if name else "migrate run",
+        )
+    runs = {_stem(path) for path in known}
+    if name is not None and len(runs) > 1:
+        raise UsageProblem(f"more than one run has an id that begins {name!r}", str(folder))
+    return max(known, key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+
+def _stem(path: Path) -> str:
+    """The beginning of the run's id: `migration-0197f3c2-4ca3-2.json` is its second attempt."""
+    return "-".join(path.stem.split("-")[1:3])
+
+
+def _is_of(path: Path, name: str) -> bool:
+    stem = _stem(path)
+    return path.name.startswith("migration-") and (
+        stem.startswith(name) or (len(name) > len(stem) and name.startswith(stem))
+    )

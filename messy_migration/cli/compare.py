@@ -1,0 +1,230 @@
+"""`migrate reconcile --between LEFT RIGHT`: two databases, and no run before it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from messy_migration.api import run as api
+from messy_migration.api.run import Budget, Comparison, TableComparison, Wishes
+from messy_migration.cli.options import Common
+from messy_migration.cli.render import counted, emit_json, table
+from messy_migration.cli.summary import differences_text
+from messy_migration.errors import UsageProblem
+from messy_migration.run.as_json import difference_objects, findings_objects
+
+
+@dataclass(frozen=True)
+class Between:
+    """What was asked for with `--between`."""
+
+    left: str
+    right: str
+    wishes: Wishes
+
+
+def between_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options; the command gets `between`, None without the option."""
+
+    @click.option(
+        "--between",
+        "urls",
+        nargs=2,
+        metavar="LEFT RIGHT",
+        help="Compare two databases: URLs, or references such as env://NAME. Needs no run.",
+    )
+    @click.option(
+        "--tables",
+        callback=_names,
+        metavar="PATTERNS",
+        help="With --between: only these tables (sales*,orders).",
+    )
+    @click.option(
+        "--map",
+        "maps",
+        multiple=True,
+        metavar="LEFT=RIGHT",
+        help="With --between: a table (Orders=orders_v2) or a column (orders.total=amount) that"
+        " has another name on the right.",
+    )
+    @click.option(
+        "--ignore",
+        "ignored",
+        multiple=True,
+        metavar="TABLE.COLUMN",
+        help="With --between: leave a column out; the verdict says so.",
+    )
+    @functools.wraps(function)
+    def wrapper(
+        *args: Any,
+        urls: tuple[str, str] | None,
+        tables: Sequence[str],
+        maps: Sequence[str],
+        ignored: Sequence[str],
+        **kwargs: Any,
+    ) -> Any:
+        given = {"--tables": tables, "--map": maps, "--ignore": ignored}
+        lonely = [name for name, value in given.items() if value]
+        if urls is None:
+            if lonely:
+                raise UsageProblem(f"{', '.join(lonely)} needs --between LEFT RIGHT")
+            return function(*args, between=None, **kwargs)
+        between = Between(*urls, _wishes(tables, maps, ignored))
+        return function(*args, between=between, **kwargs)
+
+    return wrapper
+
+
+def run(
+    common: Common,
+    between: Between,
+    budget: Budget,
+    *,
+    as_json: bool,
+    others: dict[str, object],
+) -> int:
+    """Compare, print, and return the exit code.
+
+    Raises:
+        UsageProblem: options that mean something with a run only were given too.
+    """
+    foreign = [f"--{name.replace('_', '-')}" for name, value in others.items() if value]
+    if foreign:
+        raise UsageProblem(f"{', '.join(foreign)} cannot go with --between")
+    result = api.compare(common.request(), between.left, between.right, between.wishes, budget)
+    if as_json:
+        emit_json(comparison_object(result))
+    else:
+        click.echo(comparison_text(result))
+    return result.exit_code
+
+
+def comparison_object(result: Comparison) -> dict[str, Any]:
+    """The object that `--json` prints."""
+    findings = [item.findings for item in result.tables if item.findings is not None]
+    return {
+        "kind": "between",
+        "verdict": result.verdict,
+        "exit_code": result.exit_code,
+        "left": result.left,
+        "right": result.right,
+        "servers": list(result.servers),
+        "begun_at": result.begun_at,
+        "tables": [_table_object(item) for item in result.tables],
+        "differences": difference_objects(findings),
+        "located": findings_objects(findings),
+    }
+
+
+def _table_object(item: TableComparison) -> dict[str, Any]:
+    pair = item.pair
+    views = pair.views
+    return {
+        "table": pair.label,
+        "left": pair.left,
+        "right": pair.right,
+        "left_rows": item.left.rows if item.left else None,
+        "right_rows": item.right.rows if item.right else None,
+        "fingerprint_left": item.left.lanes if item.left else None,
+        "fingerprint_right": item.right.lanes if item.right else None,
+        "verdict": item.verdict,
+        "reason": item.reason,
+        "key": [pair.columns[name] for name in views[0].table.key] if views else [],
+        "columns": len(pair.columns),
+        "compared_as": dict(pair.compared_as),
+        "ignored": list(pair.ignored),
+        "only_left": list(pair.only_left),
+        "only_right": list(pair.only_right),
+    }
+
+
+def comparison_text(result: Comparison) -> str:
+    """Both sides, tables, differences, verdict."""
+    lines = [
+        f"left   {result.left} ({result.servers[0]})",
+        f"right  {result.right} ({result.servers[1]})",
+        table(
+            ["table", "left", "right", "verdict"],
+            [
+                [
+                    _label(item),
+                    item.left.rows if item.left else "-",
+                    item.right.rows if item.right else "-",
+                    item.verdict + (f": {item.reason}" if item.reason else ""),
+                ]
+                for item in result.tables
+            ],
+            "lrrl",
+        ),
+    ]
+    findings = [item.findings for item in result.tables if item.findings is not None]
+    lines += differences_text(findings)
+    lines += _compared_as(result)
+    lines.append(_last_line(result))
+    return "\n".join(lines)
+
+
+def _label(item: TableComparison) -> str:
+    left, right = item.pair.left, item.pair.right
+    return f"{left} = {right}" if left and right and left != right else item.pair.label
+
+
+def _compared_as(result: Comparison) -> list[str]:
+    """How columns of different types were compared, once for all that were alike."""
+    found: dict[str, list[str]] = {}
+    for item in result.tables:
+        for column, note in item.pair.compared_as.items() if item.left else ():
+            found.setdefault(note, []).append(f"{item.pair.label}.{column}")
+    return [f"compared {note}: {', '.join(names)}" for note, names in found.items()]
+
+
+def _last_line(result: Comparison) -> str:
+    ignored = [f"{item.pair.label}.{name}" for item in result.tables for name in item.pair.ignored]
+    but = f" (without {', '.join(ignored)})" if ignored else ""
+    if result.verdict == "MATCH":
+        rows = sum(item.left.rows for item in result.tables if item.left)
+        size = f"{rows:,} rows in {counted(len(result.tables), 'table')}"
+        return f"MATCH  {size}: 0 missing, 0 extra, 0 changed{but}"
+    wrong = [item for item in result.tables if item.verdict == result.verdict]
+    names = ", ".join(item.pair.label for item in wrong) or "nothing was compared"
+    total = sum(item.findings.total for item in wrong if item.findings)
+    is_exact = all(item.findings.is_exact for item in wrong if item.findings)
+    verb = "differs" if total == 1 else "differ"
+    size = f": {'' if is_exact else 'about '}{counted(total, 'row')} {verb}" if total else ""
+    unread = sum(item.verdict == "UNKNOWN" for item in result.tables)
+    rest = (
+        f"; {counted(unread, 'table')} could not be proven"
+        if unread and result.verdict == "MISMATCH"
+        else ""
+    )
+    return f"{result.verdict}  {names}{size}{rest}{but}"
+
+
+def _names(_ctx: click.Context, _param: click.Parameter, text: str | None) -> list[str]:
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def _wishes(tables: Sequence[str], maps: Sequence[str], ignored: Sequence[str]) -> Wishes:
+    named: dict[str, str] = {}
+    columns: dict[tuple[str, str], str] = {}
+    for text in maps:
+        left, found, right = text.partition("=")
+        if not found or not left.strip() or not right.strip():
+            raise UsageProblem(f"--map {text!r} is not LEFT=RIGHT")
+        one, dot, column = left.strip().rpartition(".")
+        if dot:
+            columns[one, column] = right.strip().rpartition(".")[2]
+        else:
+            named[left.strip()] = right.strip()
+    return Wishes(tuple(tables), named, columns, tuple(_column(text) for text in ignored))
+
+
+def _column(text: str) -> tuple[str, str]:
+    name, dot, column = text.strip().rpartition(".")
+    if not dot or not name or not column:
+        raise UsageProblem(f"--ignore {text!r} is not TABLE.COLUMN")
+    return name, column

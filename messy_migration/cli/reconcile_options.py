@@ -1,0 +1,111 @@
+"""The options that say how to reconcile; the command gets them as one `Asked`."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import click
+
+from messy_migration.cli.options import anchor_option
+from messy_migration.errors import UsageProblem
+from messy_migration.reconcile.options import Asked
+
+
+def asked_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options behind `Asked`; the command gets one as `asked`."""
+
+    @click.option(
+        "--against",
+        type=click.Choice(["ledger", "landed", "source"]),
+        default="ledger",
+        show_default=True,
+        help="What to hold the target against: the receipts, the values that were read, or the"
+        " source read again.",
+    )
+    @click.option(
+        "--quick",
+        is_flag=True,
+        help="Only ask whether tables are untouched, by transaction ids (Postgres); no values.",
+    )
+    @click.option("--probe", is_flag=True, help="Write a row into each table, and roll it back.")
+    @click.option(
+        "--strict",
+        is_flag=True,
+        help="Accept no waiver, tolerance, declared loss, adopted change or warning.",
+    )
+    @click.option(
+        "--repair",
+        is_flag=False,
+        flag_value="differing",
+        type=click.Choice(["differing", "corrupted", "all"]),
+        help="Put rows right from the input, as a new run: those that are missing or changed;"
+        " `corrupted`, not those that others wrote since; `all`, remove extra rows too.",
+    )
+    @click.option("--dry-run", is_flag=True, help="Only say what --repair would do.")
+    @click.option(
+        "--accept-foreign",
+        metavar="REASON",
+        help="Adopt what somebody else changed in the target, for this reason.",
+    )
+    @click.option(
+        "--stop-after",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Look at no further table after N differences; what was not looked at is UNKNOWN.",
+    )
+    @click.option(
+        "--seconds",
+        type=click.FloatRange(0, min_open=True),
+        metavar="S",
+        help="Look no further after S seconds; likewise.",
+    )
+    @click.option(
+        "--show-values",
+        is_flag=True,
+        help="Show the values that differ, not only keys, columns and rules.",
+    )
+    @click.option("--report", is_flag=True, help="Write the evidence and its page too.")
+    @anchor_option
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        given = {item.name: kwargs.pop(item.name) for item in fields(Asked)}
+        asked = Asked(**{**given, "accept_foreign": given["accept_foreign"] or None})
+        _check(asked)
+        return function(*args, asked=asked, **kwargs)
+
+    return wrapper
+
+
+def _check(asked: Asked) -> None:
+    """Refuse what means nothing together."""
+    given = changed_options(asked)
+    if asked.quick and set(given) - {"quick", "anchor"}:
+        raise UsageProblem(
+            "--quick reads no values, so it goes with no other form",
+            next="migrate reconcile, without --quick",
+        )
+    if (asked.stop_after or asked.seconds) and (asked.repair or asked.accept_foreign):
+        raise UsageProblem(
+            "--repair and --accept-foreign have to look at everything, so neither goes with"
+            " --stop-after or --seconds"
+        )
+    if asked.dry_run and not asked.repair:
+        raise UsageProblem("--dry-run says what --repair would do", next="add --repair")
+    if asked.repair and (asked.accept_foreign or asked.against != "ledger"):
+        raise UsageProblem(
+            "--repair puts rows right by what was read; it goes with neither --against nor"
+            " --accept-foreign"
+        )
+
+
+def changed_options(asked: Asked) -> dict[str, object]:
+    """What was given on the command line, name of the option -> value."""
+    default = Asked()
+    return {
+        item.name: getattr(asked, item.name)
+        for item in fields(asked)
+        if getattr(asked, item.name) != getattr(default, item.name)
+    }

@@ -1,0 +1,182 @@
+"""Outcomes and proofs as a person reads them; the verdict is one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from messy_migration.api.run import Outcome, Reconciliation
+from messy_migration.cli.render import cell, counted, table
+from messy_migration.cli.verdict import below, last_line, quick_text, repaired_lines, strict_line
+from messy_migration.ledger.runs import short
+from messy_migration.model import stream_label
+from messy_migration.reconcile.verdict import Difference, Findings, TableVerdict
+
+_BATCHES = 8
+
+
+def outcome_text(outcome: Outcome) -> str:
+    """A run: streams, tables, differences, quarantine, verdict; its problems go to stderr."""
+    run = outcome.run
+    size = f"{counted(len(run.plugins), 'plugin')}, {counted(len(outcome.streams), 'stream')}"
+    effort = f"{counted(outcome.workers, 'worker')} . {outcome.seconds:.1f} s"
+    parts = [
+        f"run {short(run.run_id)} . {size} -> {outcome.target} . {effort}",
+        table(
+            ["stream", "extracted", "loaded", "quarantined", "filtered"],
+            [
+                [
+                    stream_label(item.stream, item.tenant),
+                    item.extracted,
+                    item.loaded,
+                    item.quarantined,
+                    item.filtered,
+                ]
+                for item in outcome.streams
+            ],
+            "lrrrr",
+        ),
+        _verdicts(outcome.proof.verdicts, outcome),
+        *differences_text(outcome.proof.findings),
+    ]
+    if outcome.skipped:
+        verb = "was" if outcome.skipped == 1 else "were"
+        parts.append(f"{counted(outcome.skipped, 'partition')} {verb} in the target already")
+    parts += below(outcome.proof)
+    parts.append(last_line(outcome.verdict, outcome.proof))
+    held = sum(count for *_, count in outcome.quarantine)
+    if held:
+        rules = ", ".join(
+            f"{count:,} {rule}" + (f" ({column})" if column else "")
+            for _, _, rule, column, count in outcome.quarantine[:4]
+        )
+        more = " ..." if len(outcome.quarantine) > 4 else ""
+        parts.append(f"{counted(held, 'record')} in quarantine: {rules}{more}")
+    if outcome.waiting > held:
+        parts.append(f"{counted(outcome.waiting, 'record')} in quarantine over all runs")
+    parts.append(f"report: {short_path(outcome.report_page)}")
+    parts.append(f"chain: link {outcome.link}, head {outcome.head}")
+    return "\n".join(parts)
+
+
+def reconciliation_text(result: Reconciliation) -> str:
+    """A reconciliation: tables, differences, verdict."""
+    proof = result.proof
+    if result.untouched:
+        return f"target {result.target}\n{quick_text(result.untouched)}"
+    strict = strict_line(proof) if result.strict else ""
+    return "\n".join(
+        [
+            f"target {result.target}",
+            _verdicts(proof.verdicts, None),
+            *differences_text(proof.findings),
+            *below(proof),
+            *(repaired_lines(result.repaired) if result.repaired else []),
+            *_audit(result),
+            *([f"report: {short_path(result.report_page)}"] if result.report_page else []),
+            last_line(result.verdict, proof),
+            *([strict] if strict else []),
+        ]
+    )
+
+
+def _audit(result: Reconciliation) -> list[str]:
+    found = result.audit
+    if found is None:
+        return []
+    lines = [f"ledger: {reason}" for reason in found.reasons]
+    if found.newest:
+        lines.append(f"chain: link {found.newest.ordinal}, head {found.newest.head}")
+    return [*lines, f"anchor: {found.anchor}"]
+
+
+def _verdicts(verdicts: Sequence[TableVerdict], outcome: Outcome | None) -> str:
+    headers = ["table", "expected", "actual", "verdict"]
+    align = "lrrl"
+    if outcome is not None:
+        headers[1:1] = ["inserted", "updated", "unchanged"]
+        align = "lrrrrrl"
+    counts = {(item.table, item.scope): item for item in outcome.tables} if outcome else {}
+    rows: list[list[object]] = []
+    for item in verdicts:
+        name = item.table + "".join(f" {column}={value}" for column, value in item.scope)
+        row: list[object] = [
+            name,
+            item.expected.rows,
+            item.actual.rows if item.actual else "-",
+            item.verdict + (f": {item.reason}" if item.reason else ""),
+        ]
+        if outcome is not None:
+            found = counts.get((item.table, item.scope))
+            row[1:1] = [found.inserted, found.updated, found.unchanged] if found else [0, 0, 0]
+        rows.append(row)
+    return table(headers, rows, align)
+
+
+def differences_text(findings: Sequence[Findings]) -> list[str]:
+    """Rows that differ, in which columns, and the rules that could explain it."""
+    lines = []
+    for found in findings:
+        rows: list[list[object]] = [
+            [
+                " ".join(filter(None, (item.kind, _told_of(item)))),
+                item.table,
+                ", ".join(f"{name}={value}" for name, value in item.key) or "(no key)",
+                ", ".join(_ruled(item)) if item.rules else ", ".join(item.columns),
+                item.rows,
+            ]
+            for item in found.differences
+        ]
+        if rows:
+            lines.append(table(["difference", "table", "key", "columns", "rows"], rows, "llllr"))
+        lines += [line for item in found.differences for line in _values(item)]
+        listed = sum(item.rows for item in found.differences)
+        if found.total > listed:
+            about = "" if found.is_exact else "about "
+            lines.append(f"... and {about}{found.total - listed:,} more in {found.table}")
+        if found.columns:
+            of = "" if found.is_exact else f" (of {found.looked_at:,} rows looked at)"
+            columns = ", ".join(
+                f"{name} in {counted(count, 'row')}" for name, count in found.columns
+            )
+            lines.append(f"{found.table} differs in: {columns}{of}")
+        lines += [
+            f"{found.table}.{column} could be: "
+            + ", ".join(f"{rule} ({count:,})" for rule, count in rules)
+            for column, rules in found.rules
+        ]
+        if found.batches:
+            batches = ", ".join(f"{name} ({count:,})" for name, count in found.batches[:_BATCHES])
+            more = " ..." if len(found.batches) > _BATCHES else ""
+            lines.append(f"{found.table} rows came in: {batches}{more}")
+        if found.note:
+            lines.append(f"{found.table}: {found.note}")
+    return lines
+
+
+def _ruled(item: Difference) -> list[str]:
+    rules = dict(item.rules)
+    return [f"{name} ({rules[name]})" if name in rules else name for name in item.columns]
+
+
+def _values(item: Difference) -> list[str]:
+    key = ", ".join(f"{name}={value}" for name, value in item.key) or item.kind
+    return [
+        f"  {item.table} {key}: {column} {cell(left)!r} -> {cell(right)!r}"
+        for column, left, right in item.values
+    ]
+
+
+def _told_of(item: Difference) -> str:
+    """Who changed a row, where that is known."""
+    if item.since:
+        return f"({'on both sides' if item.since == 'both' else f'in the {item.since}'})"
+    return "(by others since)" if item.writer == "others" else ""
+
+
+def short_path(path: str) -> str:
+    """A path as seen from here, where that is shorter."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return path

@@ -1,0 +1,230 @@
+"""Hold two databases against each other, with no run and no ledger behind them.
+
+Each side is one read-only snapshot. A table costs one scan of either side at the same time: the
+difference of two sketches proves it, and names the rows that differ. What could not be read is
+UNKNOWN, and never anything else.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from messy_migration.errors import TargetError
+from messy_migration.model import Fingerprint
+from messy_migration.compare import differences as pairing, matching as tables
+from messy_migration.compare.budget import Budget, Course, TimeUp
+from messy_migration.compare.resolve import MOST, resolve
+from messy_migration.compare.matching import Pair, Wishes
+from messy_migration.reconcile.verdict import Findings, Word
+from messy_migration.databases import convert as reading
+from messy_migration.databases.dialect import Reader
+from messy_migration.databases.errors import refusals
+from messy_migration.databases.timeouts import limit_time
+from messy_migration.databases.postgresql.sketch import probe
+from messy_migration.databases.sketching import scans_of
+from messy_migration.databases.sketch import CELLS, SHA256, Choice, FoundRow, Hashing, Sketch, View
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of two databases, in a snapshot."""
+
+    connection: Connection
+    reader: Reader
+
+
+@dataclass(frozen=True)
+class TableComparison:
+    """Two tables held against each other.
+
+    Attributes:
+        pair: what was compared, and how.
+        left, right: fingerprints of both sides; None if a side was not read.
+        verdict: MATCH only if all rows of both were read and are equal.
+        reason: why it is not MATCH, in words.
+        findings: what is behind a mismatch, or None.
+    """
+
+    pair: Pair
+    left: Fingerprint | None
+    right: Fingerprint | None
+    verdict: Word
+    reason: str = ""
+    findings: Findings | None = None
+
+
+def compare(left: Side, right: Side, wishes: Wishes, budget: Budget) -> list[TableComparison]:
+    """A verdict for each table.
+
+    Raises:
+        UsageProblem: a wish names nothing, or columns cannot be compared exactly.
+        TargetError: the catalogue of a side cannot be read.
+    """
+    for side in (left, right):
+        with refusals("the database"):
+            reading.prepare(side.connection, side.reader.name)
+    course = Course(budget)
+    wanted = tables.pairs(left.connection, right.connection, wishes)
+    with ThreadPoolExecutor(2, "side") as threads:
+        both = _Both(left, right, threads, _hashing(left, right), course)
+        return [_compared(both, pair) for pair in wanted]
+
+
+def _hashing(left: Side, right: Side) -> Hashing:
+    """The servers' own hash under a new seed, where both have it and agree; else SHA-256."""
+    if left.reader.name != "postgresql" or right.reader.name != "postgresql":
+        return SHA256
+    hashing = Hashing(secrets.randbits(63))
+    same = probe(left.connection, hashing) == probe(right.connection, hashing)
+    return hashing if same else SHA256
+
+
+@dataclass(frozen=True)
+class _Both:
+    """Both sides, asked at the same time."""
+
+    left: Side
+    right: Side
+    threads: ThreadPoolExecutor
+    hashing: Hashing
+    course: Course
+
+    def ask(self, views: tuple[View, View], what: Callable[[Side, View], T]) -> tuple[T, T]:
+        """The answers of both sides; an error of either, once both have come to an end.
+
+        Raises:
+            TimeUp: the seconds of the budget are over.
+            TargetError: a side could not be read; it says which.
+        """
+        left = self.course.left()
+        calls = [
+            self.threads.submit(self._answer, name, side, view, what, left)
+            for name, side, view in zip(
+                ("left", "right"), (self.left, self.right), views, strict=True
+            )
+        ]
+        errors = [error for call in calls if (error := call.exception()) is not None]
+        if errors:
+            raise next((one for one in errors if not isinstance(one, TimeUp)), errors[0])
+        return calls[0].result(), calls[1].result()
+
+    def _answer(
+        self,
+        name: str,
+        side: Side,
+        view: View,
+        what: Callable[[Side, View], T],
+        seconds: float | None,
+    ) -> T:
+        if side.connection.invalidated:
+            raise TargetError(f"the {name} side could not be read", why="its connection was lost")
+        try:
+            with (
+                refusals(f"table {view.table.name}"),
+                _attempt(side),
+                limit_time(side.connection, side.reader.name, seconds),
+            ):
+                return what(side, view)
+        except TargetError as error:
+            late = self.course.late()
+            if late:
+                raise TimeUp(late, f"table {view.table.name}") from error
+            raise TargetError(
+                f"the {name} side could not be read", why=error.why or error.what
+            ) from error
+
+
+def _attempt(side: Side) -> AbstractContextManager[object]:
+    """A savepoint where an error would end the transaction for other tables too: on Postgres."""
+    return side.connection.begin_nested() if side.reader.name == "postgresql" else nullcontext()
+
+
+def _compared(both: _Both, pair: Pair) -> TableComparison:
+    if pair.left is None or pair.right is None:
+        both.course.found += 1
+        side = "left" if pair.left is None else "right"
+        return TableComparison(
+            pair, None, None, "MISMATCH", f"there is no such table on the {side}"
+        )
+    over = both.course.over()
+    if pair.views is None or over:
+        return TableComparison(pair, None, None, "UNKNOWN", over or pair.unread)
+    try:
+        ours, theirs = both.ask(pair.views, lambda side, view: _sketch(both, side, view, CELLS))
+    except TargetError as error:
+        return TableComparison(pair, None, None, "UNKNOWN", _words(error))
+    left, right = ours.total(), theirs.total()
+    lonely = _lonely(pair)
+    if left == right:
+        # The cells have to be equal one by one: that is the stronger proof.
+        if len((ours - theirs).unequal()):
+            return TableComparison(pair, left, right, "MISMATCH", "the rows differ")
+        return TableComparison(pair, left, right, "MISMATCH" if lonely else "MATCH", lonely)
+    findings = _located(both, pair, pair.views, (ours, theirs))
+    both.course.found += findings.total
+    reason = f"{left.rows:,} rows on the left, {right.rows:,} on the right"
+    if left.rows == right.rows:
+        reason = "the number of rows is the same, their content is not"
+    return TableComparison(
+        pair, left, right, "MISMATCH", "; ".join(filter(None, (lonely, reason))), findings
+    )
+
+
+def _lonely(pair: Pair) -> str:
+    """Columns that only one side has, in words."""
+    parts = []
+    for side, names in (("right", pair.only_left), ("left", pair.only_right)):
+        if names:
+            noun = "column" if len(names) == 1 else "columns"
+            parts.append(f"{noun} {', '.join(names)} missing on the {side}")
+    return "; ".join(parts)
+
+
+def _words(error: TargetError) -> str:
+    return f"{error.what}: {error.why}" if error.why else error.what
+
+
+def _sketch(both: _Both, side: Side, view: View, cells: int) -> Sketch:
+    return scans_of(side.reader).sketch(side.connection, view, both.hashing, cells)
+
+
+def _located(
+    both: _Both, pair: Pair, views: tuple[View, View], sketches: tuple[Sketch, Sketch]
+) -> Findings:
+    def fetch(choice: Choice) -> tuple[list[FoundRow], list[FoundRow]]:
+        return both.ask(
+            views,
+            lambda side, view: list(
+                scans_of(side.reader).rows(side.connection, view, both.hashing, choice)
+            ),
+        )
+
+    def finer(cells: int) -> tuple[Sketch, Sketch]:
+        return both.ask(views, lambda side, view: _sketch(both, side, view, cells))
+
+    budget = both.course.budget
+    names = pairing.Names(views[0].table, pair.label, pair.columns, budget.show_values)
+    try:
+        leftover = resolve(sketches, views[0], fetch, finer, min(MOST, 2 * both.course.rest(MOST)))
+    except TargetError as error:
+        return Findings(
+            pair.label, (), 0, (), f"what differs could not be looked at: {_words(error)}"
+        )
+    return pairing.findings(names, leftover, both.course.rest(budget.limit))
+
+
+def overall(found: Sequence[TableComparison]) -> Word:
+    """One word for all tables: the worst, and UNKNOWN where nothing was compared."""
+    words = {item.verdict for item in found}
+    if "MISMATCH" in words:
+        return "MISMATCH"
+    return "UNKNOWN" if "UNKNOWN" in words or not words else "MATCH"

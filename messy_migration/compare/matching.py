@@ -1,0 +1,317 @@
+"""Which tables and columns of two databases are held against each other, and what cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+
+from sqlalchemy import Connection
+
+from messy_migration.errors import MigrationError, UsageProblem
+from messy_migration.model import Column, Table
+from messy_migration.compare import types as shared
+from messy_migration.reflection.tables import column_type, reflect, table_names
+from messy_migration.databases import convert as reading
+from messy_migration.databases.errors import refusals
+from messy_migration.databases.sketch import View
+from messy_migration.config.problems import suggestion
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What somebody asked to be compared.
+
+    Attributes:
+        tables: patterns (`sales*`) of names on the left; empty for all.
+        tables_map: name on the left -> name on the right.
+        columns_map: (table, column) on the left -> column on the right.
+        ignored: (table, column) pairs, by either side's names, that are left out.
+    """
+
+    tables: tuple[str, ...] = ()
+    tables_map: Mapping[str, str] = field(default_factory=dict)
+    columns_map: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    ignored: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two tables that are compared.
+
+    Attributes:
+        left, right: their names; None where that side has none.
+        views: both sides in shared names and types; None if one side has no table.
+        columns: shared name -> name on the left.
+        compared_as: column on the left -> how, where that is not obvious.
+        only_left, only_right: columns that the other side has not.
+        ignored: columns that were left out because somebody said so.
+        unread: why the table cannot even be looked at, or empty.
+    """
+
+    left: str | None
+    right: str | None
+    views: tuple[View, View] | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    compared_as: Mapping[str, str] = field(default_factory=dict)
+    only_left: tuple[str, ...] = ()
+    only_right: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    unread: str = ""
+
+    @property
+    def label(self) -> str:
+        """The table's name for people: that on the left, where there is one."""
+        return self.left or self.right or ""
+
+
+def pairs(left: Connection, right: Connection, wishes: Wishes) -> list[Pair]:
+    """Who is compared with whom, in order of the names on the left.
+
+    Raises:
+        UsageProblem: a wish names nothing, or a column cannot be compared; all are in one error.
+        TargetError: a catalogue cannot be read.
+    """
+    ours, theirs = _names(left), _names(right)
+    matched = _matched(ours, theirs, wishes.tables_map, "table")
+    chosen = [pair for pair in matched if _is_wanted(pair, wishes.tables)]
+    if wishes.tables and not chosen:
+        raise UsageProblem(
+            "no table has such a name",
+            ", ".join(wishes.tables),
+            f"the tables are {', '.join(ours[:20]) or 'none'}",
+            "correct --tables",
+        )
+    used: set[object] = set()
+    refused: list[str] = []
+    found = []
+    for one, other in chosen:
+        pair = _pair(left, right, (one, other), wishes, used, refused)
+        found.append(pair)
+    _refuse_unused(wishes, used, found)
+    if refused:
+        raise UsageProblem(
+            "some columns cannot be compared exactly",
+            why="; ".join(refused),
+            next="leave them out with --ignore TABLE.COLUMN, which the verdict then says",
+        )
+    return found
+
+
+def _names(connection: Connection) -> list[str]:
+    with refusals("the list of tables"):
+        return table_names(connection)
+
+
+def _is_wanted(pair: tuple[str | None, str | None], patterns: Sequence[str]) -> bool:
+    names = [name.casefold() for name in pair if name]
+    return not patterns or any(
+        fnmatchcase(name, pattern.casefold()) for name in names for pattern in patterns
+    )
+
+
+def _matched(
+    ours: Sequence[str], theirs: Sequence[str], mapped: Mapping[str, str], what: str
+) -> list[tuple[str | None, str | None]]:
+    """Names that belong together: as somebody said, else equal, else equal but for case."""
+    _check_map(ours, theirs, mapped, what)
+    partner = dict(mapped)
+    free = [name for name in theirs if name not in partner.values()]
+    for same in (_exact, str.casefold):
+        left = _singles([name for name in ours if name not in partner], same)
+        right = _singles([name for name in free if name not in partner.values()], same)
+        partner |= {name: right[word] for word, name in left.items() if word in right}
+    taken = set(partner.values())
+    return [
+        *((name, partner.get(name)) for name in ours),
+        *((None, name) for name in theirs if name not in taken),
+    ]
+
+
+def _exact(name: str) -> str:
+    return name
+
+
+def _singles(names: Sequence[str], same: Callable[[str], str]) -> dict[str, str]:
+    """Word -> the one name that has it; two names with one word are nobody's."""
+    words = [same(name) for name in names]
+    return {word: name for word, name in zip(words, names, strict=True) if words.count(word) == 1}
+
+
+def _check_map(
+    ours: Sequence[str], theirs: Sequence[str], mapped: Mapping[str, str], what: str
+) -> None:
+    for one, other in mapped.items():
+        for side, name, known in (("left", one, ours), ("right", other, theirs)):
+            if name not in known:
+                raise UsageProblem(
+                    f"the {side} side has no {what} {name!r}{suggestion(name, known)}",
+                    f"--map {one}={other}",
+                )
+    doubled = sorted({name for name in mapped.values() if list(mapped.values()).count(name) > 1})
+    if doubled:
+        raise UsageProblem(f"--map gives two {what}s to {', '.join(doubled)}")
+
+
+def _pair(
+    left: Connection,
+    right: Connection,
+    names: tuple[str | None, str | None],
+    wishes: Wishes,
+    used: set[object],
+    refused: list[str],
+) -> Pair:
+    one, other = names
+    if one is None or other is None:
+        return Pair(one, other)
+    try:
+        with refusals(f"table {one}"):
+            ours, theirs = _reflected(left, one), _reflected(right, other)
+    except MigrationError as error:
+        if left.invalidated or right.invalidated:
+            raise
+        return Pair(one, other, unread=error.why or error.what)
+    return _columns((left, right), (ours, theirs), wishes, used, refused)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A table of one side, with all of its columns, whatever they are."""
+
+    name: str
+    types: Mapping[str, str]
+    key: tuple[str, ...]
+
+
+def _reflected(connection: Connection, name: str) -> _Side:
+    found = reflect(connection, name)
+    return _Side(name, found.types, found.table.key)
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """A column of both sides: names there, the column of the comparison, an expression each."""
+
+    names: tuple[str, str]
+    column: Column
+    expressions: tuple[str, str]
+    note: str
+
+
+def _columns(
+    connections: tuple[Connection, Connection],
+    sides: tuple[_Side, _Side],
+    wishes: Wishes,
+    used: set[object],
+    refused: list[str],
+) -> Pair:
+    ours, theirs = sides
+    kept, ignored = _kept(ours, theirs, wishes, used)
+    both = [(one, other) for one, other in kept if one is not None and other is not None]
+    columns = []
+    for place, names in enumerate(both):
+        found = _shared(connections, sides, names, f"c{place}")
+        if isinstance(found, str):
+            refused.append(found)
+        else:
+            columns.append(found)
+    pair = Pair(
+        ours.name,
+        theirs.name,
+        columns={item.column.name: item.names[0] for item in columns},
+        compared_as={item.names[0]: item.note for item in columns if item.note},
+        only_left=tuple(one for one, other in kept if one is not None and other is None),
+        only_right=tuple(other for one, other in kept if one is None and other is not None),
+        ignored=tuple(ignored),
+    )
+    if not columns:
+        return replace(pair, unread="no column is on both sides")
+    key = _key(sides, columns)
+    return replace(
+        pair,
+        views=(
+            _view(connections[0], ours.name, columns, 0, key),
+            _view(connections[1], theirs.name, columns, 1, key),
+        ),
+    )
+
+
+def _kept(
+    ours: _Side, theirs: _Side, wishes: Wishes, used: set[object]
+) -> tuple[list[tuple[str | None, str | None]], list[str]]:
+    """Columns that belong together, and those that somebody wants to be left out."""
+    mapped = {
+        column: other for (table, column), other in wishes.columns_map.items() if table == ours.name
+    }
+    used |= {(ours.name, column) for column in mapped}
+    kept, ignored = [], []
+    for one, other in _matched(tuple(ours.types), tuple(theirs.types), mapped, "column"):
+        words = {(ours.name, one), (theirs.name, other)} & set(wishes.ignored)
+        used |= words
+        if words:
+            ignored.append(one or other or "")
+        else:
+            kept.append((one, other))
+    return kept, ignored
+
+
+def _shared(
+    connections: tuple[Connection, Connection],
+    sides: tuple[_Side, _Side],
+    names: tuple[str, str],
+    name: str,
+) -> _Shared | str:
+    """Two columns as one; or why they cannot be compared."""
+    here, there = (
+        _described(connection.dialect.name, side.types[column])
+        for connection, side, column in zip(connections, sides, names, strict=True)
+    )
+    chosen = shared.shared(here, there)
+    if chosen is not None:
+        left, right = (
+            reading.column(
+                side.database, _quoted(connection, column), side.type, side.spelled, chosen
+            )
+            for connection, side, column in zip(connections, (here, there), names, strict=True)
+        )
+        if left is not None and right is not None:
+            note = shared.words(here, there, chosen)
+            return _Shared(names, Column(name, chosen), (left, right), note)
+    return f"{sides[0].name}.{names[0]} is {here.label} on the left, {there.label} on the right"
+
+
+def _described(kind: str, spelled: str) -> shared.Side:
+    return shared.Side(kind, column_type(kind, spelled), spelled.lower())
+
+
+def _key(sides: tuple[_Side, _Side], columns: Sequence[_Shared]) -> tuple[str, ...]:
+    """The key of either side, in names of the comparison, if all of its columns are compared."""
+    for place in (0, 1):
+        known = {item.names[place]: item.column.name for item in columns}
+        if sides[place].key and all(name in known for name in sides[place].key):
+            return tuple(known[name] for name in sides[place].key)
+    return ()
+
+
+def _view(
+    connection: Connection, name: str, columns: Sequence[_Shared], side: int, key: tuple[str, ...]
+) -> View:
+    selected = ", ".join(f"{item.expressions[side]} AS {item.column.name}" for item in columns)
+    source = f"(SELECT {selected} FROM {_quoted(connection, name)}) t"
+    # The table keeps its name, because that is what messages about it say.
+    return View(Table(name, tuple(item.column for item in columns), key), source)
+
+
+def _quoted(connection: Connection, name: str) -> str:
+    return connection.dialect.identifier_preparer.quote_identifier(name)
+
+
+def _refuse_unused(wishes: Wishes, used: set[object], found: Sequence[Pair]) -> None:
+    asked = [
+        *(("--ignore", f"{table}.{column}", (table, column)) for table, column in wishes.ignored),
+        *(("--map", f"{table}.{column}", (table, column)) for table, column in wishes.columns_map),
+    ]
+    unread = {pair.left for pair in found if pair.unread}
+    for option, text, place in asked:
+        if place not in used and place[0] not in unread:
+            raise UsageProblem(f"{option} {text} names no column that is compared")

@@ -1,0 +1,320 @@
+"""Compare a table with the rows that should be in it, value by value.
+
+No fingerprint is asked. With a third side, what was loaded, a difference is told apart by who
+moved since: the source, the target, or both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Literal
+
+from messy_migration.model import Column, Fingerprint, Table
+from messy_migration.compare.budget import Course
+from messy_migration.compare.explain import rule
+from messy_migration.compare.differences import Names, values
+from messy_migration.compare.readable import readable
+from messy_migration.compare.buckets import Row, Sides
+from messy_migration.compare.tolerance import is_within, number, tolerances
+from messy_migration.reconcile.verdict import Difference, Findings, Kind
+
+Since = Literal["", "source", "target", "both"]
+EXPECTED, STUBS, LOADED, TARGET = "expected", "stubs", "loaded", "target"
+"""The sides: what should be there, rows that stand for missing parents, what was loaded, what is
+there."""
+MOST = 200_000
+"""Differences of a table that are listed; all are counted."""
+
+
+@dataclass(frozen=True)
+class Unequal:
+    """A difference with both rows, for who wants to put it right; `count` times without a key.
+
+    Attributes:
+        kind: missing, extra or changed.
+        mine, there: the row that should be there, and the one that is.
+        count: how many of it; 1 with a key.
+        is_doubled: the target has another row with the same key.
+    """
+
+    kind: Kind
+    mine: Row | None
+    there: Row | None
+    count: int = 1
+    is_doubled: bool = False
+
+
+@dataclass
+class Compared:
+    """What a comparison found; filled bucket by bucket.
+
+    Attributes:
+        expected, actual: the rows of both sides.
+        differences: the first of them.
+        total: how many rows differ.
+        columns: column -> changed rows in which it differs.
+        since: who moved since the load -> rows.
+        tolerated: values that differ and are within their column's tolerance.
+        rows: the rows of `differences`, one for one.
+        newest: the greatest bookmark of the expected rows, as a number.
+        most: how many differences are listed.
+        show_values: list their values too.
+    """
+
+    expected: Fingerprint = field(default_factory=Fingerprint)
+    actual: Fingerprint = field(default_factory=Fingerprint)
+    differences: list[Difference] = field(default_factory=list)
+    total: int = 0
+    columns: Counter[str] = field(default_factory=Counter)
+    since: Counter[str] = field(default_factory=Counter)
+    tolerated: int = 0
+    rows: list[Unequal] = field(default_factory=list)
+    newest: Decimal | None = None
+    most: int = MOST
+    show_values: bool = False
+
+    def findings(self, table: Table) -> Findings:
+        """The differences in order of their keys."""
+        listed = self.differences
+        if self.show_values:
+            listed = [_with_values(table, *pair) for pair in zip(listed, self.rows, strict=True)]
+        ordered = tuple(sorted(listed, key=lambda item: (item.key, item.kind)))
+        return Findings(table.name, ordered, self.total, tuple(self.columns.most_common()))
+
+
+@dataclass(frozen=True)
+class Third:
+    """What is known of the rows as they were loaded.
+
+    Attributes:
+        is_known: the side `loaded` is filled.
+        is_target: it was proven that they are those of the target.
+    """
+
+    is_known: bool = False
+    is_target: bool = False
+
+
+def _with_values(table: Table, item: Difference, rows: Unequal) -> Difference:
+    places = [table.names.index(name) for name in item.columns]
+    return replace(item, values=values(Names.of(table), rows.mine, rows.there, places))
+
+
+def compare(
+    sides: Sides,
+    *,
+    bookmark: str | None,
+    is_one_read: bool,
+    third: Third | None = None,
+    course: Course | None = None,
+) -> Compared:
+    """Hold the side `target` against the side `expected`.
+
+    Args:
+        sides: of one table, closed.
+        bookmark: the column that says which of two rows with one key is newer, or None.
+        is_one_read: the expected rows were read at once, so that of two that are equally new
+            the greater hash wins, as in a run; else the later one does.
+        third: what was loaded, where the source was read again.
+        course: what is left of a budget, and whether values are listed.
+
+    Raises:
+        TimeUp: there was no time to compare all of it.
+    """
+    course = course or Course()
+    found = Compared(most=course.rest(MOST), show_values=course.budget.show_values)
+    place = sides.table.names.index(bookmark) if bookmark else None
+    column = sides.table.column(bookmark) if bookmark else None
+    newer = _by_hash if is_one_read else _by_order
+
+    def side(name: str, bucket: int, tie: Callable[[Row, Row], bool]) -> dict[Row, Row]:
+        return _newest(sides, name, bucket, place, column, tie)
+
+    for bucket in course.watched(range(sides.buckets)):
+        there = list(sides.rows(TARGET, bucket))
+        found.actual += fingerprint_of(there)
+        if not sides.table.key:
+            should = Counter(sides.rows(EXPECTED, bucket))
+            found.expected += fingerprint_of(should.elements())
+            loaded = Counter(sides.rows(LOADED, bucket)) if third and third.is_known else None
+            _multisets(found, sides.table, should, Counter(there), loaded, third)
+            continue
+        rows = {**side(STUBS, bucket, _by_order), **side(EXPECTED, bucket, newer)}
+        found.expected += fingerprint_of(rows.values())
+        if place is not None and column is not None:
+            # Different ones are few among many rows.
+            ages = (number(column, cell) for cell in {row[place] for row in rows.values()})
+            found.newest = max(
+                (age for age in (found.newest, *ages) if age is not None), default=None
+            )
+        known = side(LOADED, bucket, _by_order) if third and third.is_known else None
+        _keyed(found, sides, rows, there, known, third)
+    return found
+
+
+def _by_order(_old: Row, _new: Row) -> bool:
+    return True
+
+
+def _by_hash(old: Row, new: Row) -> bool:
+    return _digest(new) > _digest(old)
+
+
+def _digest(row: Row) -> bytes:
+    return hashlib.sha256(b"|".join(row)).digest()[:16]
+
+
+def fingerprint_of(rows: Iterable[Row]) -> Fingerprint:
+    """The fingerprint of rows of C1 fields."""
+    count = lane0 = lane1 = 0
+    for row in rows:
+        digest = _digest(row)
+        count += 1
+        lane0 += int.from_bytes(digest[:8], "big")
+        lane1 += int.from_bytes(digest[8:], "big")
+    return Fingerprint() + Fingerprint(count, lane0, lane1)
+
+
+def _newest(
+    sides: Sides,
+    side: str,
+    bucket: int,
+    place: int | None,
+    column: Column | None,
+    tie: Callable[[Row, Row], bool],
+) -> dict[Row, Row]:
+    """Of rows with one key the newest, NULL being older than all; of equals as `tie` says."""
+
+    def age(row: Row) -> tuple[bool, object]:
+        found = number(column, row[place]) if column is not None and place is not None else None
+        return found is not None, found or 0
+
+    chosen: dict[Row, Row] = {}
+    for row in sides.rows(side, bucket):
+        key = sides.key(row)
+        old = chosen.setdefault(key, row)
+        if old is row:
+            continue
+        if age(row) > age(old) or (age(row) == age(old) and tie(old, row)):
+            chosen[key] = row
+    return chosen
+
+
+def _keyed(
+    found: Compared,
+    sides: Sides,
+    expected: Mapping[Row, Row],
+    there: list[Row],
+    loaded: Mapping[Row, Row] | None,
+    third: Third | None,
+) -> None:
+    table = sides.table
+    lenient = tolerances(table)
+    met: set[Row] = set()
+    for row in there:
+        key = sides.key(row)
+        mine = expected.get(key)
+        if key in met:
+            # Two rows with one key.
+            _note(found, table, key, (), "", Unequal("extra", None, row, is_doubled=True))
+            continue
+        met.add(key)
+        if mine == row:
+            continue
+        columns: tuple[str, ...] = ()
+        rules: tuple[tuple[str, str], ...] = ()
+        if mine is not None:
+            differing = [place for place, cell in enumerate(mine) if cell != row[place]]
+            close = {
+                place
+                for place in differing
+                if place in lenient and is_within(lenient[place], mine[place], row[place])
+            }
+            found.tolerated += len(close)
+            left = [place for place in differing if place not in close]
+            columns = tuple(table.names[place] for place in left)
+            if not columns:
+                continue
+            rules = tuple(
+                (table.names[place], why)
+                for place in left
+                if (why := rule(table.columns[place].type, mine[place], row[place]))
+            )
+        since = _since(mine, row, loaded.get(key) if loaded is not None else row, third)
+        kind: Kind = "extra" if mine is None else "changed"
+        _note(found, table, key, columns, since, Unequal(kind, mine, row), rules)
+    for key, mine in expected.items():
+        if key not in met:
+            since = _since(mine, None, loaded.get(key) if loaded is not None else None, third)
+            _note(found, table, key, (), since, Unequal("missing", mine, None))
+
+
+def _since(mine: Row | None, there: Row | None, loaded: Row | None, third: Third | None) -> Since:
+    """Who moved: `loaded` is the row of the target where that was proven."""
+    if third is None or not (third.is_known or third.is_target):
+        return ""
+    if loaded == there:
+        return "source"
+    return "target" if loaded == mine else "both"
+
+
+def _note(
+    found: Compared,
+    table: Table,
+    key: Row,
+    columns: tuple[str, ...],
+    since: Since,
+    rows: Unequal,
+    rules: tuple[tuple[str, str], ...] = (),
+) -> None:
+    found.total += 1
+    found.columns.update(columns)
+    if since:
+        found.since[since] += 1
+    if len(found.differences) < found.most:
+        named = tuple(
+            (name, readable(table, name, cell)) for name, cell in zip(table.key, key, strict=True)
+        )
+        found.differences.append(
+            Difference(table.name, named, rows.kind, columns, since=since, rules=rules)
+        )
+        found.rows.append(rows)
+
+
+def _multisets(
+    found: Compared,
+    table: Table,
+    expected: Counter[Row],
+    there: Counter[Row],
+    loaded: Counter[Row] | None,
+    third: Third | None,
+) -> None:
+    """Without a key a difference is a whole row, with its multiplicity."""
+    if loaded is None:
+        loaded = there
+    kinds: tuple[tuple[Kind, Counter[Row]], ...] = (
+        ("missing", expected - there),
+        ("extra", there - expected),
+    )
+    for kind, rows in kinds:
+        for row, count in rows.items():
+            since: Since = ""
+            if third is not None and (third.is_known or third.is_target):
+                moved = loaded[row]
+                since = (
+                    "source"
+                    if moved == there[row]
+                    else "target"
+                    if moved == expected[row]
+                    else "both"
+                )
+                found.since[since] += count
+            found.total += count
+            if len(found.differences) < found.most:
+                found.differences.append(Difference(table.name, (), kind, (), count, since))
+                mine, other = (row, None) if kind == "missing" else (None, row)
+                found.rows.append(Unequal(kind, mine, other, count))

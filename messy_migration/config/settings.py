@@ -1,0 +1,400 @@
+"""The settings of one command: where each value comes from, and whether it may be used.
+
+A flag wins over the environment, that over `.env`, that over the profile in migrate.toml, and
+that over the default. A section of migrate.toml named like a plugin belongs to that plugin,
+whose own model checks it. Errors name keys and never values, since any value may be a secret.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from messy_migration.config import files as layers
+from messy_migration.errors import ConfigurationError, UsageProblem
+from messy_migration.redaction import Redactor, sounds_secret
+from messy_migration.config.secrets import is_loopback, is_reference, parse_target
+from messy_migration.config.problems import (
+    Problem,
+    fill,
+    listed,
+    parse_json_texts,
+    plugin_names,
+    read_problems,
+    suggestion,
+)
+from messy_migration.config.waivers import Waiver, read_waivers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import URL
+
+_WHOLE = ("workers", "batch_records", "batch_bytes", "frozen_after")
+_REAL = ("quarantine_limit", "lock_seconds", "outage_seconds", "disk_full_seconds")
+_SECRET_ORIGINS = ("environment", ".env")
+
+
+class CoreSettings(BaseModel):
+    """What the core itself can be told; each field is also a flag and a MIGRATE_ variable.
+
+    `quarantine_limit` is in percent of a stream's records, `batch_bytes` in bytes, `workers`
+    None means one for each CPU. A worker that shows no sign of life for `frozen_after` seconds
+    is replaced. A statement waits `lock_seconds` for a lock on the target, a run `outage_seconds`
+    for a target that went away or stays locked, and `disk_full_seconds` for one that is full.
+    `report_masked` keeps personal data in keys out of the evidence. `target` and
+    `target_password` are left out of the repr.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    target: str = Field("sqlite:///migration.db", min_length=1, repr=False)
+    target_password: str | None = Field(None, min_length=1, repr=False)
+    plugins: list[str] = []
+    workers: int | None = Field(None, ge=1, le=64)
+    batch_records: int = Field(50_000, ge=1, le=1_000_000)
+    batch_bytes: int = Field(32 * 1024 * 1024, ge=1024, le=1024**3)
+    frozen_after: int = Field(30, ge=5, le=3600)
+    quarantine_limit: float = Field(1.0, ge=0, le=100, allow_inf_nan=False)
+    lock_seconds: float = Field(30.0, gt=0, le=3600, allow_inf_nan=False)
+    outage_seconds: float = Field(60.0, ge=0, le=86400, allow_inf_nan=False)
+    disk_full_seconds: float = Field(600.0, ge=0, le=86400, allow_inf_nan=False)
+    report: Path = Field(Path(), strict=False)
+    report_masked: bool = True
+    landing: Path = Field(Path(".migrate/landing"), strict=False)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["console", "json"] = "console"
+
+    @property
+    def worker_count(self) -> int:
+        """`workers`, or the number of CPUs (at most 64)."""
+        return self.workers or min(os.cpu_count() or 1, 64)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that was configured for one command; safe to send between processes.
+
+    Attributes:
+        profile: name of the profile.
+        core: the settings of the core.
+        sections: the plugin sections of migrate.toml as written, without variables.
+        directory: where migrate.toml is (else the working directory); relative paths start here.
+        config: the file that was read, or None.
+        digest: SHA-256 of the bytes of migrate.toml and .env.
+        origins: dotted key -> where its value came from.
+        warnings: what is unwise but allowed, one line each.
+        environment: the variables, `.env` filled in where the real environment has none.
+        dotenv: names of the variables that came from `.env`.
+        fixed: plugins whose section no variable may change.
+        waivers: differences that are accepted, by name and with a reason.
+    """
+
+    profile: str
+    core: CoreSettings
+    sections: Mapping[str, Mapping[str, Any]]
+    directory: Path
+    config: Path | None
+    digest: str
+    origins: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    dotenv: frozenset[str] = frozenset()
+    fixed: frozenset[str] = frozenset()
+    waivers: tuple[Waiver, ...] = ()
+
+
+def load(
+    config: Path | None,
+    profile: str | None,
+    flags: Mapping[str, object],
+    env: Mapping[str, str] = os.environ,
+) -> Settings:
+    """Read migrate.toml, .env, the environment and the flags; None in `flags` is not given.
+
+    Raises:
+        ConfigurationError: a file, variable or key is wrong; all wrong keys are in one error.
+        UsageProblem: only flags are wrong.
+    """
+    path = _find(config, env)
+    directory = path.parent if path else Path.cwd()
+    toml_bytes = layers.read_bytes(path, "the configuration file") if path else b""
+    tables = layers.read_toml(toml_bytes, path) if path else {}
+    dotenv_path = directory / ".env"
+    has_dotenv = dotenv_path.exists()
+    dotenv_bytes = layers.read_bytes(dotenv_path, ".env") if has_dotenv else b""
+    dotenv = layers.read_dotenv(dotenv_bytes, dotenv_path)
+    from_dotenv = layers.unshadowed(dotenv, env)
+    variables = {**{variable: dotenv[variable] for variable in from_dotenv}, **env}
+    name, table = layers.pick_profile(tables, profile or variables.get("MIGRATE_PROFILE"), path)
+    label = f"{path.name if path else layers.CONFIG_NAME} [{layers.PROFILES}.{name}]"
+    values, origins, problems = _layered(table, label, variables, from_dotenv, flags)
+    core, warnings = _core(values, origins, problems)
+    settings = Settings(
+        profile=name,
+        core=core,
+        sections={key: item for key, item in tables.items() if key not in layers.OURS},
+        waivers=read_waivers(tables.get(layers.WAIVERS, []), path),
+        directory=directory,
+        config=path,
+        digest=layers.digest(toml_bytes, dotenv_bytes),
+        origins=origins,
+        warnings=warnings + (layers.dotenv_warnings(dotenv_path) if has_dotenv else ()),
+        environment=variables,
+        dotenv=from_dotenv,
+    )
+    for plugin in {*settings.sections, *core.plugins}:
+        origins.update(section(settings, plugin)[1])
+    return settings
+
+
+def pinned(settings: Settings, sections: Mapping[str, Mapping[str, Any]]) -> Settings:
+    """The same settings with these plugin sections, which no variable may change."""
+    return replace(settings, sections={**settings.sections, **sections}, fixed=frozenset(sections))
+
+
+def section(settings: Settings, name: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """A plugin's section with its variables laid over it, and where each dotted key came from.
+
+    Raises:
+        ConfigurationError: variables contradict each other or the section.
+    """
+    variables = {} if name in settings.fixed else settings.environment
+    merged, used = layers.overlay(settings.sections.get(name, {}), name, variables)
+    file = f"{settings.config.name if settings.config else layers.CONFIG_NAME} [{name}]"
+    origins = {f"{name}.{key}": file for key, _ in layers.flattened(merged)}
+    for key, variable in used.items():
+        known = variable in settings.dotenv
+        origins[f"{name}.{key}"] = ".env" if known else f"environment {variable}"
+    return merged, origins
+
+
+def plugin_settings(
+    settings: Settings,
+    name: str,
+    model: type[BaseModel] | None,
+    resolve: Callable[[str], str],
+) -> BaseModel | None:
+    """A plugin's settings as its own model, with secret references replaced by the secrets.
+
+    The validators of the model find in their context `directory`, where relative paths start, and
+    `written`, the dotted keys that migrate.toml holds in plain, so that a secret can be refused.
+
+    Raises:
+        ConfigurationError: keys are unknown, missing or wrong, or a secret is not to be had.
+    """
+    merged, origins = section(settings, name)
+    if model is None:
+        if merged:
+            raise ConfigurationError(f"the plugin {name} takes no settings", where=f"[{name}]")
+        return None
+    redactor = Redactor()
+    resolved = _resolved(merged, settings, resolve, redactor)
+    written = {
+        key
+        for key, value in layers.flattened(merged)
+        if not is_reference(value) and not origins[f"{name}.{key}"].startswith(_SECRET_ORIGINS)
+    }
+    context = {"directory": settings.directory, "written": written}
+    try:
+        return fill(model, resolved, context)
+    except ValidationError as error:
+        failure = error
+    variables = {
+        key.removeprefix(f"{name}.")
+        for key, origin in origins.items()
+        if origin.startswith(_SECRET_ORIGINS)
+    }
+    if parse_json_texts(resolved, failure, variables):
+        try:
+            return fill(model, resolved, context)
+        except ValidationError as error:
+            failure = error
+    problems = read_problems(failure, model, name, origins)
+    raise ConfigurationError(*listed(problems, f"the plugin {name}", redactor)) from None
+
+
+def target_url(settings: Settings, resolve: Callable[[str], str]) -> URL:
+    """The target as SQLAlchemy wants it, with its password and an absolute SQLite path.
+
+    Raises:
+        ConfigurationError: the URL or a secret of it is not usable.
+    """
+    core = settings.core
+    text = core.target
+    if is_reference(text):
+        text = resolve(_anchored(text, settings.directory))
+    url = parse_target(text)
+    if core.target_password is not None:
+        if url.password is not None:
+            raise ConfigurationError(
+                "the target has two passwords, in its URL and as target_password", where="target"
+            )
+        password = core.target_password
+        if is_reference(password):
+            password = resolve(_anchored(password, settings.directory))
+        if url.get_backend_name() == "sqlite":
+            raise ConfigurationError("an SQLite target takes no password", where="target_password")
+        url = url.set(password=password)
+    if url.get_backend_name() == "sqlite" and url.database:
+        url = url.set(database=str(settings.directory / url.database))
+    return url
+
+
+def unknown_sections(settings: Settings, installed_names: Iterable[str]) -> None:
+    """Check that every section of migrate.toml belongs to an installed plugin.
+
+    Raises:
+        ConfigurationError: one does not; the error suggests the nearest name.
+    """
+    known = [*installed_names, layers.PROFILES]
+    problems = [
+        Problem(f"[{name}]", f"names no installed plugin{suggestion(name, known)}")
+        for name in settings.sections
+        if name not in known
+    ]
+    if problems:
+        raise ConfigurationError(*listed(problems, str(settings.config)))
+
+
+def _find(config: Path | None, env: Mapping[str, str]) -> Path | None:
+    if config is None and env.get("MIGRATE_CONFIG"):
+        config = Path(env["MIGRATE_CONFIG"])
+    if config is not None:
+        return config.expanduser().absolute()
+    default = Path.cwd() / layers.CONFIG_NAME
+    return default if default.exists() or default.is_symlink() else None
+
+
+def _layered(
+    table: Mapping[str, Any],
+    label: str,
+    variables: Mapping[str, str],
+    from_dotenv: frozenset[str],
+    flags: Mapping[str, object],
+) -> tuple[dict[str, Any], dict[str, str], list[Problem]]:
+    """The values of the core, where each came from, and variables that mean nothing."""
+    fields = CoreSettings.model_fields
+    values = dict(table)
+    origins = {**dict.fromkeys(fields, "default"), **dict.fromkeys(table, label)}
+    problems: list[Problem] = []
+    seen: dict[str, str] = {}
+    for variable in sorted(variables):
+        upper = variable.upper()
+        key = upper.removeprefix(layers.PREFIX).lower()
+        if not upper.startswith(layers.PREFIX) or upper == "MIGRATE_PROFILE":
+            continue
+        if upper == "MIGRATE_CONFIG":
+            if variable in from_dotenv:
+                problems.append(Problem(variable, "decides where .env is, so not in .env"))
+        elif key not in fields:
+            known = [layers.PREFIX + name.upper() for name in (*fields, "config", "profile")]
+            problems.append(Problem(variable, f"means nothing{suggestion(upper, known)}"))
+        elif upper in seen:
+            problems.append(Problem(variable, f"is set as {seen[upper]} too"))
+        else:
+            seen[upper] = variable
+            values[key] = _from_text(key, variables[variable])
+            origins[key] = ".env" if variable in from_dotenv else f"environment {variable}"
+    for key, value in flags.items():
+        if value is not None:
+            values[key] = _from_text(key, value)
+            origins[key] = f"flag --{key.replace('_', '-')}"
+    return values, origins, problems
+
+
+def _from_text(key: str, value: object) -> object:
+    """A flag or variable as the type of its field; what does not convert stays as it is."""
+    if not isinstance(value, str):
+        return list(value) if isinstance(value, tuple) else value
+    if key == "plugins":
+        return value.split(",") if value.strip() else []
+    convert = {**dict.fromkeys(_REAL, float), **dict.fromkeys(_WHOLE, int)}.get(key, str.strip)
+    try:
+        return convert(value)
+    except ValueError:
+        return value
+
+
+def _core(
+    values: dict[str, Any], origins: Mapping[str, str], problems: list[Problem]
+) -> tuple[CoreSettings, tuple[str, ...]]:
+    problems = [*problems, *_plugin_problems(values, origins)]
+    try:
+        core = CoreSettings.model_validate(values)
+    except ValidationError as error:
+        problems += read_problems(error, CoreSettings, "", origins)
+        core = CoreSettings()
+    else:
+        if core.target_password is not None and not is_reference(core.target_password):
+            origin = origins["target_password"]
+            if not origin.startswith(_SECRET_ORIGINS):
+                text = "must be a reference such as env://NAME or file://path"
+                problems.append(Problem("target_password", text, origin))
+    if not problems:
+        return core, _target_warnings(core.target, origins["target"])
+    if all(problem.origin.startswith("flag") for problem in problems):
+        raise UsageProblem(*listed(problems, "the command line"))
+    raise ConfigurationError(*listed(problems, "the configuration"))
+
+
+def _plugin_problems(values: dict[str, Any], origins: Mapping[str, str]) -> list[Problem]:
+    """Trim the names of the plugins in place; empty and doubled names are problems."""
+    names = values.get("plugins")
+    if not isinstance(names, list) or not names or not all(isinstance(n, str) for n in names):
+        return []
+    try:
+        values["plugins"] = plugin_names(names)
+    except ValueError as error:
+        return [Problem("plugins", f"is not usable, {error}", origins["plugins"])]
+    return []
+
+
+def _target_warnings(target: str, origin: str) -> tuple[str, ...]:
+    """Check the URL as far as it is known; a literal password in argv or a file is refused."""
+    if is_reference(target):
+        return ()
+    url = parse_target(target)
+    if url.password is None or origin.startswith(_SECRET_ORIGINS):
+        return ()
+    if is_loopback(url):
+        return (f"the target URL holds a password ({origin}): others may read it there",)
+    kind = UsageProblem if origin.startswith("flag") else ConfigurationError
+    raise kind(
+        "the target URL holds a password",
+        where=origin,
+        why="command lines and files are read by others",
+        # Not as `target_password = ...`: the redactor would mask the advice.
+        next="leave it out of the URL and set MIGRATE_TARGET_PASSWORD,"
+        " or name a reference such as env://NAME as target_password in the profile",
+    )
+
+
+def _resolved(
+    node: Mapping[str, Any], settings: Settings, resolve: Callable[[str], str], redactor: Redactor
+) -> dict[str, Any]:
+    def walk(key: str, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: walk(name, item) for name, item in value.items()}
+        if isinstance(value, list):
+            return [walk(key, item) for item in value]
+        if is_reference(value):
+            value = resolve(_anchored(value, settings.directory))
+            redactor.register(value)
+        elif isinstance(value, str) and sounds_secret(key):
+            redactor.register(value)
+        return value
+
+    return {name: walk(name, item) for name, item in node.items()}
+
+
+def _anchored(reference: str, directory: Path) -> str:
+    """A `file://` reference with its path made absolute."""
+    if not reference.startswith("file://"):
+        return reference
+    return f"file://{directory / Path(reference.removeprefix('file://')).expanduser()}"

@@ -1,0 +1,114 @@
+"""Fit the tables that streams declare to the tables that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlalchemy import Connection
+
+from messy_migration.errors import TargetError
+from messy_migration.model import Table
+from messy_migration.databases.dialect import Dialect, column_list, quote
+from messy_migration.databases.errors import refusals
+
+
+def prepare(
+    connection: Connection, dialect: Dialect, table: Table, *, with_key: bool = True
+) -> bool:
+    """Create the table if it is missing; True if it was. Never drops or alters anything.
+
+    Args:
+        connection: inside a transaction.
+        dialect: of the target.
+        table: as the stream declares it.
+        with_key: create it with its key, or ask that it has one; False leaves that for later.
+
+    Raises:
+        TargetError: the table is there but does not fit, or may not be created.
+    """
+    found = dialect.columns(connection, table.name)
+    if found is None:
+        with refusals(f"table {table.name}"):
+            connection.exec_driver_sql(ddl(dialect, table, with_key=with_key))
+        return True
+    problems = obstacles(connection, dialect, table, found, with_key=with_key)
+    if problems:
+        raise TargetError(
+            "the table in the target differs from the stream's schema",
+            f"table {table.name}",
+            "; ".join(problems),
+            "change the schema file or the table so that they agree",
+        )
+    return False
+
+
+def obstacles(
+    connection: Connection,
+    dialect: Dialect,
+    table: Table,
+    found: dict[str, str],
+    *,
+    with_key: bool,
+) -> list[str]:
+    """Why an existing table cannot be loaded; empty if it can.
+
+    Args:
+        connection: any.
+        dialect: of the target.
+        table: as the stream declares it.
+        found: column -> type, as the database has them.
+        with_key: it has to have its key already.
+    """
+    problems = misfits(dialect, table, found, dialect.demanded(connection, table.name))
+    if with_key and not has_unique_key(connection, dialect, table):
+        problems.append(f"it has no unique key on {', '.join(table.key)}")
+    # Two rows of the source would be one row there, and the proof would only say that later.
+    problems += [
+        f"column {name} tells rows apart and has a collation under which different texts are equal"
+        for name in dialect.folded(connection, table)
+        if name in found
+    ]
+    return problems
+
+
+def has_unique_key(connection: Connection, dialect: Dialect, table: Table) -> bool:
+    """Would the database refuse a second row with the key?"""
+    keys = dialect.unique_keys(connection, table.name) if table.key else []
+    return not table.key or any(names <= set(table.key) for names in keys)
+
+
+def ddl(dialect: Dialect, table: Table, *, with_key: bool = True) -> str:
+    """The statement that creates a table."""
+    lines = [
+        f"{quote(column.name)} {dialect.type_name(table, column.name)}"
+        + (" NOT NULL" if column.required or column.name in table.key else "")
+        for column in table.columns
+    ]
+    if table.key and with_key:
+        lines.append(f"PRIMARY KEY ({column_list(table.key)})")
+    return f"CREATE TABLE {quote(table.name)} ({', '.join(lines)})"
+
+
+def misfits(
+    dialect: Dialect, table: Table, found: dict[str, str], demanded: Collection[str] = ()
+) -> list[str]:
+    """Why an existing table cannot take the stream's rows exactly; empty if it can.
+
+    Args:
+        dialect: of the target.
+        table: as the stream declares it.
+        found: column -> type, as the database has them.
+        demanded: columns that every new row has to give.
+    """
+    problems = [
+        f"column {name} is NOT NULL without a default, and the schema does not have it"
+        for name in sorted(set(demanded) - set(table.names))
+    ]
+    for column in table.columns:
+        wanted = dialect.type_name(table, column.name)
+        there = found.get(column.name)
+        if there is None:
+            problems.append(f"column {column.name} is missing")
+        elif there != wanted:
+            problems.append(f"column {column.name} is {there}, the schema needs {wanted}")
+    return problems

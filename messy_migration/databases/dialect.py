@@ -1,0 +1,227 @@
+"""What a kind of database must be able to do: to be read and proven, and to be a target.
+
+`Reader` is the first half. It stands by itself, so that a database into which nothing is loaded
+can still be held against another one. `Dialect` is both halves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import pyarrow as pa
+from sqlalchemy import Connection, Engine
+
+from messy_migration.model import Fingerprint, Table
+
+POSITION = "_position"
+"""Name of the column (int32) that numbers the rows of a staged batch."""
+
+
+def quote(name: str) -> str:
+    """A quoted identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def column_list(names: Sequence[str], alias: str = "") -> str:
+    """Quoted names, comma-separated, each behind the alias of a table."""
+    prefix = f"{alias}." if alias else ""
+    return ", ".join(prefix + quote(name) for name in names)
+
+
+class LateKeys(Protocol):
+    """Gives a table its key after the load. Stateless; all calls are in one transaction."""
+
+    def lock(self, connection: Connection, table: Table) -> None:
+        """Let nobody else read or write the table until the transaction ends."""
+
+    def add(self, connection: Connection, table: Table) -> None:
+        """Make the table's key its primary key.
+
+        Raises:
+            KeyTaken: two rows have one key.
+        """
+
+    def find(self, connection: Connection, table: Table, bookmark: str | None) -> int:
+        """Set the rows apart that lose against another one with their key; how many.
+
+        The newest by the bookmark wins, and of those that are equally new the one with the
+        greatest hash: the rules of `messy_migration.databases.merge`.
+        """
+
+    def fingerprint(self, connection: Connection, table: Table) -> Fingerprint:
+        """Of the rows that were set apart."""
+
+    def contradictions(
+        self, connection: Connection, table: Table
+    ) -> Iterator[list[tuple[str, bytes]]]:
+        """Those that are as new as the winner and unlike it: (lanes, as JSON), in chunks.
+
+        Of several that are equal only the first is given.
+        """
+
+    def remove(self, connection: Connection, table: Table) -> int:
+        """Delete the rows that were set apart; how many."""
+
+
+class Reader(Protocol):
+    """One kind of database to read and prove. Stateless; every call gets its connection."""
+
+    name: str
+
+    def check(self, connection: Connection) -> str:
+        """The server's version in words.
+
+        Raises:
+            TargetError: the server is too old, or of an encoding that cannot be proven.
+        """
+
+    def columns(self, connection: Connection, table: str) -> dict[str, str] | None:
+        """Column name -> type as the database spells it; None where there is no such table."""
+
+    def unique_keys(self, connection: Connection, table: str) -> list[set[str]]:
+        """The columns of each unique key that holds for all rows of a table."""
+
+    def streamed(self, table: Table) -> tuple[str, ...]:
+        """Columns whose C1 field this kind of database cannot compute.
+
+        Where there are any, `fingerprint` fetches the rows and hashes them here.
+        """
+
+    def fingerprint(self, connection: Connection, table: Table, source: str) -> Fingerprint:
+        """The fingerprint of the rows of `source` (a FROM clause, table alias `t`)."""
+
+    def row_fields(
+        self, connection: Connection, table: Table, source: str
+    ) -> Iterator[list[tuple[bytes, ...]]]:
+        """The C1 fields of each row of `source`, in chunks, without holding the table."""
+
+    def reading(self, engine: Engine) -> AbstractContextManager[Connection]:
+        """A connection inside one read-only snapshot."""
+
+
+class Dialect(Reader, Protocol):
+    """One kind of database as a target: it can be read and proven, and written."""
+
+    batch_records: int
+    """The most records that one transaction should hold."""
+    late_keys: LateKeys | None
+    """How a key comes after the load; None where a table is created with it or never has it."""
+
+    def check_writable(self, connection: Connection) -> None:
+        """Refuse a server that can only be read.
+
+        Raises:
+            TargetError: it is a standby, or read-only.
+        """
+
+    def ready(self, engine: Engine) -> None:
+        """Set the database up for a run, once it is known to be usable."""
+
+    def demanded(self, connection: Connection, table: str) -> set[str]:
+        """Columns that every new row has to give: NOT NULL and without a default."""
+
+    def folded(self, connection: Connection, table: Table) -> list[str]:
+        """Text columns of the key and the scope whose collation calls different texts equal."""
+
+    def type_name(self, table: Table, column: str) -> str:
+        """How this database spells the type of a column of ours."""
+
+    def unstorable(self, table: Table, data: pa.Table) -> dict[str, list[int]]:
+        """Column -> places of rows whose value this kind of database cannot hold."""
+
+    def insert(self, connection: Connection, table: Table, data: pa.Table) -> None:
+        """Add all rows.
+
+        Raises:
+            KeyTaken: a key is there already.
+            RowsRefused: a value cannot be stored.
+        """
+
+    def stage(self, connection: Connection, table: Table, data: pa.Table) -> str:
+        """Put the rows, numbered by `POSITION`, into a temporary table; its quoted name."""
+
+    def differs(self, table: Table, column: str) -> str:
+        """SQL: is the column of `t` unlike the column of `s`, NULL being a value of its own."""
+
+    def row_bytes(self, table: Table, alias: str) -> str:
+        """SQL: the C1 text of a row, as bytes."""
+
+    def lock(self, engine: Engine) -> AbstractContextManager[Callable[[], bool] | None]:
+        """Hold the run lock as long as the context lasts; None if another process has it.
+
+        What it gives tells whether the lock is still held: a connection may die. It never waits.
+        Called again after that it takes the lock back from the dead connection of the same run.
+        """
+
+    def holder(self, engine: Engine) -> str:
+        """Who holds the run lock (run, host, process, since when); empty if it cannot be told."""
+
+    def session(self, connection: Connection) -> str:
+        """The server's name for this connection; empty where no server outlives the process."""
+
+    def is_over(self, connection: Connection, session_id: str, *, forcibly: bool) -> bool:
+        """Has a session of this run ended, so that its last transaction has one outcome?
+
+        Args:
+            connection: another one.
+            session_id: what `session` gave.
+            forcibly: tell the server to end it.
+        """
+
+    def blockers(self, engine: Engine, tables: Sequence[str]) -> str:
+        """Others whose locks on these tables stop a batch, in words; empty if there are none."""
+
+    def end_others(self, connection: Connection, application: str) -> None:
+        """End the connections that dead runs left behind, all but those of `application`."""
+
+    def take_turns(self, connection: Connection) -> None:
+        """Until the transaction ends, let no other one of ours go past this call."""
+
+    def deferred(self, connection: Connection) -> int:
+        """How many rows would fail at COMMIT for a deferred constraint.
+
+        Raises:
+            RowsRefused: in place of a number, where the server tells by refusing.
+        """
+
+    def fence_suffix(self) -> str:
+        """What the query of the fence adds to hold its row until COMMIT."""
+
+
+def count_rows(connection: Connection, source: str) -> int:
+    """The number of rows of `source` (a FROM clause)."""
+    return int(connection.exec_driver_sql(f"SELECT count(*) FROM {source}").scalar_one())
+
+
+def column_types(dialect: Dialect, table: Table) -> str:
+    """Names and types of all columns, as a statement that creates a table has them."""
+    return ", ".join(
+        f"{quote(column.name)} {dialect.type_name(table, column.name)}" for column in table.columns
+    )
+
+
+def scoped(table: Table) -> str:
+    """The FROM clause of a table's scope, alias `t`."""
+    condition = scope(table)
+    return f"{quote(table.name)} t" + (f" WHERE {condition}" if condition else "")
+
+
+def scope(table: Table) -> str:
+    """The condition on `t` that a row is in the table's scope; empty where there is none.
+
+    The values of a scope come from plugins, so they are escaped as SQL literals.
+    """
+    return " AND ".join(f"t.{quote(name)} = {literal(value)}" for name, value in table.scope)
+
+
+def told_apart(table: Table) -> list[str]:
+    """Names of the text columns by which rows are told apart: of the key and of the scope."""
+    names = dict.fromkeys([*table.key, *(name for name, _ in table.scope)])
+    return [name for name in names if table.column(name).type.kind == "text"]
+
+
+def literal(value: str) -> str:
+    """A text as an SQL literal; colons and percent signs are not special on our path."""
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,104 @@
+"""Encoding C1 in the words of MariaDB 10.5 and MySQL 8, and the sums over its hashes.
+
+Every field is a binary string, so that no character set and no collation takes part; text is
+converted to utf8mb4 first. The bits of a double come out through the WKB of a point, which is
+the only place where the server writes them down. What the server cannot encode (a zero date, a
+month 0) gets a field that starts with `!`, which no value has, and can neither pass for another
+value nor for NULL.
+
+JSON is fetched as it is stored and put into its canonical form here: MariaDB keeps the text
+that it was given, MySQL one of its own. The session has to have the modes and the time zone
+that `SESSION` sets.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from messy_migration.fingerprint.rows import NULL
+from messy_migration.databases.dialect import column_list
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from messy_migration.model import Column, Table
+
+__all__ = ["SESSION", "STREAMED", "aggregate", "fields", "joined"]
+
+SESSION = (
+    "SET SESSION sql_mode = 'ANSI_QUOTES,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES,"
+    "ERROR_FOR_DIVISION_BY_ZERO', time_zone = '+00:00'"
+)
+"""What makes the server read our SQL: standard quotes, and instants in UTC."""
+
+STREAMED = frozenset({"json"})
+"""Kinds of columns that are fetched as they are stored."""
+
+_ARGUMENTS = 200
+
+
+def fields(table: Table, alias: str = "") -> list[str]:
+    """The C1 field of each column as an SQL expression of binary type, never NULL.
+
+    A column of a streamed kind gives its stored text instead, or NULL.
+    """
+    return [_field(column, alias) for column in table.columns]
+
+
+def joined(expressions: Sequence[str]) -> str:
+    """Fields as one binary string, with the separator between them."""
+    if len(expressions) <= _ARGUMENTS:
+        return f"CONCAT_WS('|', {', '.join(expressions)})"
+    groups = [expressions[i : i + _ARGUMENTS] for i in range(0, len(expressions), _ARGUMENTS)]
+    return joined([joined(group) for group in groups])
+
+
+def aggregate(table: Table, alias: str, source: str) -> str:
+    """A statement giving one row: number of rows, sums of both lanes, rows without a hash.
+
+    A row without one is longer than max_allowed_packet: the server gives NULL and a warning.
+    `source` is what follows FROM, conditions included; `alias` is the table's name in it.
+    """
+    text = joined(fields(table, alias))
+    # Without a limit the inner statement is merged into the outer, and every row hashed twice.
+    rows = f"SELECT UNHEX(SHA2({text}, 256)) AS h FROM {source} LIMIT 18446744073709551615"
+    sums = ", ".join(f"SUM({_lane(start)})" for start in (1, 9))
+    return f"SELECT COUNT(*), {sums}, SUM(h IS NULL) FROM ({rows}) AS hashed"
+
+
+def _lane(start: int) -> str:
+    """Eight bytes of the hash; the sum over unsigned integers is an exact decimal."""
+    # CONV gives a text, of which SUM would make a double.
+    return f"CAST(CONV(HEX(SUBSTR(h, {start}, 8)), 16, 10) AS UNSIGNED)"
+
+
+def _field(column: Column, alias: str) -> str:
+    x = column_list([column.name], alias)
+    if column.type.kind in STREAMED:
+        return f"CAST(CONVERT({x} USING utf8mb4) AS BINARY)"
+    field = _EXPRESSIONS[column.type.kind].replace("{x}", x)
+    bad = f"CONCAT('!', HEX({x}))"
+    return f"CAST(IF({x} <=> NULL, '{NULL}', COALESCE({field}, {bad})) AS BINARY)"
+
+
+_PLAIN = "CAST({x} AS CHAR CHARACTER SET utf8mb4)"
+# Adding zero takes the leading zeros of ZEROFILL away.
+_NUMBER = "CAST({x} + 0 AS CHAR CHARACTER SET utf8mb4)"
+_TEXT = "CAST(CONVERT({x} USING utf8mb4) AS BINARY)"
+_EXPRESSIONS = {
+    "text": f"CONCAT(OCTET_LENGTH({_TEXT}), ':', {_TEXT})",
+    "int16": _NUMBER,
+    "int32": _NUMBER,
+    "int64": _NUMBER,
+    "bool": _NUMBER,
+    "uuid": f"IF(CHAR_LENGTH({_PLAIN}) = 36 AND INSTR({_PLAIN}, '|') = 0"
+    f" AND LEFT({_PLAIN}, 1) <> '{NULL}', {_PLAIN}, NULL)",
+    # Only a fraction has zeros that say nothing.
+    "decimal": f"IF(INSTR({_NUMBER}, '.') = 0, {_NUMBER},"
+    f" TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {_NUMBER})))",
+    # A point is written with its byte order, its type, x and y; adding zero turns -0.0 into 0.0.
+    "float64": "LOWER(HEX(REVERSE(SUBSTR(ST_AsWKB(POINT({x} + 0e0, 0)), 6, 8))))",
+    "date": "LOWER(LPAD(HEX((TO_DAYS({x}) - 730485) & 4294967295), 8, '0'))",
+    "timestamp": "LOWER(LPAD(HEX(TIMESTAMPDIFF(MICROSECOND, '2000-01-01', {x})), 16, '0'))",
+    "bytes": "CONCAT(OCTET_LENGTH({x}), ':', LOWER(HEX({x})))",
+}

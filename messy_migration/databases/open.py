@@ -1,0 +1,110 @@
+"""Open a target: an engine that behaves the same way for every kind of database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy.pool import NullPool
+
+from messy_migration.errors import ConfigurationError
+from messy_migration.databases.postgresql import session
+from messy_migration.databases.dialect import Dialect
+from messy_migration.databases.postgresql.dialect import PostgreSQL
+from messy_migration.databases.sqlite.dialect import SQLite
+
+SNAPSHOT = "messy_migration_snapshot"
+"""Execution option of a connection that only reads."""
+HURRIED = "messy_migration_hurried"
+"""Execution option of a connection that does not wait for other writers of a file."""
+
+_EACH_TIME: dict[str, Any] = {"poolclass": NullPool}
+# Making one costs as much as loading a thousand rows. One that died meanwhile is found out.
+_KEPT: dict[str, Any] = {"pool_size": 1, "pool_pre_ping": True}
+LOCK_SECONDS = 30.0
+BUSY_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Target:
+    """An open target.
+
+    Attributes:
+        engine: makes connections; one process has its own.
+        dialect: what this kind of database can do.
+        label: the URL without its password, for people.
+    """
+
+    engine: Engine
+    dialect: Dialect
+    label: str
+
+
+def open_target(
+    url: URL, application: str, lock_seconds: float = LOCK_SECONDS, *, keep: bool = False
+) -> Target:
+    """Prepare, but do not connect to, the database behind a URL.
+
+    Args:
+        url: a `postgresql` or `sqlite` URL.
+        application: the name under which the server lists our connections.
+        lock_seconds: how long a statement waits for the lock of another transaction.
+        keep: use one connection again and again, for a process that commits batch after batch.
+
+    Raises:
+        ConfigurationError: there is no dialect for this kind of URL.
+    """
+    label = url.render_as_string(hide_password=True)
+    kind = url.get_backend_name()
+    if kind == "postgresql":
+        engine = postgresql_engine(url, application, lock_seconds, keep=keep)
+        return Target(engine, PostgreSQL(), label)
+    if kind == "sqlite":
+        return Target(_sqlite(url, lock_seconds), SQLite(), label)
+    raise ConfigurationError(
+        f"{kind!r} is not a kind of target", why="a target is a postgresql or sqlite URL"
+    )
+
+
+def postgresql_engine(
+    url: URL, application: str, lock_seconds: float = LOCK_SECONDS, *, keep: bool = False
+) -> Engine:
+    """An engine that makes a connection each time it is asked for one, or keeps one."""
+    arguments = {"application_name": application, **session.CLIENT}
+    own = {name: value for name, value in arguments.items() if name not in url.query}
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        **(_KEPT if keep else _EACH_TIME),
+        connect_args=own,
+        # Else the driver takes a percent sign in a statement of ours (a scope) for a placeholder.
+        execution_options={"no_parameters": True},
+    )
+    settings = {"lock_timeout": f"{round(lock_seconds * 1000)}ms", **session.SERVER}
+    given = str(url.query.get("options", ""))
+    wanted = {name: value for name, value in settings.items() if name not in given}
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: Any, record: Any) -> None:
+        record.info[session.PROCESS] = session.prepare(connection, wanted)
+
+    return engine
+
+
+def _sqlite(url: URL, lock_seconds: float) -> Engine:
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": lock_seconds})
+
+    @event.listens_for(engine, "connect")
+    def connect(connection: object, _: object) -> None:
+        SQLite.prepare(connection)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: object) -> None:
+        options = connection.get_execution_options()  # type: ignore[attr-defined]
+        if options.get(HURRIED):
+            connection.exec_driver_sql("PRAGMA busy_timeout = 0")  # type: ignore[attr-defined]
+        # A deferred BEGIN that reads before it writes fails at once, busy timeout or not.
+        statement = "BEGIN" if options.get(SNAPSHOT) else "BEGIN IMMEDIATE"
+        connection.exec_driver_sql(statement)  # type: ignore[attr-defined]
+
+    return engine

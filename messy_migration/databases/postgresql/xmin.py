@@ -1,0 +1,114 @@
+"""Which transactions wrote the rows of a PostgreSQL table, by the system column `xmin`.
+
+A row's xmin holds the low 32 bits of the transaction that wrote it; the ledger keeps all 64 bits
+of ours. Freezing a row leaves its xmin as it is. Other kinds of databases tell nothing of this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from messy_migration.model import Fingerprint, Table
+from messy_migration.databases.postgresql import encoding as c1
+from messy_migration.databases.dialect import Reader, quote, scoped
+from messy_migration.databases.errors import refusals
+
+_LOW = (1 << 32) - 1
+_NAMED = text(
+    "SELECT c.relkind = 'r', coalesce(array_agg(DISTINCT a.xmin::text::bigint), '{}')"
+    " FROM pg_class c LEFT JOIN pg_attribute a"
+    " ON a.attrelid = c.oid AND a.attname = ANY(:names) AND NOT a.attisdropped"
+    " WHERE c.oid = to_regclass(:name) GROUP BY c.oid, c.relkind"
+)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the catalogue says of a table: an ordinary one, and who wrote its columns down last."""
+
+    is_ordinary: bool
+    altered: frozenset[int]
+
+
+def are_known(reader: Reader) -> bool:
+    """Does this kind of database remember which transaction wrote a row?"""
+    return reader.name == "postgresql"
+
+
+def current(connection: Connection) -> int:
+    """The number of the next transaction, all 64 bits of it."""
+    query = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text"
+    return int(connection.exec_driver_sql(query).scalar_one())
+
+
+def snapshot(connection: Connection) -> str:
+    """The transactions that a snapshot sees, as PostgreSQL writes it: `xmin:xmax:xid,xid`."""
+    return str(connection.exec_driver_sql("SELECT pg_current_snapshot()::text").scalar_one())
+
+
+def rows_by_writer(connection: Connection, table: Table) -> Mapping[int, int]:
+    """Low 32 bits of a transaction -> how many rows of the table (in its scope) it wrote."""
+    with refusals(f"table {table.name}"):
+        found = connection.exec_driver_sql(
+            f"SELECT t.xmin::text, count(*) FROM {scoped(table)} GROUP BY t.xmin"
+        )
+        return {int(xmin): int(count) for xmin, count in found}
+
+
+def sums_by_writer(
+    connection: Connection, table: Table, known: Collection[int]
+) -> Mapping[int | None, Fingerprint]:
+    """Fingerprints of the rows of a table (in its scope) by who wrote them, in one scan.
+
+    Args:
+        connection: of a database that knows.
+        table: an ordinary one.
+        known: low 32 bits of transactions; the rows of all others are summed under None.
+    """
+    # However many others there are, the groups are no more than ours.
+    group = f"CASE WHEN t.xmin = ANY({_xids(known)}) THEN t.xmin END"
+    with refusals(f"table {table.name}"):
+        found = connection.exec_driver_sql(c1.aggregate(table, "t", scoped(table), group)).all()
+    return {None if xmin is None else int(xmin): c1.to_fingerprint(*sums) for *sums, xmin in found}
+
+
+def shape(connection: Connection, table: Table) -> Shape:
+    """The kind of the table, and the transactions that wrote its columns' definitions."""
+    row = connection.execute(
+        _NAMED, {"name": quote(table.name), "names": list(table.names)}
+    ).one_or_none()
+    return (
+        Shape(bool(row[0]), frozenset(row[1]))
+        if row
+        else Shape(is_ordinary=False, altered=frozenset())
+    )
+
+
+def low(xid: int) -> int:
+    """The part of a transaction's number that a row keeps."""
+    return xid & _LOW
+
+
+def whole(xmin: int, now: int) -> int:
+    """The newest transaction before `now` that has these low 32 bits."""
+    found = now & ~_LOW | xmin
+    return found if found < now else found - _LOW - 1
+
+
+def written_by(table: Table, xmins: Collection[int]) -> str:
+    """The FROM clause of the rows of a table (in its scope) that these transactions wrote."""
+    condition = f"t.xmin = ANY({_xids(xmins)})"
+    return f"{scoped(table)} {'AND' if table.scope else 'WHERE'} {condition}"
+
+
+def by_none_of(xmins: Collection[int]) -> str:
+    """The condition on `t` that none of these transactions wrote a row."""
+    return f"t.xmin <> ALL({_xids(xmins)})"
+
+
+def _xids(xmins: Collection[int]) -> str:
+    listed = ",".join(str(xmin) for xmin in sorted(xmins))
+    return f"'{{{listed}}}'::xid[]"

@@ -1,0 +1,79 @@
+"""Remove rows of a table that were staged: by their key, or equal ones by their number."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from sqlalchemy import Connection
+
+from messy_migration.errors import TargetError
+from messy_migration.model import Fingerprint, Table
+from messy_migration.databases.dialect import POSITION, Dialect, quote, scoped
+from messy_migration.databases.merge import same_key
+
+_PLACES = {"postgresql": "ctid", "sqlite": "rowid", "duckdb": "rowid"}
+"""What tells two equal rows apart, by kind of database."""
+
+
+def remove_keyed(
+    connection: Connection, dialect: Dialect, table: Table, data: pa.Table
+) -> Fingerprint:
+    """Remove the rows with the keys of `data`; the fingerprint of what was removed.
+
+    Raises:
+        TargetError: the database removes another number of rows than it announced.
+    """
+    stage = _staged(connection, dialect, table, data)
+    match = f"{quote(table.name)} t JOIN {stage} s ON {same_key(table)}"
+    going = dialect.fingerprint(connection, table, match)
+    count = connection.exec_driver_sql(
+        f"DELETE FROM {quote(table.name)} AS t WHERE EXISTS"
+        f" (SELECT 1 FROM {stage} s WHERE {same_key(table)})"
+    ).rowcount
+    return _announced(table, going, count)
+
+
+def remove_equal(
+    connection: Connection, dialect: Dialect, table: Table, data: pa.Table, counts: list[int]
+) -> Fingerprint:
+    """Remove each row of `data` as many times as `counts` says.
+
+    Raises:
+        TargetError: this kind of database cannot tell equal rows apart, or fewer are there.
+    """
+    place = _PLACES.get(dialect.name)
+    if place is None:
+        raise TargetError(
+            "extra rows of a table without a key cannot be removed here",
+            f"table {table.name}",
+            f"{dialect.name} does not tell equal rows apart",
+            "remove them by hand",
+        )
+    stage = _staged(connection, dialect, table, data)
+    equal = " AND ".join(f"NOT ({dialect.differs(table, name)})" for name in table.names)
+    before = dialect.fingerprint(connection, table, scoped(table))
+    removed = 0
+    for number, count in enumerate(counts):
+        removed += connection.exec_driver_sql(
+            f"DELETE FROM {quote(table.name)} WHERE {place} IN"
+            f" (SELECT t.{place} FROM {quote(table.name)} t JOIN {stage} s ON {equal}"
+            f" WHERE s.{quote(POSITION)} = {number} LIMIT {count})"
+        ).rowcount
+    going = before - dialect.fingerprint(connection, table, scoped(table))
+    return _announced(table, going, removed)
+
+
+def _staged(connection: Connection, dialect: Dialect, table: Table, data: pa.Table) -> str:
+    positions = pa.array(np.arange(data.num_rows, dtype=np.int32))
+    return dialect.stage(connection, table, data.append_column(POSITION, positions))
+
+
+def _announced(table: Table, going: Fingerprint, count: int) -> Fingerprint:
+    if going.rows != count:
+        raise TargetError(
+            "the target removed a different number of rows than it announced",
+            f"table {table.name}",
+            f"announced {going.rows}, removed {count}",
+            "look for a trigger or rule on the table",
+        )
+    return going

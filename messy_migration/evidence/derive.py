@@ -1,0 +1,308 @@
+"""Derive every figure of an evidence document again, from nothing but the document.
+
+Each check says in words what it holds against what. None of them trusts a sum that another
+part of the document could have given.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from messy_migration.errors import exit_code
+from messy_migration.ledger.chain import Link, Row, head_of, plans_digest, receipts_digest
+from messy_migration.ledger.receipts import READING, WRITING, scope_of
+from messy_migration.model import Fingerprint
+from messy_migration.evidence import document as documents
+from messy_migration.evidence.figures import pairs, receipt_dicts
+from messy_migration.evidence.notation import label
+
+FIELDS = frozenset(
+    (
+        *("against", "allowed", "notes", "repair", "strict", "waivers"),
+        *("adopted", "assumed", "chain", "command", "differences", "digest", "environment"),
+        *("exit_code", "inputs", "kind", "ledger", "located", "masked", "moments", "planned"),
+        *("problems", "quarantine", "receipts", "resumed", "run", "run_id", "sandbox", "schema"),
+        *("seconds", "skipped_partitions", "snapshot", "status", "streams", "sums", "tables"),
+        *("target", "verdict", "waiting", "workers"),
+    )
+)
+"""What a document may hold; whoever adds a field adds it here, and raises the version unless
+documents may do without it."""
+
+_SNAPSHOT = re.compile(r"(\d{1,20}):(\d{1,20}):((?:\d{1,20}(?:,\d{1,20})*)?)")
+
+Document = Mapping[str, Any]
+_COUNTS = ("extracted", "loaded", "quarantined", "filtered", "warnings")
+_ROWS = ("inserted", "updated", "unchanged")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was held against another.
+
+    Attributes:
+        what: in words.
+        passed: None where it could not be checked.
+        why: what is wrong, or why it could not be checked.
+    """
+
+    what: str
+    passed: bool | None
+    why: str = ""
+
+
+def derive(document: Document) -> list[Check]:
+    """All checks of a document that `documents.read` took."""
+    found = [
+        _checked("it holds nothing that this version does not know", _fields, document),
+        _checked("the digest over its content is right", _digest, document),
+    ]
+    if document.get("kind") == "run":
+        found += [
+            _checked("the head of the chain follows from its link", _head, document),
+            _checked("the link is of this run, this verdict and this content", _link, document),
+            _checked("the link follows from the receipts", _receipts, document),
+            _checked("the link follows from what was planned", _planned, document),
+            _checked(
+                "extracted = loaded + quarantined + filtered, for every stream", _flow, document
+            ),
+            _checked("the streams are the sums of their receipts", _streams, document),
+            _checked("the tables are the sums of their receipts", _tables, document),
+            _checked("expected rows are the sums of all receipts", _expected, document),
+        ]
+    if "snapshot" in document:
+        found.append(_checked("the snapshot of the proof is one", _snapshot, document))
+    found += [
+        _checked("every verdict follows from its fingerprints", _verdicts, document),
+        _checked("the differences that are listed add up", _differences, document),
+        _checked("the verdict and the exit code follow from all of it", _overall, document),
+    ]
+    return found
+
+
+def _checked(what: str, check: Callable[[Document], Iterator[str]], document: Document) -> Check:
+    try:
+        problems = list(check(document))
+    except _Unlisted as reason:
+        return Check(what, None, str(reason))
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        return Check(what, passed=False, why=f"it is not in shape ({type(error).__name__})")
+    more = f"; and {len(problems) - 3} more" if len(problems) > 3 else ""
+    return Check(what, not problems, "; ".join(problems[:3]) + more)
+
+
+class _Unlisted(Exception):
+    """The document holds too many receipts to list them."""
+
+
+def _fields(document: Document) -> Iterator[str]:
+    for name in sorted(set(document) - FIELDS):
+        yield f"the field {name[:60]!r} is unknown: added by hand, or by a newer program"
+
+
+def _digest(document: Document) -> Iterator[str]:
+    found = documents.digest(document)
+    if found != document["digest"]:
+        yield f"it is {found[:12]}, the file says {str(document['digest'])[:12]}"
+
+
+def _chained(document: Document) -> Link:
+    return Link(**document["chain"])
+
+
+def _head(document: Document) -> Iterator[str]:
+    link = _chained(document)
+    if head_of(link) != link.head:
+        yield f"it is {head_of(link)[:12]}, the file says {link.head[:12]}"
+
+
+def _link(document: Document) -> Iterator[str]:
+    link = _chained(document)
+    for name, ours, theirs in (
+        ("run", link.run_id, document["run_id"]),
+        ("verdict", link.verdict, document["verdict"]),
+        ("digest", link.evidence_digest, documents.digest(document)),
+    ):
+        if ours != theirs:
+            yield f"the {name} of the link is {ours[:13]}, the file says {theirs[:13]}"
+    if link.ordinal != document["ledger"]["links"] + 1:
+        yield f"it is link {link.ordinal} after {document['ledger']['links']}"
+    if link.ordinal == 1 and link.previous != document["ledger"]["id"]:
+        yield "the first link does not begin with the name of the ledger"
+
+
+def _rows(document: Document) -> list[Row]:
+    if not document["receipts"]["are_listed"]:
+        raise _Unlisted("the receipts are too many to be listed")
+    rows: list[Row] = document["receipts"]["rows"]
+    return rows
+
+
+def _receipts(document: Document) -> Iterator[str]:
+    link, after = _chained(document), document["receipts"]["after"]
+    rows = [row for row in _rows(document) if int(str(row[0])) > after]
+    count, last, digest = receipts_digest(rows)
+    if (count, max(last, after)) != (link.receipts, link.last_seq):
+        yield f"{count} receipts up to {last}, the link says {link.receipts} to {link.last_seq}"
+    elif digest != link.receipts_digest:
+        yield "their digest is another one"
+    for item in receipt_dicts(document):
+        if item["extracted"] != item["loaded"] + item["quarantined"] + item["filtered"]:
+            yield f"receipt {item['seq']} does not balance"
+
+
+def _planned(document: Document) -> Iterator[str]:
+    if plans_digest(document["planned"]) != _chained(document).plans_digest:
+        yield "its digest is another one"
+    planned = {tuple(row[:4]) for row in document["planned"]}
+    for item in document["inputs"]:
+        place = (item["stream"], item["tenant"], item["digest"], item["plan_id"])
+        if item["state"] == "read" and place not in planned:
+            yield f"an input of {label(item['stream'], item['tenant'])} was not planned"
+
+
+def _flow(document: Document) -> Iterator[str]:
+    held: dict[tuple[str, str], int] = {}
+    for item in document["quarantine"]:
+        place = (item["stream"], item["tenant"])
+        held[place] = held.get(place, 0) + item["records"]
+    for item in document["streams"]:
+        place = (item["stream"], item["tenant"])
+        name = label(*place)
+        if item["extracted"] != item["loaded"] + item["quarantined"] + item["filtered"]:
+            yield f"{name} does not balance"
+        if sum(item["filters"].values()) != item["filtered"]:
+            yield f"the rules of {name} do not add up to what was filtered"
+        if held.pop(place, 0) != item["quarantined"]:
+            yield f"the reasons of {name} do not add up to what is in quarantine"
+    for place in held:
+        yield f"{label(*place)} has records in quarantine and is no stream of the run"
+
+
+def _streams(document: Document) -> Iterator[str]:
+    _rows(document)
+    sums: dict[tuple[str, str], list[int]] = {}
+    for item in receipt_dicts(document):
+        if item["run_id"] == document["run_id"] and item["kind"] in READING:
+            found = sums.setdefault((item["stream"], item["tenant"]), [0] * 6)
+            for column, name in enumerate(_COUNTS):
+                found[column] += item[name]
+            found[5] += 1
+    for item in document["streams"]:
+        place = (item["stream"], item["tenant"])
+        if sums.pop(place, [0] * 6) != [item[name] for name in (*_COUNTS, "batches")]:
+            yield f"{label(*place)} is not the sum of its receipts"
+
+
+def _tables(document: Document) -> Iterator[str]:
+    _rows(document)
+    sums: dict[tuple[str, tuple[tuple[str, str], ...]], list[int]] = {}
+    for item in receipt_dicts(document):
+        is_ours = item["run_id"] == document["run_id"]
+        if not is_ours or item["kind"] not in WRITING:
+            continue
+        for part in item["tables"]:
+            key = (part["table_name"], tuple(sorted(scope_of(part["scope"]))))
+            found = sums.setdefault(key, [0, 0, 0])
+            for column, name in enumerate(_ROWS):
+                found[column] += part[name]
+    for item in document["tables"]:
+        key = (item["table"], _scope(item))
+        if sums.get(key, [0, 0, 0]) != [item[name] for name in _ROWS]:
+            yield f"table {item['table']} is not the sum of its receipts"
+
+
+def _expected(document: Document) -> Iterator[str]:
+    _rows(document)
+    after = document["receipts"]["after"]
+    sums = {(item["table"], _scope(item)): item for item in document["sums"]}
+    for item in document["tables"]:
+        start = sums[item["table"], _scope(item)]
+        total = Fingerprint.of(start["carried_rows"], start["carried_lanes"])
+        for receipt in receipt_dicts(document):
+            for part in receipt["tables"] if receipt["seq"] > after else ():
+                is_its = (
+                    part["table_name"] == item["table"]
+                    and part["format_id"] == start["format_id"]
+                    and dict(scope_of(part["scope"])) == item["scope"]
+                )
+                if is_its:
+                    total += Fingerprint.of(part["net_rows"], part["net_lanes"])
+        if (total.rows, total.lanes) != (item["expected_rows"], item["fingerprint_expected"]):
+            yield f"table {item['table']} expects {item['expected_rows']}, its sum is {total.rows}"
+
+
+def _scope(item: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(item["scope"].items()))
+
+
+def _snapshot(document: Document) -> Iterator[str]:
+    """Transactions under way lie between the oldest of them and the next to come."""
+    text = str(document["snapshot"]["transactions"])
+    match = _SNAPSHOT.fullmatch(text)
+    if match is None:
+        yield f"{text[:60]!r} is no snapshot"
+        return
+    first, end = int(match[1]), int(match[2])
+    under_way = [int(part) for part in match[3].split(",") if part]
+    if first > end or any(not first <= number < end for number in under_way):
+        yield f"{text[:60]!r} contradicts itself"
+
+
+def _verdicts(document: Document) -> Iterator[str]:
+    for item in document["tables"]:
+        expected = (item["expected_rows"], item["fingerprint_expected"])
+        is_equal = expected == (item["actual_rows"], item["fingerprint_actual"])
+        # Against landed or source values the fingerprints are not what the verdict rests on.
+        is_by_value = document.get("against", "ledger") != "ledger"
+        is_excused = bool(pairs(item["waivers"]) or item["tolerated"] or is_by_value)
+        lost = [key for key, count in item["orphans"].items() if count]
+        word = item["verdict"]
+        if word not in ("MATCH", "MISMATCH", "UNKNOWN"):
+            yield f"table {item['table']} has no verdict"
+        elif word == "MATCH" and not (is_equal or is_excused):
+            yield f"table {item['table']} says MATCH, and its fingerprints differ"
+        elif word == "MATCH" and lost and not is_excused:
+            yield f"table {item['table']} says MATCH, and its rows miss parents"
+        elif word != "MATCH" and is_equal and not item["reason"]:
+            yield f"table {item['table']} says {word}, and no reason"
+
+
+def _differences(document: Document) -> Iterator[str]:
+    listed: dict[str, int] = {}
+    for item in document["differences"]:
+        if item["kind"] not in ("missing", "extra", "changed") or item["rows"] < 1:
+            yield f"a difference of table {item['table']} is none"
+        listed[item["table"]] = listed.get(item["table"], 0) + item["rows"]
+    counted: dict[str, int] = {}
+    estimated = {item["table"] for item in document["located"] if not item["is_exact"]}
+    for item in document["located"]:
+        counted[item["table"]] = counted.get(item["table"], 0) + item["rows"]
+    for table, rows in listed.items():
+        if rows > counted.get(table, 0) and table not in estimated:
+            yield f"table {table} lists more differences than it counts"
+
+
+def _overall(document: Document) -> Iterator[str]:
+    found = {item["verdict"] for item in document["tables"]}
+    word = "MATCH"
+    if "MISMATCH" in found:
+        word = "MISMATCH"
+    elif "UNKNOWN" in found or not found or document.get("ledger", {}).get("reasons"):
+        word = "UNKNOWN"
+    if word != document["verdict"]:
+        yield f"the tables say {word}, the file says {str(document['verdict'])[:20]}"
+    codes = {item["exit_code"] for item in document.get("problems", ())}
+    if document["kind"] != "run":
+        codes -= {7}  # what waits in quarantine is no matter of a reconciliation
+    written = document["exit_code"]
+    if 130 in codes and written == 143:  # SIGTERM is told from SIGINT by the code alone
+        codes = codes - {130} | {143}
+    code = exit_code(codes, mismatch=word == "MISMATCH", unknown=word == "UNKNOWN")
+    if document.get("strict") and document["allowed"]:
+        code = 8
+    if code != written:
+        yield f"all of it gives exit code {code}, the file says {written}"

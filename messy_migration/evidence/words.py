@@ -1,0 +1,146 @@
+"""The verdict in words: what was proven, what was not, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from messy_migration.evidence.figures import pairs, scope_label, totals
+from messy_migration.evidence.notation import number, plural
+
+_MARKS = {"MATCH": "\u2713", "MISMATCH": "\u2260", "UNKNOWN": "?"}
+
+
+@dataclass(frozen=True)
+class Words:
+    """What stands on top of the page."""
+
+    mark: str
+    title: str
+    sentence: str
+    proven: tuple[str, ...]
+    unproven: tuple[str, ...]
+    next: tuple[str, ...]
+
+
+def of(document: Mapping[str, Any]) -> Words:
+    """The words of a document."""
+    verdict = document["verdict"]
+    return Words(
+        mark=_MARKS.get(verdict, "?"),
+        title="Migration" if document["kind"] == "run" else "Reconciliation",
+        sentence=_sentence(document),
+        proven=tuple(_proven(document)),
+        unproven=tuple(_unproven(document)),
+        next=tuple(_next(document)),
+    )
+
+
+def _name(item: Mapping[str, Any]) -> str:
+    scope = scope_label(item["scope"])
+    return f"{item['table']} ({scope})" if scope else str(item["table"])
+
+
+def _names(items: list[Mapping[str, Any]]) -> str:
+    names = list(dict.fromkeys(_name(item) for item in items))
+    return ", ".join(names[:4]) + (f" and {number(len(names) - 4)} more" if len(names) > 4 else "")
+
+
+def _of(document: Mapping[str, Any], verdict: str) -> list[Mapping[str, Any]]:
+    return [item for item in document["tables"] if item["verdict"] == verdict]
+
+
+def _rows(items: list[Mapping[str, Any]]) -> str:
+    rows = sum(item["expected_rows"] for item in items)
+    return f"{plural(rows, 'row')} in {plural(len({item['table'] for item in items}), 'table')}"
+
+
+def _sentence(document: Mapping[str, Any]) -> str:
+    if document["verdict"] == "MATCH":
+        waived = sum(bool(pairs(item.get("waivers"))) for item in document["tables"])
+        text = (
+            f"Everything that was loaded is in the target: {_rows(document['tables'])}, held "
+            "against the receipts of all runs. Nothing is missing, nothing is extra, nothing is "
+            "changed."
+        )
+        return text + (" But for what was waived, which is named below." if waived else "")
+    if document["verdict"] == "MISMATCH":
+        wrong = _of(document, "MISMATCH")
+        return f"The target is not what was loaded: {_names(wrong)} differ{_s(wrong)}."
+    if not document["tables"]:
+        return "Nothing was compared, so nothing is claimed."
+    names = _names(_of(document, "UNKNOWN"))
+    return f"It cannot be said whether the target is what was loaded: {names} could not be proven."
+
+
+def _s(items: list[Mapping[str, Any]]) -> str:
+    return "s" if len({_name(item) for item in items}) == 1 else ""
+
+
+def _proven(document: Mapping[str, Any]) -> Iterator[str]:
+    right = _of(document, "MATCH")
+    if right:
+        yield (
+            f"{_rows(right)} hold what was loaded: the same number of rows, and the same "
+            "fingerprint over every column of every row."
+        )
+    keys = sum(len(item["orphans"]) for item in right)
+    if keys:
+        yield f"{plural(keys, 'foreign key')} of these tables: no row misses its parent."
+    sums = totals(document)
+    if document["kind"] == "run" and sums["extracted"]:
+        yield (
+            f"No record vanished: {number(sums['extracted'])} extracted = {number(sums['loaded'])} "
+            f"loaded + {number(sums['quarantined'])} quarantined + {number(sums['filtered'])} "
+            "filtered by a named rule."
+        )
+    ledger = document.get("ledger")
+    if ledger and ledger["is_anchored"] and ledger["links"]:
+        yield f"Ledger and data were not set back together: {ledger['anchor']}."
+
+
+def _unproven(document: Mapping[str, Any]) -> Iterator[str]:
+    for item in _of(document, "MISMATCH") + _of(document, "UNKNOWN"):
+        yield f"{_name(item)}: {item['reason'] or item['verdict']}."
+    ledger = document.get("ledger") or {}
+    for reason in ledger.get("reasons", ()):
+        yield f"The ledger: {reason}."
+    if ledger and not ledger["is_anchored"]:
+        yield f"That ledger and data were not set back together: {ledger['anchor']}."
+    for item in document["tables"]:
+        if item["verdict"] == "MATCH" and item["reason"]:
+            yield f"{_name(item)}: {item['reason']}."
+        for name, count in pairs(item.get("waivers")):
+            yield f"{_name(item)}: {number(count)} rows under the waiver {name}."  # type: ignore[arg-type]
+    if document.get("adopted"):
+        yield (
+            f"{plural(len(document['adopted']), 'change')} of somebody else "
+            f"{'was' if len(document['adopted']) == 1 else 'were'} adopted, with a reason each."
+        )
+    if document["kind"] == "run":
+        yield (
+            "That the source itself was right, and that rows which are gone from it are gone "
+            "from the target: they are never deleted."
+        )
+
+
+def _next(document: Mapping[str, Any]) -> Iterator[str]:
+    for problem in document.get("problems", ()):
+        if problem["next"]:
+            yield f"{problem['what'][:1].upper()}{problem['what'][1:]}: {problem['next']}."
+    if document["verdict"] == "MISMATCH":
+        yield (
+            "Put the rows below right, then run `migrate reconcile`; if the change was meant, "
+            'adopt it with `migrate run --accept-foreign "reason"`.'
+        )
+    elif document["verdict"] == "UNKNOWN":
+        yield "Type the same command again: it goes on where it was, and proves all of it."
+    held = document.get("waiting") or totals(document)["quarantined"]
+    if held:
+        yield (
+            f"{plural(held, 'record')} {'waits' if held == 1 else 'wait'} in quarantine. Repair "
+            "them at the source and run again."
+        )
+    if document["verdict"] == "MATCH" and not held and not document.get("problems"):
+        yield "Nothing. Keep this page and the evidence file beside it."

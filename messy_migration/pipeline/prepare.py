@@ -1,0 +1,385 @@
+"""From extracted records to rows that may be written: transform, validate, set aside.
+
+Knows no database. A record that breaks a rule leaves with all its rows in all tables.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from messy_migration.fingerprint.arrays import from_flags, from_numbers
+from messy_migration.errors import PluginError
+from messy_migration.fingerprint.rows import fingerprint
+from messy_migration.ledger.quarantine import Entry
+from messy_migration.model import RECORD, Batch, Partition, Stream, Transformed, Violation
+from messy_migration.pipeline.conform import as_table, conform
+from messy_migration.pipeline.cut import Cut
+from messy_migration.pipeline.losses import Changed
+from messy_migration.pipeline.records import count, numbers, only, present, without
+from messy_migration.pipeline.rules import (
+    CRASH,
+    DUPLICATE,
+    DUPLICATE_KEY,
+    Repeats,
+    Unstorable,
+    check,
+    repeated_keys,
+)
+from messy_migration.registry import Registry
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A batch that is ready to be written.
+
+    Attributes:
+        extracted: records, all of them.
+        tables: table name -> rows, in the declared columns and the record column.
+        entries: records for the quarantine.
+        filtered: rule -> records left out on purpose.
+        warnings: violations that stop nothing.
+        cut: where the records came from.
+        changed: what declared losses have changed.
+    """
+
+    extracted: int
+    tables: Mapping[str, pa.Table]
+    entries: tuple[Entry, ...]
+    filtered: Mapping[str, int]
+    warnings: int
+    cut: Cut
+    stream: Stream
+    changed: Changed = field(default_factory=dict)
+
+    def without(self, violations: list[Violation]) -> Prepared:
+        """The same batch after more records went to quarantine."""
+        records = {violation.record for violation in violations}
+        tables = {name: without(data, records) for name, data in self.tables.items()}
+        entries = _entries(self.stream, self.cut, violations, self.tables)
+        return replace(self, tables=tables, entries=(*self.entries, *entries))
+
+
+def prepare(
+    registry: Registry, stream: Stream, partition: Partition, cut: Cut, unstorable: Unstorable
+) -> Prepared:
+    """Take the records of a batch through all hooks and rules.
+
+    Raises:
+        PluginError: a hook breaks its contract, or records vanish without a rule.
+    """
+    changed: Changed = {}
+    first, violations = _first_frame(stream, cut, changed)
+    filtered: dict[int, str] = {}
+    fold = _Fold(registry, stream, partition, cut.ordinal, changed)
+    frames = fold.apply(first, violations, filtered)
+    tables: dict[str, pa.Table] = {}
+    for name, frame in frames.items():
+        if name is None:
+            raise PluginError(
+                "no transform made tables from the extracted records", f"stream {stream.label}"
+            )
+        tables[name], broken = check(stream.table(name), frame, unstorable)
+        violations += broken
+    for name, data in tables.items():
+        batch = Batch(stream, partition, cut.ordinal, data)
+        for plugin, found in registry.call_each("validate", stream=stream, table=name, batch=batch):
+            violations += _checked(found, plugin, stream, present([data]))
+    return replace(_settle(stream, cut, tables, violations, filtered), changed=changed)
+
+
+def condemned(stream: Stream, cut: Cut, why: str) -> Prepared:
+    """A batch of one record that goes to quarantine unlooked at, because workers died of it."""
+    name = stream.name if stream.record else stream.tables[0].name
+    numbered = np.zeros(cut.rows, dtype=np.int32)
+    rows = pa.concat_tables(cut.tables).append_column(RECORD, pa.array(numbered))
+    violation = Violation(0, name, None, CRASH, why)
+    entries = [*_rejected(cut), *_entries(stream, cut, [violation], {name: rows})]
+    return Prepared(cut.records, {}, tuple(entries), dict(cut.filtered), 0, cut, stream)
+
+
+def _first_frame(
+    stream: Stream, cut: Cut, changed: Changed
+) -> tuple[dict[str | None, pa.Table], list[Violation]]:
+    if not cut.tables:
+        return {}, []
+    where = f"stream {stream.label}, extract"
+    if any(RECORD in table.column_names for table in cut.tables):
+        raise PluginError(f"extract yielded a frame with a column {RECORD}", where)
+    try:
+        pieces = [pa.concat_tables(cut.tables)]
+    except pa.ArrowInvalid:
+        # Types that were inferred (NULLs only, digits of a decimal) differ from frame to frame.
+        pieces = cut.tables
+    parts = []
+    violations: list[Violation] = []
+    start = 0
+    for piece in pieces:
+        numbered = np.arange(start, start + piece.num_rows, dtype=np.int32)
+        data, misfits = conform(
+            piece.append_column(RECORD, from_numbers(numbered, pa.int32())),
+            stream.record or stream.tables[0].columns,
+            stream.name if stream.record else stream.tables[0].name,
+            where,
+            changed,
+        )
+        parts.append(data)
+        violations += misfits
+        start += piece.num_rows
+    name = None if stream.record else stream.tables[0].name
+    return {name: pa.concat_tables(parts)}, violations
+
+
+@dataclass(frozen=True)
+class _Fold:
+    """Every selected plugin's transform, in order, each on what the one before left."""
+
+    registry: Registry
+    stream: Stream
+    partition: Partition
+    ordinal: int
+    changed: Changed
+
+    def apply(
+        self,
+        frames: dict[str | None, pa.Table],
+        violations: list[Violation],
+        filtered: dict[int, str],
+    ) -> dict[str | None, pa.Table]:
+        """The frames after all transforms."""
+        for plugin in self.registry.names:
+            if not self.registry.implements(plugin, "transform"):
+                continue
+            folded: dict[str | None, list[pa.Table]] = defaultdict(list)
+            for name, data in frames.items():
+                step = _Step(self, plugin, name)
+                for result, rows in step.apply(data, violations):
+                    for produced, frame in step.read(result, rows, violations, filtered):
+                        folded[produced].append(frame)
+            frames = {name: pa.concat_tables(parts) for name, parts in folded.items()}
+        return frames
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One plugin's transform of one table."""
+
+    fold: _Fold
+    plugin: str
+    table: str | None
+
+    @property
+    def stream(self) -> Stream:
+        return self.fold.stream
+
+    @property
+    def where(self) -> str:
+        return f"plugin {self.plugin}, transform, stream {self.stream.label}"
+
+    def apply(self, data: pa.Table, violations: list[Violation]) -> list[tuple[Any, pa.Table]]:
+        """What the hook returns; a record that makes it raise is found by halving."""
+        batch = Batch(self.stream, self.fold.partition, self.fold.ordinal, data)
+        try:
+            result = self.fold.registry.call_one(
+                self.plugin, "transform", stream=self.stream, table=self.table, batch=batch
+            )
+        except PluginError as error:
+            cause = error.__cause__
+            if cause is None:
+                raise
+            records = sorted(set(numbers(data)))
+            if not records:
+                raise
+            if len(records) > 1:
+                middle = len(records) // 2
+                return [
+                    *self.apply(only(data, records[:middle]), violations),
+                    *self.apply(only(data, records[middle:]), violations),
+                ]
+            violations.append(
+                Violation(
+                    records[0],
+                    self.table or self.stream.name,
+                    None,
+                    f"{self.plugin}.transform",
+                    f"transform raised {type(cause).__name__}",
+                )
+            )
+            return []
+        return [(result, data)]
+
+    def read(
+        self,
+        result: Any,
+        before: pa.Table,
+        violations: list[Violation],
+        filtered: dict[int, str],
+    ) -> list[tuple[str | None, pa.Table]]:
+        """The frames in a result, in their declared types.
+
+        Refuses records that went missing without a rule.
+        """
+        known = present([before])
+        excused: set[int] = set()
+        if isinstance(result, Transformed):
+            violations += _checked(result.violations, self.plugin, self.stream, known)
+            excused = {item.record for item in result.violations if item.severity == "error"}
+            for rule, records in result.filtered.items():
+                if not known.issuperset(records):
+                    raise PluginError(
+                        "transform filtered records that it was not shown",
+                        self.where,
+                        f"rule {rule}",
+                    )
+                filtered.update(dict.fromkeys(records, rule))
+                excused.update(records)
+            result = result.frames
+        if result is None:
+            return [(self.table, before)]
+        if isinstance(result, Mapping):
+            frames = [(name, as_table(frame, self.where)) for name, frame in result.items()]
+        else:
+            frames = [(self.table, as_table(result, self.where))]
+        declared = {table.name for table in self.stream.tables}
+        for name, _ in frames:
+            if name is not None and name not in declared:
+                raise PluginError(
+                    f"transform made a table {name!r} of which the stream knows nothing", self.where
+                )
+        left = present(frame for _, frame in frames)
+        lost, new = known - left - excused, left - known
+        if lost or new:
+            raise PluginError(
+                "transform lost records without naming a rule"
+                if lost
+                else "transform made records up",
+                self.where,
+                f"{len(lost or new)} of {len(known)} records",
+                "return Transformed with violations or filtered records",
+            )
+        return [(name, self._conformed(name, frame, violations)) for name, frame in frames]
+
+    def _conformed(
+        self, name: str | None, frame: pa.Table, violations: list[Violation]
+    ) -> pa.Table:
+        columns = self.stream.record if name is None else self.stream.table(name).columns
+        data, misfits = conform(
+            frame, columns, name or self.stream.name, self.where, self.fold.changed
+        )
+        violations += misfits
+        return data
+
+
+def _checked(found: Any, plugin: str, stream: Stream, known: set[int]) -> list[Violation]:
+    violations = list(found or ())
+    for violation in violations:
+        if not isinstance(violation, Violation):
+            raise PluginError(
+                "a hook gave something that is no Violation",
+                f"plugin {plugin}, stream {stream.label}",
+                f"it is a {type(violation).__name__}",
+            )
+        if violation.record not in known:
+            raise PluginError(
+                "a hook gave a violation of a record that it was not shown",
+                f"plugin {plugin}, stream {stream.label}",
+                f"rule {violation.rule}, record {violation.record}",
+            )
+    return violations
+
+
+def _settle(
+    stream: Stream,
+    cut: Cut,
+    tables: dict[str, pa.Table],
+    violations: list[Violation],
+    filtered: dict[int, str],
+) -> Prepared:
+    """Set aside what broke a rule, drop what repeats, and account for every record."""
+    errors = [item for item in violations if item.severity == "error"]
+    gone = {item.record for item in errors} | set(filtered)
+    clean = {name: without(data, gone) for name, data in tables.items()}
+    found = [
+        repeated_keys(stream.table(name), data, stream.bookmark) for name, data in clean.items()
+    ]
+    contradictions = [violation for item in found for violation in item.contradictions]
+    beaten = {item.record for item in contradictions}
+    repeats: set[int] = set()
+    if any(item != Repeats() for item in found):
+        had_rows = present(clean.values()) - beaten
+        beaten.update(record for item in found for record in item.echoes)
+        clean = {name: _once(stream, name, without(data, beaten)) for name, data in clean.items()}
+        repeats = had_rows - present(clean.values())
+    counts: Counter[str] = Counter(cut.filtered)
+    counts.update(filtered[record] for record in set(filtered) - {item.record for item in errors})
+    if repeats:
+        counts[DUPLICATE] += len(repeats)
+    entries = _rejected(cut)
+    entries += _entries(stream, cut, [*errors, *contradictions], tables)
+    accounted = count(clean.values()) + len(entries) + counts.total()
+    if accounted != cut.records:
+        raise PluginError(
+            "records went missing between extract and load",
+            f"stream {stream.label}",
+            f"{cut.records} extracted, {accounted} accounted for",
+        )
+    warnings = len(violations) - len(errors)
+    return Prepared(cut.records, clean, tuple(entries), dict(counts), warnings, cut, stream)
+
+
+def _rejected(cut: Cut) -> list[Entry]:
+    return [
+        Entry(item.where, item.rule, item.reason, item.raw, None, item.column)
+        for item in cut.rejected
+    ]
+
+
+def _once(stream: Stream, name: str, data: pa.Table) -> pa.Table:
+    """The rows without those that repeat or are older."""
+    drop = repeated_keys(stream.table(name), data, stream.bookmark).drop
+    if not drop:
+        return data
+    keep = np.ones(data.num_rows, dtype=bool)
+    keep[list(drop)] = False
+    return data.filter(from_flags(keep))
+
+
+def _entries(
+    stream: Stream, cut: Cut, violations: list[Violation], tables: Mapping[str, pa.Table]
+) -> list[Entry]:
+    """One entry a record: its first violation, and the reasons of all."""
+    by_record: dict[int, list[Violation]] = defaultdict(list)
+    for violation in violations:
+        by_record[violation.record].append(violation)
+    entries = []
+    for record, found in sorted(by_record.items()):
+        origin = cut.origin(record)
+        raw = origin.raw if origin else _rows_as_json(tables, record)
+        place = origin.where if origin else f"{stream.label}, batch {cut.ordinal}, record {record}"
+        first = found[0]
+        reasons = "; ".join(
+            dict.fromkeys(
+                f"{item.column}: {item.message}" if item.column else item.message for item in found
+            )
+        )
+        identity = ""
+        if first.rule == DUPLICATE_KEY:
+            # What was refused is the row: the same one met elsewhere is a mere repetition.
+            rows = only(tables[first.table], [record])
+            identity = fingerprint(rows, stream.table(first.table).columns).lanes
+        entries.append(Entry(place, first.rule, reasons, raw, first.table, first.column, identity))
+    return entries
+
+
+def _rows_as_json(tables: Mapping[str, pa.Table], record: int) -> bytes:
+    rows = {
+        name: only(data, [record]).drop_columns([RECORD]).to_pylist()
+        for name, data in tables.items()
+    }
+    return json.dumps(rows, default=str, ensure_ascii=False, sort_keys=True).encode()

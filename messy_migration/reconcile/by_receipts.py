@@ -1,0 +1,90 @@
+"""Hold tables against their receipts, and read again what is needed to name what differs."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from messy_migration.errors import MigrationError
+from messy_migration.ledger import xids as transactions
+from messy_migration.ledger.receipts import Scope
+from messy_migration.ledger.known_tables import TableState
+from messy_migration.model import Fingerprint
+from messy_migration.reconcile.batches import Rest, rest
+from messy_migration.compare.budget import Course, TimeUp
+from messy_migration.compare.locate import Part, locate
+from messy_migration.reconcile.verdict import Findings, TableVerdict
+from messy_migration.reconcile.replay import replayed, stream_of
+from messy_migration.workspace import Workspace
+from messy_migration.databases.postgresql import xmin as writers
+from messy_migration.databases.dialect import scoped
+from messy_migration.databases.errors import refusals
+
+_MOST = 1_000_000
+"""Differences that are held at once, to say who wrote each and which are waived."""
+
+
+class ByLedger:
+    """The tables of one target in one snapshot; remembers which batches of each differ."""
+
+    def __init__(self, workspace: Workspace, connection: Connection, course: Course) -> None:
+        self._workspace = workspace
+        self._connection = connection
+        self._course = course
+        self._rests: dict[tuple[str, Scope], Rest] = {}
+
+    def scan(self, state: TableState) -> Fingerprint:
+        """The fingerprint of a table; where the database knows, batch by batch in one scan."""
+        connection, dialect = self._connection, self._workspace.target.dialect
+        if not writers.are_known(dialect) or not writers.shape(connection, state.table).is_ordinary:
+            return dialect.fingerprint(connection, state.table, scoped(state.table))
+        signed = transactions.signed(
+            connection, self._workspace.ledger, *state.key, state.format_id
+        )
+        numbers = {writers.low(item.xid) for item in signed if item.xid is not None}
+        sums = writers.sums_by_writer(connection, state.table, numbers)
+        found = rest(signed, sums)
+        if found is not None:
+            self._rests[state.key] = found
+        return sum(sums.values(), Fingerprint())
+
+    def behind(self, state: TableState, verdict: TableVerdict) -> Findings | None:
+        """The rows that differ, where fingerprints do."""
+        connection = self._connection
+        if verdict.actual in (None, verdict.expected) or connection.invalidated:
+            self._course.found += verdict.verdict == "MISMATCH"
+            return None
+        found = self._located(state, verdict.expected)
+        self._course.found += max(found.total, 1)
+        return found
+
+    def _located(self, state: TableState, expected: Fingerprint) -> Findings:
+        workspace, connection = self._workspace, self._connection
+        try:
+            self._course.check()
+            stream = stream_of(workspace, state)
+            with refusals(f"table {state.table.name}"), connection.begin_nested():
+                return locate(
+                    connection,
+                    workspace.target.dialect,
+                    state.table,
+                    Part(expected, lambda: replayed(workspace, connection, state)),
+                    _MOST,
+                    stream.bookmark,
+                    rest=self._part(state),
+                    course=self._course,
+                )
+        except TimeUp as error:
+            return Findings(state.table.name, (), 0, (), f"not looked at: {error.what}")
+        except MigrationError as error:
+            return Findings(state.table.name, (), 0, (), str(error))
+
+    def _part(self, state: TableState) -> Part | None:
+        """What is left of a table without the batches that are as they were loaded."""
+        found = self._rests.get(state.key)
+        if found is None:
+            return None
+        return Part(
+            found.expected,
+            lambda: replayed(self._workspace, self._connection, state, found.receipts),
+            writers.by_none_of(found.settled),
+        )

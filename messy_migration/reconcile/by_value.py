@@ -1,0 +1,330 @@
+"""Reconcile by value: against what landed, or against what the source holds now.
+
+No fingerprint decides here. The rows that should be there go through the same rules as in a run,
+and every value of them is held against the target, in buckets on disk. Where the source is read
+again, what was loaded stands between the two, so that a change is told from its side.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from messy_migration.errors import MigrationError, SourceError
+from messy_migration.ledger.known_tables import TableState
+from messy_migration.model import Extracted, Partition, Stream
+from messy_migration.pipeline.cut import cut
+from messy_migration.pipeline.prepare import prepare
+from messy_migration.compare.budget import Course, TimeUp
+from messy_migration.reconcile.prove import beside
+from messy_migration.compare.buckets import Sides
+from messy_migration.compare.values import EXPECTED, LOADED, STUBS, TARGET, Compared, Third, compare
+from messy_migration.reconcile.verdict import Findings, TableVerdict
+from messy_migration.pipeline import landing
+from messy_migration.ledger.history import History
+from messy_migration.run.plan import partitions, whole
+from messy_migration.reconcile.replay import loaded, refused, rows_of, stream_of, stubs
+from messy_migration.workers.worker import extracted_items
+from messy_migration.workspace import Workspace
+from messy_migration.databases.dialect import scoped
+
+
+@dataclass(frozen=True)
+class ByValue:
+    """A comparison of tables by value.
+
+    Attributes:
+        verdicts: in the order of the states.
+        findings: behind each table that differs.
+        compared: the comparison behind each of the findings, with its rows; None if it failed.
+        notes: what is to be said of the inputs, one line each.
+    """
+
+    verdicts: tuple[TableVerdict, ...]
+    findings: tuple[Findings | None, ...]
+    compared: tuple[Compared | None, ...]
+    notes: tuple[str, ...]
+
+
+def by_value(
+    workspace: Workspace,
+    connection: Connection,
+    states: Sequence[TableState],
+    verdicts: Sequence[TableVerdict],
+    course: Course | None = None,
+    *,
+    from_source: bool,
+) -> ByValue:
+    """Compare tables value by value.
+
+    Args:
+        workspace: with the plugins of the streams.
+        connection: in the snapshot of the target in which the verdicts were found.
+        states: the tables.
+        verdicts: of the same tables by the ledger.
+        course: what is left of a budget, and whether values are listed.
+        from_source: read the sources again, instead of what landed.
+    """
+    course = course or Course()
+    groups: dict[tuple[str, str], list[int]] = {}
+    for number, state in enumerate(states):
+        groups.setdefault((state.stream, state.tenant), []).append(number)
+    found = list(verdicts)
+    findings: list[Findings | None] = [None] * len(states)
+    compared: list[Compared | None] = [None] * len(states)
+    notes: list[str] = []
+    for places in groups.values():
+        chosen = [place for place in places if verdicts[place].actual is not None]
+        group = [(states[place], verdicts[place]) for place in chosen]
+        results: list[Compared | None] = [None] * len(group)
+        try:
+            if not course.over():
+                results = _stream(
+                    workspace, connection, group, notes, course, from_source=from_source
+                )
+        except TimeUp:
+            pass
+        except MigrationError as error:
+            if connection.invalidated:
+                why = f"the connection to the target was lost: {error.why or error.what}"
+            else:
+                what = "the source" if from_source else "the input"
+                why = f"{what} cannot be read again: {error}"
+            for place in chosen:
+                found[place] = replace(verdicts[place], verdict="UNKNOWN", reason=why)
+            continue
+        for place, (state, verdict), result in zip(chosen, group, results, strict=True):
+            if result is None:
+                found[place] = _unseen(verdict, course.over())
+                continue
+            judged = _judged(state, verdict, result, from_source=from_source)
+            found[place], findings[place] = judged
+            compared[place] = result
+    return ByValue(tuple(found), tuple(findings), tuple(compared), tuple(notes))
+
+
+def _stream(
+    workspace: Workspace,
+    connection: Connection,
+    group: Sequence[tuple[TableState, TableVerdict]],
+    notes: list[str],
+    course: Course,
+    *,
+    from_source: bool,
+) -> list[Compared | None]:
+    """Compare all tables of one stream, whose input is read once for all of them."""
+    if not group:
+        return []
+    stream = stream_of(workspace, group[0][0])
+    dialect = workspace.target.dialect
+    with tempfile.TemporaryDirectory(prefix="migrate-") as folder, ExitStack() as stack:
+        all_sides: dict[str, Sides] = {}
+        for number, (state, verdict) in enumerate(group):
+            place = Path(folder) / str(number)
+            place.mkdir()
+            rows = max(verdict.expected.rows, verdict.actual.rows if verdict.actual else 0)
+            all_sides[state.table.name] = stack.enter_context(
+                closing(Sides(place, state.table, rows))
+            )
+        thirds: Mapping[str, Third] = {}
+        if from_source:
+            _read_again(workspace, connection, stream, all_sides, notes, Path(folder), course)
+            thirds = _loaded_side(workspace, connection, stream, group, all_sides, notes, course)
+        else:
+            _replay(workspace, connection, stream, group, all_sides, EXPECTED, course)
+        results: list[Compared | None] = [None] * len(group)
+        for number, (state, _) in enumerate(group):
+            if course.over():
+                break
+            sides = all_sides[state.table.name]
+            there = dialect.row_fields(connection, state.table, scoped(state.table))
+            bookmark = stream.bookmark if stream.bookmark in state.table.names else None
+            third = thirds.get(state.table.name)
+            with suppress(TimeUp):
+                sides.add_rows(TARGET, course.watched(there))
+                sides.close()
+                found = compare(
+                    sides, bookmark=bookmark, is_one_read=from_source, third=third, course=course
+                )
+                course.found += found.total
+                results[number] = found
+        return results
+
+
+def _replay(
+    workspace: Workspace,
+    connection: Connection,
+    stream: Stream,
+    group: Sequence[tuple[TableState, TableVerdict]],
+    sides: Mapping[str, Sides],
+    side: str,
+    course: Course,
+) -> None:
+    """The rows as all runs loaded them, stubs first."""
+    for state, _ in group:
+        if state.baseline_rows:
+            raise SourceError(
+                "the table held rows before its first run, and they have no input",
+                f"table {state.table.name}",
+            )
+        for data in stubs(workspace, connection, state):
+            sides[state.table.name].add(side, data)
+    tables = [state.table for state, _ in group]
+    for name, data in course.watched(loaded(workspace, connection, stream, tables)):
+        sides[name].add(side, data)
+
+
+def _loaded_side(
+    workspace: Workspace,
+    connection: Connection,
+    stream: Stream,
+    group: Sequence[tuple[TableState, TableVerdict]],
+    sides: Mapping[str, Sides],
+    notes: list[str],
+    course: Course,
+) -> Mapping[str, Third]:
+    """What was loaded: by proof the target itself, else the input read again, if it is there."""
+    for state, _ in group:
+        # Rows that stood for missing parents are no source's.
+        for data in stubs(workspace, connection, state):
+            sides[state.table.name].add(STUBS, data)
+    if all(verdict.actual == verdict.expected for _, verdict in group):
+        return {state.table.name: Third(is_target=True) for state, _ in group}
+    try:
+        _replay(workspace, connection, stream, group, sides, LOADED, course)
+    except MigrationError as error:
+        if connection.invalidated or isinstance(error, TimeUp):
+            raise
+        notes.append(
+            f"{stream.label}: what was loaded cannot be read again ({error.what}), so it"
+            " cannot be told on which side a row changed"
+        )
+        return {}
+    return {state.table.name: Third(is_known=True) for state, _ in group}
+
+
+def _read_again(
+    workspace: Workspace,
+    connection: Connection,
+    stream: Stream,
+    sides: Mapping[str, Sides],
+    notes: list[str],
+    folder: Path,
+    course: Course,
+) -> None:
+    """Every record that the source has now, through the rules of a run."""
+    core = workspace.settings.core
+    limit = min(core.batch_records, workspace.target.dialect.batch_records)
+    offered = (
+        partitions(workspace, stream, None, None, limit)
+        if workspace.registry.implements(stream.plugin, "partitions")
+        else [whole(stream, "")]
+    )
+    notes += _digests(workspace, connection, stream, offered)
+    refusing = refused(workspace, connection, stream)
+    tables = [item.table for item in sides.values()]
+    for number, partition in enumerate(offered):
+        records = 0
+        items = _items(workspace, stream, partition, folder / f"landed.{number}")
+        for part in course.watched(cut(items, limit, core.batch_bytes)):
+            records += part.records
+            prepared = prepare(
+                workspace.registry, stream, partition, part, workspace.target.dialect.unstorable
+            )
+            for name, data in rows_of(tables, prepared.tables, part, refusing):
+                sides[name].add(EXPECTED, data)
+        notes += _counted(workspace, stream, partition, records)
+
+
+def _items(
+    workspace: Workspace, stream: Stream, partition: Partition, path: Path
+) -> Iterator[Extracted]:
+    """The records of a partition; an API's answers land in a temporary file first."""
+    items = extracted_items(workspace, stream, partition)
+    if not stream.lands:
+        return items
+    file, _ = landing.write(path, stream, items)
+    return landing.read(file, stream)
+
+
+def _counted(workspace: Workspace, stream: Stream, partition: Partition, records: int) -> list[str]:
+    """What the source itself says of how much it has.
+
+    Raises:
+        SourceError: it says that it has more than it gave.
+    """
+    said = workspace.registry.call_one(
+        stream.plugin,
+        "count",
+        stream=stream,
+        partition=partition,
+        settings=workspace.sections[stream.plugin],
+    )
+    if said is None:
+        return []
+    if said > records:
+        raise SourceError(
+            "the source gave fewer records than it says it has",
+            f"stream {stream.label}, {partition.name}",
+            f"it says {said:,}, read were {records:,}",
+        )
+    return [f"{stream.label}, {partition.name}: the source says {said:,} records, as were read"]
+
+
+def _digests(
+    workspace: Workspace, connection: Connection, stream: Stream, offered: Sequence[Partition]
+) -> list[str]:
+    """Which inputs are others than those that were loaded; windows and snapshots always are."""
+    if stream.lands or any(item.held for item in offered):
+        return []
+    history = History.read(connection, workspace.ledger).loaded(stream)
+    digests = {item.partition.digest.partition("~")[0] for item in history}
+    names = {item.partition.input for item in history}
+    notes = []
+    for item in offered:
+        if item.digest in digests or not names:
+            continue
+        how = "has other content than was loaded" if item.input in names else "was never loaded"
+        notes.append(f"{stream.label}, {item.input}: {how}")
+    gone = names - {item.input for item in offered}
+    notes += [f"{stream.label}, {name}: is no longer there" for name in sorted(gone)]
+    return list(dict.fromkeys(notes))
+
+
+def _unseen(verdict: TableVerdict, over: str) -> TableVerdict:
+    """What the ledger says of a table whose values were not looked at; never that they match."""
+    if verdict.verdict == "MISMATCH":
+        return replace(verdict, reason=f"{verdict.reason}; {over}")
+    return replace(verdict, verdict="UNKNOWN", reason=over)
+
+
+def _judged(
+    state: TableState, verdict: TableVerdict, found: Compared, *, from_source: bool
+) -> tuple[TableVerdict, Findings | None]:
+    """The verdict by value; parents, counters and keys of the ledger's verdict still count."""
+    is_by_ledger = verdict.actual == verdict.expected
+    result = replace(
+        verdict, expected=found.expected, actual=found.actual, tolerated=found.tolerated
+    )
+    if found.total:
+        why = f"{found.total:,} rows differ by value"
+        if found.since:
+            sides = {"source": "in the source", "target": "in the target", "both": "on both sides"}
+            told = [f"{found.since[side]:,} {words}" for side, words in sides.items()]
+            why = f"changed since the load: {', '.join(told)}"
+        if verdict.verdict != "UNKNOWN":
+            result = replace(result, verdict="MISMATCH", reason=why)
+        return result, found.findings(state.table)
+    if verdict.verdict == "UNKNOWN" or is_by_ledger:
+        return result, None
+    if from_source or found.tolerated:
+        # The target holds what it should, however it came there.
+        word, why = beside(verdict.orphans, verdict.checks)
+        return replace(result, verdict=word, reason=why or "the receipts say otherwise"), None
+    why = "every value is as it landed, but the receipts add up to something else"
+    return replace(result, verdict="MISMATCH", reason=why), None

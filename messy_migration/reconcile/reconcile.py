@@ -1,0 +1,247 @@
+"""Reconcile a target: prove every table, name what differs, and say what the proof rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection
+
+from messy_migration.errors import TargetError
+from messy_migration.ledger import (
+    money as amounts,
+    receipts,
+    known_tables as states,
+    xids as transactions,
+)
+from messy_migration.ledger.receipts import Scope
+from messy_migration.ledger.runs import now
+from messy_migration.ledger.known_tables import TableState
+from messy_migration.model import Fingerprint, stream_label
+from messy_migration.compare.budget import Course
+from messy_migration.reconcile.checks import unread
+from messy_migration.reconcile.drift import drift, words
+from messy_migration.reconcile.money import with_money
+from messy_migration.reconcile.prove import prove
+from messy_migration.reconcile.untouched import Untouched, untouched
+from messy_migration.reconcile.verdict import Check, Findings, TableVerdict
+from messy_migration.reconcile.waivers import remarks, waived
+from messy_migration.reconcile.by_value import by_value
+from messy_migration.reconcile.options import Asked, Form
+from messy_migration.reconcile.by_receipts import ByLedger
+from messy_migration.workspace import Workspace
+from messy_migration.databases.postgresql import xmin as writers
+from messy_migration.databases.errors import refusals
+from messy_migration.databases.probe import NotProbed, probe
+
+LISTED = 50
+"""Differences that are listed by default; all are counted."""
+
+Tables = Sequence[tuple[str, Scope]]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A reconciliation.
+
+    Attributes:
+        verdicts: one per table.
+        findings: what is behind each mismatch.
+        form: what the target was held against.
+        notes: what is to be said of inputs and waivers, one line each.
+        allowed: what the verdict rests on that `--strict` does not accept, one line each.
+        snapshot: when the target was read (in UTC), and the transactions that were seen, as the
+            database writes them; None where it does not tell.
+    """
+
+    verdicts: tuple[TableVerdict, ...]
+    findings: tuple[Findings, ...]
+    form: Form = "ledger"
+    notes: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
+    snapshot: tuple[str, str] | None = None
+
+
+def reconcile(
+    workspace: Workspace,
+    tables: Tables | None,
+    incomplete: Mapping[str, str],
+    limit: int = LISTED,
+    asked: Asked | None = None,
+) -> Proof:
+    """Prove tables in one snapshot of the target, and locate what differs.
+
+    Args:
+        workspace: with the plugins whose inputs are to be replayed.
+        tables: (table, scope) pairs, or None for all that the ledger knows.
+        incomplete: label of a stream -> why not all of it was read.
+        limit: how many differences of a table to list.
+        asked: what to hold it against, and what else to try.
+    """
+    asked = asked or Asked()
+    course = Course(asked.budget(limit))
+    target = workspace.target
+    notes: tuple[str, ...] = ()
+    with target.dialect.reading(target.engine) as connection:
+        seen = (now(), writers.snapshot(connection)) if writers.are_known(target.dialect) else None
+        wanted = wanted_states(workspace, connection, tables)
+        sums = receipts.expected(connection, workspace.ledger)
+        ledger = ByLedger(workspace, connection, course)
+        scan = ledger.scan if asked.against == "ledger" else None
+        verdicts: Iterable[TableVerdict] = prove(
+            connection, target.dialect, wanted, sums, incomplete, scan=scan, course=course
+        )
+        if asked.against != "ledger" or asked.stop_after is None:
+            # All verdicts come first; only to stop after differences they have to be located.
+            verdicts = list(verdicts)
+        if asked.against == "ledger":
+            located = [
+                (verdict, ledger.behind(state, verdict))
+                for state, verdict in zip(wanted, verdicts, strict=True)
+            ]
+        else:
+            from_source = asked.against == "source"
+            found = by_value(
+                workspace, connection, wanted, list(verdicts), course, from_source=from_source
+            )
+            located, notes = list(zip(found.verdicts, found.findings, strict=True)), found.notes
+        results = [
+            _told(workspace, connection, state, verdict, behind)
+            for state, (verdict, behind) in zip(wanted, located, strict=True)
+        ]
+        allowed = _adopted(workspace, connection, wanted)
+    today = datetime.now(UTC).date()
+    waivers = workspace.settings.waivers
+    judged = [waived(verdict, behind, waivers, today) for verdict, behind in results]
+    if asked.probe:
+        judged = [
+            _probed(workspace, state, verdict)
+            for state, verdict in zip(wanted, judged, strict=True)
+        ]
+    return Proof(
+        tuple(judged),
+        tuple(shown(behind, limit) for _, behind in results if behind is not None),
+        asked.against,
+        (*notes, *remarks(waivers, judged, today)),
+        (*allowed, *_allowed(judged)),
+        seen,
+    )
+
+
+def wanted_states(
+    workspace: Workspace, connection: Connection, tables: Tables | None
+) -> list[TableState]:
+    """What the ledger knows of these tables, or of all."""
+    known = states.all_states(connection, workspace.ledger)
+    return [state for key, state in known.items() if tables is None or key in tables]
+
+
+def quick(workspace: Workspace, tables: Tables | None) -> tuple[Untouched, ...]:
+    """Ask only whether tables are untouched since the load; reads no value.
+
+    Raises:
+        TargetError: this kind of database keeps no transaction with its rows.
+    """
+    target = workspace.target
+    if not writers.are_known(target.dialect):
+        raise TargetError(
+            "--quick needs a database that keeps the transaction of each row",
+            target.label,
+            f"{target.dialect.name} does not",
+            "migrate reconcile, which reads every value",
+        )
+    with target.dialect.reading(target.engine) as connection:
+        sums = receipts.expected(connection, workspace.ledger)
+        return tuple(
+            untouched(
+                connection,
+                state.table,
+                transactions.of_table(connection, workspace.ledger, *state.key),
+                sums.get((*state.key, state.format_id), Fingerprint()),
+            )
+            for state in wanted_states(workspace, connection, tables)
+        )
+
+
+def shown(found: Findings, limit: int) -> Findings:
+    """With only the first differences; the total stays."""
+    return replace(found, differences=found.differences[:limit])
+
+
+def _told(
+    workspace: Workspace,
+    connection: Connection,
+    state: TableState,
+    verdict: TableVerdict,
+    found: Findings | None,
+) -> tuple[TableVerdict, Findings | None]:
+    """With what else the ledger and the target say: losses, money, who wrote what differs."""
+    reader, ledger = workspace.target.dialect, workspace.ledger
+    if connection.invalidated or verdict.actual is None:
+        return verdict, found
+    try:
+        with refusals(f"table {state.table.name}"), connection.begin_nested():
+            losses = amounts.losses(connection, ledger, state.table)
+            verdict = replace(verdict, losses=tuple(sorted(losses.items())))
+            if state.table.amounts:
+                money = amounts.expected(connection, ledger, state.table)
+                verdict = with_money(connection, reader, state.table, verdict, money)
+            if found is not None and writers.are_known(reader):
+                known = transactions.of_table(connection, ledger, *state.key)
+                told, found = drift(connection, reader, state.table, known, found)
+                reason = f"{verdict.reason}; {words(told)}" if told.others else verdict.reason
+                verdict = replace(verdict, drift=told, reason=reason)
+    except TargetError as error:
+        if verdict.verdict == "MATCH":
+            why = f"not all of it could be read: {error.why or error.what}"
+            verdict = replace(verdict, verdict="UNKNOWN", reason=why)
+    return verdict, found
+
+
+def _probed(workspace: Workspace, state: TableState, verdict: TableVerdict) -> TableVerdict:
+    """With the answer to a row that is written and rolled back."""
+    table = state.table
+    try:
+        probe(workspace.target.engine, workspace.target.dialect, table)
+        check = Check("insert", f"a new row of {table.name}", "MATCH")
+    except NotProbed as error:
+        why = ": ".join(filter(None, (error.what, error.why)))
+        check = Check("insert", f"a new row of {table.name}", "UNKNOWN", why, error.next)
+    except TargetError as error:
+        why = f"the database does not take it: {error.why or error.what}"
+        check = Check("insert", f"a new row of {table.name}", "MISMATCH", why, error.next)
+    word, reason = verdict.verdict, verdict.reason
+    if word == "MATCH" and check.verdict != "MATCH":
+        word, reason = check.verdict, f"the rows match, but {check.subject}: {check.why}"
+    return replace(verdict, checks=(*verdict.checks, check), verdict=word, reason=reason)
+
+
+def _adopted(
+    workspace: Workspace, connection: Connection, wanted: Sequence[TableState]
+) -> tuple[str, ...]:
+    """Changes of somebody else that count as expected, and warnings of the rules."""
+    if connection.invalidated:
+        return ()
+    found = []
+    for state in wanted:
+        reasons = receipts.reasons(connection, workspace.ledger, "foreign", *state.key)
+        found += [f"{state.table.name}: a change of others was adopted: {text}" for text in reasons]
+    streams = {(state.stream, state.tenant) for state in wanted}
+    for (stream, tenant), count in receipts.warnings(connection, workspace.ledger).items():
+        if count and (stream, tenant) in streams:
+            found.append(f"{stream_label(stream, tenant)}: {count:,} warnings")
+    return tuple(found)
+
+
+def _allowed(verdicts: Sequence[TableVerdict]) -> list[str]:
+    """What the verdicts rest on beside equal rows."""
+    found = []
+    for item in verdicts:
+        found += [f"{item.table}: waiver {name}, {rows:,} rows" for name, rows in item.waivers]
+        if item.tolerated:
+            found.append(f"{item.table}: {item.tolerated:,} values within their tolerance")
+        found += [f"{item.table}: {count:,} values lost by {name}" for name, count in item.losses]
+        if unread(item.checks):
+            found.append(f"{item.table}: not looked at: {unread(item.checks)}")
+    return found

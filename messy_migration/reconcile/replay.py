@@ -1,0 +1,239 @@
+"""Read again what was loaded: the landed files, or the inputs under their digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+
+import pyarrow as pa
+from sqlalchemy import Connection, select
+
+from messy_migration.errors import PluginError
+from messy_migration.fingerprint.rows import row_hashes, row_texts, total
+from messy_migration.ledger import quarantine, receipts, runs
+from messy_migration.ledger.runs import Planned, short
+from messy_migration.ledger.known_tables import TableState
+from messy_migration.ledger.tables import legible
+from messy_migration.ledger.xids import Signed
+from messy_migration.model import RECORD, Stream, Table
+from messy_migration.pipeline.commit import batch_id
+from messy_migration.pipeline.cut import Cut
+from messy_migration.pipeline.halves import committed_parts, part_id
+from messy_migration.pipeline.records import numbers, present, without
+from messy_migration.pipeline.rules import CRASH, DUPLICATE_KEY, TARGET
+from messy_migration.pipeline.prepare import prepare
+from messy_migration.compare.stored_rows import BATCH
+from messy_migration.ledger.history import History
+from messy_migration.run.plan import plan_id
+from messy_migration.pipeline.stubs import stub_rows
+from messy_migration.workers.worker import Briefing, cuts
+from messy_migration.workspace import Workspace
+
+
+def stream_of(workspace: Workspace, state: TableState) -> Stream:
+    """The stream that owns a table.
+
+    Raises:
+        PluginError: no selected plugin offers it.
+    """
+    for stream in workspace.streams():
+        if (stream.name, stream.tenant) == (state.stream, state.tenant):
+            return stream
+    raise PluginError(
+        "no selected plugin offers the stream of this table",
+        f"stream {state.stream}",
+        next=f"migrate reconcile --plugins {state.stream.partition('.')[0]}",
+    )
+
+
+def replayed(
+    workspace: Workspace,
+    connection: Connection,
+    state: TableState,
+    only: Sequence[Signed] | None = None,
+) -> Iterator[pa.Table]:
+    """The rows that all runs loaded into one table, oldest run first.
+
+    Args:
+        workspace: with the plugins of the streams.
+        connection: of the target.
+        state: the table.
+        only: receipts of the batches that are wanted, or None for all.
+
+    Raises:
+        MigrationError: some of it cannot be read again.
+    """
+    stream = stream_of(workspace, state)
+    if state.baseline_rows:
+        raise PluginError(
+            "the table held rows before its first run, and they have no input",
+            f"table {state.table.name}",
+        )
+    if only is None or any(item.kind == "stub" for item in only):
+        yield from stubs(workspace, connection, state)
+    chosen = None if only is None else {item.batch_id for item in only}
+    for _, data in loaded(workspace, connection, stream, [state.table], chosen):
+        yield data
+
+
+def loaded(
+    workspace: Workspace,
+    connection: Connection,
+    stream: Stream,
+    tables: Sequence[Table],
+    only: AbstractSet[str] | None = None,
+) -> Iterator[tuple[str, pa.Table]]:
+    """(table, rows) as all runs loaded them from one stream, oldest first, stubs left out.
+
+    Args:
+        workspace: with the plugins of the streams.
+        connection: of the target.
+        stream: whose records became the rows.
+        tables: those of the stream that are wanted.
+        only: identities of the batches that are wanted, or None for all; a partition is read no
+            further than the last of them.
+
+    Raises:
+        MigrationError: some of it cannot be read again.
+    """
+    refusing = refused(workspace, connection, stream)
+    history = History.read(connection, workspace.ledger)
+    inputs: dict[str, Planned] = {}
+    for item in history.loaded(stream):
+        inputs.setdefault(item.partition.digest, item)
+    standing = {item.partition.digest for item in history.standing(stream)}
+    for digest, item in inputs.items():
+        # With a key a file that changed replaces its rows, and its first content is gone.
+        is_there = stream.lands or digest in standing
+        wanted = [table for table in tables if is_there or not table.key]
+        if wanted:
+            yield from _partition(workspace, connection, stream, wanted, item, refusing, only)
+
+
+def stubs(workspace: Workspace, connection: Connection, state: TableState) -> Iterator[pa.Table]:
+    """The rows that stood for missing parents; a real one that came later replaces its stub."""
+    children = {
+        table.name: table
+        for stream in workspace.streams()
+        for table in stream.tables
+        # Other accounts have tables of the same names, whose stubs say another account.
+        if table.scope == state.table.scope
+    }
+    for reason in receipts.reasons(connection, workspace.ledger, "stub", *state.key):
+        with legible("table receipt"):
+            written = json.loads(reason)
+            child = children.get(written["child"])
+        if child is None:
+            raise PluginError(
+                "no selected plugin offers the table for which stubs were made",
+                f"table {written['child']}",
+                next="name its plugin in --plugins too",
+            )
+        for key in child.foreign_keys:
+            if key.parent == state.table.name and list(key.columns) == written["columns"]:
+                yield stub_rows(state.table, key, written["rows"])
+
+
+def _partition(
+    workspace: Workspace,
+    connection: Connection,
+    stream: Stream,
+    tables: Sequence[Table],
+    item: Planned,
+    refusing: Mapping[str, frozenset[str]],
+    only: AbstractSet[str] | None,
+) -> Iterator[tuple[str, pa.Table]]:
+    done = receipts.of_partition(
+        connection, workspace.ledger, stream.name, stream.tenant, item.partition.digest
+    )
+    if only is not None:
+        done &= only
+        if not done:
+            return
+    run = runs.find(connection, workspace.ledger, item.run_id)[0]
+    cutting = {name: int(run.options[name]) for name in ("batch_records", "batch_bytes")}
+    if plan_id(workspace, stream, cutting) != item.plan_id:
+        raise PluginError(
+            "the input was loaded by other versions of its plugins",
+            f"{item.partition.name}, run {short(item.run_id)}",
+            next="install the versions that the run's evidence names",
+        )
+    briefing = Briefing(
+        workspace.request,
+        item.run_id,
+        0,
+        frozenset(),
+        cutting["batch_records"],
+        cutting["batch_bytes"],
+    )
+    # What workers died of would be the end of this process too.
+    done -= quarantine.batches_of(connection, workspace.ledger, CRASH)
+    left = set(done)
+    for part in cuts(workspace, briefing, stream, item.partition):
+        identity = batch_id(stream, item.partition, item.plan_id, part)
+        for some in committed_parts(part, identity, done):
+            left.discard(part_id(identity, some))
+            prepared = prepare(
+                workspace.registry,
+                stream,
+                item.partition,
+                some,
+                workspace.target.dialect.unstorable,
+            )
+            label = f"{item.partition.name} batch {part.ordinal + 1}".encode()
+            for name, data in rows_of(tables, prepared.tables, some, refusing):
+                yield name, data.replace_schema_metadata({BATCH: label})
+        if only is not None and not left:
+            return
+
+
+def rows_of(
+    tables: Sequence[Table],
+    prepared: Mapping[str, pa.Table],
+    part: Cut,
+    refusing: Mapping[str, frozenset[str]],
+) -> Iterator[tuple[str, pa.Table]]:
+    """(table, rows) of a prepared batch, without what the target refused."""
+    for table in tables:
+        data = prepared.get(table.name)
+        if data is not None and data.num_rows:
+            yield table.name, _as_loaded(table, data, part, refusing).drop_columns([RECORD])
+
+
+def _as_loaded(
+    table: Table, data: pa.Table, part: Cut, refusing: Mapping[str, frozenset[str]]
+) -> pa.Table:
+    """Without the records that the target refused, which only the ledger knows of."""
+    gone = set()
+    if refusing[DUPLICATE_KEY]:
+        hashes = row_hashes(row_texts(data, table.columns))
+        for place, record in enumerate(numbers(data)):
+            if total(hashes[place : place + 1]).lanes in refusing[DUPLICATE_KEY]:
+                gone.add(record)
+    if refusing[TARGET]:
+        for record in present([data]):
+            origin = part.origin(record)
+            if origin and hashlib.sha256(origin.raw).hexdigest() in refusing[TARGET]:
+                gone.add(record)
+    return without(data, gone)
+
+
+def refused(
+    workspace: Workspace, connection: Connection, stream: Stream
+) -> Mapping[str, frozenset[str]]:
+    """Rule -> identities of records that passed all hooks, and that the target refused."""
+    table = workspace.ledger.quarantine
+    return {
+        rule: frozenset(
+            connection.execute(
+                select(table.c.identity).where(
+                    table.c.stream == stream.name,
+                    table.c.tenant == stream.tenant,
+                    table.c.rule == rule,
+                )
+            ).scalars()
+        )
+        for rule in (DUPLICATE_KEY, TARGET)
+    }

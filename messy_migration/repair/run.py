@@ -1,0 +1,119 @@
+"""A repair as a run: plan, carry out, reconcile again, close."""
+
+from __future__ import annotations
+
+import time
+
+from sqlalchemy import select
+
+from messy_migration.errors import ProofError
+from messy_migration.ledger.receipts import Scope
+from messy_migration.reconcile.options import Asked, Repair
+from messy_migration.run.close import close_run
+from messy_migration.run.lock import Hold
+from messy_migration.run.open import new_run_id, open_run
+from messy_migration.run.outcome import Options, Outcome
+from messy_migration.run.prepare import Site, prove_earlier
+from messy_migration.reconcile.reconcile import Tables
+from messy_migration.repair.apply import Repaired, RepairedTable, Todo, carry_out, plan_repair
+from messy_migration.run.sandbox import SEED
+from messy_migration.run.state import RunState
+from messy_migration.run.signals import StopSignals
+from messy_migration.workspace import Workspace
+
+REPAIR, ADOPT = "reconcile --repair", "reconcile --accept-foreign"
+"""What stands as the selection of such a run in the ledger; no stream is named like that."""
+
+
+def repair(
+    workspace: Workspace,
+    hold: Hold,
+    tables: Tables | None,
+    incomplete: dict[str, str],
+    asked: Asked,
+) -> tuple[Repaired, Outcome | None]:
+    """Repair, and reconcile what was repaired; the caller holds the run lock.
+
+    Args:
+        workspace: with the plugins of the streams.
+        hold: the run lock.
+        tables: (table, scope) pairs, or None for all.
+        incomplete: label of a stream -> why not all of it was read.
+        asked: how far to go, and whether only to say so.
+    """
+    wish: Repair = asked.repair or "differing"
+    todos = plan_repair(workspace, tables, incomplete, wish)
+    told = tuple(_told(todo) for todo in todos)
+    if asked.dry_run or not any(todo.put or todo.remove for todo in todos):
+        return Repaired(told), None
+    began = time.monotonic()
+    with StopSignals() as stop:
+        state = _opened(workspace, hold, stop, REPAIR, {todo.state.key for todo in todos})
+        state.unfinished.update(incomplete)
+        carry_out(state, todos, stop)
+        state.is_settled = not state.problems and not stop.requested
+        outcome = close_run(state, stop, began)
+    return Repaired(told, outcome.run.run_id, outcome.report), outcome
+
+
+def adopt(
+    workspace: Workspace,
+    hold: Hold,
+    tables: Tables | None,
+    incomplete: dict[str, str],
+    reason: str,
+) -> Outcome | None:
+    """Adopt what somebody else changed as receipts with a reason; None if nothing was changed.
+
+    Raises:
+        ProofError: a table cannot be read, or not all of its stream was.
+    """
+    began = time.monotonic()
+    if incomplete:
+        label, why = next(iter(incomplete.items()))
+        raise ProofError(
+            "changes can be adopted only when all was read",
+            f"stream {label}",
+            why,
+            "finish the run first",
+        )
+    with StopSignals() as stop:
+        state = _opened(workspace, hold, stop, ADOPT, None if tables is None else set(tables))
+        with state.writing() as connection:
+            target = workspace.target
+            site = Site(connection, target.dialect, workspace.ledger, state.signature())
+            prove_earlier(site, state.streams, reason)
+        state.is_settled = True
+        return close_run(state, stop, began)
+
+
+def _opened(
+    workspace: Workspace,
+    hold: Hold,
+    stop: StopSignals,
+    selection: str,
+    tables: set[tuple[str, Scope]] | None,
+) -> RunState:
+    """A run over the streams of these tables; one of the kind that was killed is taken up."""
+    streams = [
+        stream
+        for stream in workspace.streams()
+        if tables is None or any((table.name, table.scope) in tables for table in stream.tables)
+    ]
+    target, stamp = workspace.target, workspace.ledger.stamp
+    with target.dialect.reading(target.engine) as connection:
+        kind = connection.execute(select(stamp.c.kind)).scalar()
+    options = Options(selection=(selection,), sandbox=SEED if kind == "sandbox" else None)
+    patience = workspace.patience(lambda: stop.requested)
+    return open_run(workspace, new_run_id(), streams, options, hold, patience)
+
+
+def _told(todo: Todo) -> RepairedTable:
+    return RepairedTable(
+        *todo.state.key,
+        todo.count("missing"),
+        todo.count("changed"),
+        todo.count("extra"),
+        tuple(todo.kept.items()),
+        todo.problem,
+    )

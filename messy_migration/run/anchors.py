@@ -1,0 +1,140 @@
+"""The chain of a target and the heads that were written down beside the configuration."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from messy_migration.errors import ProofError
+from messy_migration.ledger import anchors, chain
+from messy_migration.ledger.anchors import Anchor
+from messy_migration.ledger.audit import Audit, audit
+from messy_migration.ledger.chain import Link
+from messy_migration.ledger.runs import now, short
+from messy_migration.run.state import RunState
+from messy_migration.workspace import Workspace
+
+ANCHORS = Path(".migrate/anchors")
+"""Beside migrate.toml; the folder may be deleted, and then nothing is anchored here."""
+
+_log = logging.getLogger(__name__)
+
+
+def anchors_path(workspace: Workspace) -> Path:
+    """Where heads are written down."""
+    return workspace.settings.directory / ANCHORS
+
+
+def known(workspace: Workspace) -> list[Anchor]:
+    """The heads of this target that were written down here, oldest first."""
+    target = anchors.identity(workspace.target.engine.url)
+    return [one for one in anchors.read(anchors_path(workspace)) if one.target == target]
+
+
+def audited(
+    workspace: Workspace, connection: Connection, given: str | None, *, full: bool
+) -> Audit:
+    """Hold the ledger against its chain, and that against an anchor."""
+    return audit(connection, workspace.ledger, known(workspace), given, full=full)
+
+
+def note(workspace: Workspace, ledger: str, link: Link) -> None:
+    """Write the newest head down; where that cannot be, the run is no less right.
+
+    Args:
+        workspace: of the target.
+        ledger: `previous` of its first link.
+        link: the newest one.
+    """
+    target = workspace.target
+    place = anchors.identity(target.engine.url)
+    _append(
+        workspace,
+        Anchor(place, target.label, ledger, link.ordinal, link.head, link.run_id, now()),
+    )
+
+
+def _append(workspace: Workspace, anchor: Anchor) -> None:
+    path = anchors_path(workspace)
+    try:
+        anchors.append(path, anchor)
+    except OSError as error:
+        _log.warning("the head of the chain is not anchored in %s: %s", path, error.strerror)
+
+
+def begin_anew(workspace: Workspace) -> None:
+    """There is no ledger in this target; whatever is anchored of it here was another one."""
+    before = known(workspace)
+    if not before or not before[-1].ordinal:
+        return
+    _log.warning(
+        "another ledger was here, up to link %s (run %s); it is gone, and a new chain begins",
+        before[-1].ordinal,
+        short(before[-1].run_id),
+    )
+    _append(workspace, replace(before[-1], ledger="", ordinal=0, head="", at=now()))
+
+
+def check_ledger(state: RunState) -> None:
+    """What earlier runs committed is what they committed, before anything is added to it.
+
+    Raises:
+        ProofError: rows of the ledger were changed, or ledger and data were set back.
+    """
+    workspace = state.workspace
+    if state.is_new_ledger:
+        return
+    with workspace.target.engine.begin() as connection:
+        state.audit = audited(workspace, connection, state.options.anchor, full=False)
+    if state.audit.reasons:
+        raise refused(workspace, state.audit)
+
+
+def refuse_lost(workspace: Workspace) -> None:
+    """A target without a ledger, of which one was known here.
+
+    Raises:
+        ProofError: it is gone.
+    """
+    before = known(workspace)
+    if before and before[-1].ordinal:
+        raise ProofError(
+            "the ledger is gone",
+            workspace.target.label,
+            f"link {before[-1].ordinal} (run {short(before[-1].run_id)}) was anchored here on "
+            f"{before[-1].at[:19]}Z",
+            "restore ledger and data together; `migrate run` begins anew with all of it",
+        )
+
+
+def refused(workspace: Workspace, found: Audit) -> ProofError:
+    """The error that says what is wrong with a ledger, and what can be done."""
+    return ProofError(
+        "the ledger is not what runs have written",
+        workspace.target.label,
+        "; ".join(found.reasons[:3]) + ("; ..." if len(found.reasons) > 3 else ""),
+        "restore ledger and data together; if an older state was restored on purpose, give its "
+        "head with --anchor HEAD",
+    )
+
+
+def adopt(connection: Connection, workspace: Workspace, run_id: str) -> None:
+    """The first link of a ledger whose runs were closed before there was a chain."""
+    held = chain.covered(connection, workspace.ledger, 0)
+    if not held.receipts or chain.newest(connection, workspace.ledger):
+        return
+    link = chain.following(
+        None,
+        held,
+        previous=chain.new_ledger(),
+        run_id=run_id,
+        kind="adopted",
+        plans_digest="",
+        evidence_digest="",
+        verdict="UNKNOWN",
+        written_at=now(),
+    )
+    chain.append(connection, workspace.ledger, link)

@@ -1,0 +1,202 @@
+"""The end of a run: reconcile, write the evidence, close it in the ledger."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from messy_migration import errors
+from messy_migration.errors import (
+    Interrupted,
+    Locked,
+    MigrationError,
+    QualityError,
+    TargetUnavailable,
+)
+from messy_migration.ledger import chain, quarantine, receipts, runs
+from messy_migration.ledger.receipts import Scope, StreamTotals, TableTotals
+from messy_migration.ledger.runs import short
+from messy_migration.model import stream_label
+from messy_migration.reconcile.prove import LOST
+from messy_migration.reconcile.verdict import overall
+from messy_migration.run.anchors import note
+from messy_migration.run.evidence import Filed, file_run, with_files
+from messy_migration.ledger.history import History
+from messy_migration.run.outcome import Outcome
+from messy_migration.reconcile.reconcile import Proof, reconcile
+from messy_migration.run.state import RunState
+from messy_migration.run.signals import StopSignals
+from messy_migration.databases.errors import refusals
+
+
+def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:
+    """Reconcile, write the evidence, and close the run in the ledger."""
+    workspace = state.workspace
+    target = workspace.target
+    if stop.number:
+        state.problems.append(
+            Interrupted(
+                "the run was stopped",
+                f"run {short(state.run.run_id)}",
+                "",
+                "the same command resumes it",
+            )
+        )
+    tables = [(table.name, table.scope) for stream in state.streams for table in stream.tables]
+    moments = {"proof_began": runs.now()}
+    proof = state.patiently(lambda: _proven(state, tables))
+    moments["proof_ended"] = runs.now()
+    streams, rows, reasons, waiting = state.patiently(lambda: _counts(state))
+    state.problems += _over_limit(waiting, workspace.settings.core.quarantine_limit)
+    verdict = overall(list(proof.verdicts))
+    codes = {problem.exit_code for problem in state.problems}
+    if stop.number:
+        codes = codes - {Interrupted.exit_code} | {128 + stop.number}
+    code = errors.exit_code(codes, mismatch=verdict == "MISMATCH", unknown=verdict == "UNKNOWN")
+    outcome = Outcome(
+        run=state.run,
+        target=target.label,
+        resumed=state.resumed,
+        workers=state.workers,
+        seconds=time.monotonic() - began,
+        streams=_all_streams(state, streams),
+        tables=tuple(rows),
+        proof=proof,
+        quarantine=tuple(reasons),
+        waiting=sum(quarantined for _, quarantined in waiting.values()),
+        problems=tuple(state.problems),
+        skipped=sum(len(plan.skipped) for plan in state.plans),
+        verdict=verdict,
+        exit_code=code,
+    )
+    filed = state.patience.persist(_Closing(state, outcome, moments))
+    outcome = with_files(outcome, filed)
+    note(workspace, filed.ledger, filed.link)
+    workspace.registry.notify(
+        "run.finished", run_id=state.run.run_id, verdict=verdict, exit_code=code
+    )
+    return outcome
+
+
+def _proven(state: RunState, tables: Sequence[tuple[str, Scope]]) -> Proof:
+    """Reconcile; a connection that is lost on the way is no verdict while there is patience."""
+    proof = reconcile(state.workspace, tables, state.unfinished)
+    for item in proof.verdicts:
+        if item.reason.startswith(LOST) and not state.patience.is_stopped():
+            raise TargetUnavailable("the target could not be read back", "", item.reason)
+    return proof
+
+
+def _counts(
+    state: RunState,
+) -> tuple[
+    list[StreamTotals],
+    list[TableTotals],
+    list[tuple[str, str, str, str | None, int]],
+    dict[tuple[str, str], tuple[int, int]],
+]:
+    """What the run did, from the receipts: streams, tables, reasons, and what waits."""
+    ledger, target, run_id = state.workspace.ledger, state.workspace.target, state.run.run_id
+    with target.dialect.reading(target.engine) as connection:
+        return (
+            receipts.stream_totals(connection, ledger, run_id),
+            receipts.table_totals(connection, ledger, run_id),
+            quarantine.reasons(connection, ledger, run_id),
+            _waiting(state, connection),
+        )
+
+
+@dataclass
+class _Closing:
+    """The last transaction, called again until its outcome is known.
+
+    It needs no lock: it asks for the epoch of the run and raises it. So, if its COMMIT got no
+    answer, a newer epoch may be its own, which the link that it added tells.
+    """
+
+    state: RunState
+    outcome: Outcome
+    moments: Mapping[str, str]
+    filed: Filed | None = None
+
+    def __call__(self) -> Filed:
+        state = self.state
+        with refusals(f"target {state.workspace.target.label}"):
+            if self.filed is not None and self._is_there(self.filed):
+                return self.filed
+            try:
+                return self._close()
+            except Locked:
+                if self.filed is not None and self._is_there(self.filed):
+                    return self.filed
+                raise
+
+    def _close(self) -> Filed:
+        state, ledger = self.state, self.state.workspace.ledger
+        with state.closing() as connection:
+            self.filed = file_run(connection, state, self.outcome, self.moments)
+            runs.finish(
+                connection,
+                ledger,
+                state.run.run_id,
+                state="done" if state.is_settled and not state.unfinished else "open",
+                verdict=self.outcome.verdict,
+                exit_code=self.outcome.exit_code,
+                report=with_files(self.outcome, self.filed).report,
+            )
+        return self.filed
+
+    def _is_there(self, filed: Filed) -> bool:
+        target, ledger = self.state.workspace.target, self.state.workspace.ledger
+        with target.dialect.reading(target.engine) as connection:
+            return any(link.head == filed.link.head for link in chain.links(connection, ledger))
+
+
+def _all_streams(state: RunState, found: Sequence[StreamTotals]) -> tuple[StreamTotals, ...]:
+    """The counts of every selected stream, zeros included."""
+    by_name: Mapping[tuple[str, str], StreamTotals] = {
+        (item.stream, item.tenant): item for item in found
+    }
+    return tuple(
+        by_name.get(
+            (plan.stream.name, plan.stream.tenant),
+            StreamTotals(plan.stream.name, plan.stream.tenant),
+        )
+        for plan in state.plans
+    )
+
+
+def _waiting(state: RunState, connection: Connection) -> dict[tuple[str, str], tuple[int, int]]:
+    """(stream, tenant) of this run -> records extracted and quarantined, over all runs."""
+    ledger = state.workspace.ledger
+    history = History.read(connection, ledger)
+    places = {
+        (stream.name, stream.tenant, item.partition.digest)
+        for stream in state.streams
+        for item in history.standing(stream)
+    }
+    ours = {(stream.name, stream.tenant) for stream in state.streams}
+    totals = receipts.standing(connection, ledger, places)
+    return {place: counts for place, counts in totals.items() if place in ours}
+
+
+def _over_limit(
+    waiting: Mapping[tuple[str, str], tuple[int, int]], limit: float
+) -> list[MigrationError]:
+    """A stream stays over the limit until its records are repaired, however often it is run."""
+    found: list[MigrationError] = []
+    for (stream, tenant), (extracted, quarantined) in waiting.items():
+        share = 100 * quarantined / extracted if extracted else 0.0
+        if share > limit:
+            found.append(
+                QualityError(
+                    f"{share:.2f} % of the records are in quarantine",
+                    f"stream {stream_label(stream, tenant)}",
+                    f"{quarantined:,} of {extracted:,}, the limit is {limit:g} %",
+                    "repair them at the source, or raise quarantine_limit in the profile",
+                )
+            )
+    return found

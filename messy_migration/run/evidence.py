@@ -1,0 +1,289 @@
+"""File what a run did: one document, held fast by a link of the chain, and a page of it."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from messy_migration.ledger import chain, receipts
+from messy_migration.ledger.chain import Link, Row
+from messy_migration.ledger.runs import now, short
+from messy_migration.ledger.known_tables import all_states
+from messy_migration.model import Fingerprint
+from messy_migration.evidence import document, files, masking, page
+from messy_migration.evidence.masking import Mask
+from messy_migration.run.as_json import run_object
+from messy_migration.run.outcome import Outcome
+from messy_migration.run.state import RunState
+from messy_migration.workspace import Workspace
+
+LISTED = 20_000
+"""Receipts that an evidence file lists one by one; of more it has the sums."""
+
+MASK_KEY = Path(".migrate/mask.key")
+
+
+@dataclass(frozen=True)
+class Filed:
+    """What was filed: the link, the name of its ledger, and the two files."""
+
+    link: Link
+    ledger: str
+    evidence: Path
+    page: Path
+
+
+def file_run(
+    connection: Connection, state: RunState, outcome: Outcome, moments: Mapping[str, str]
+) -> Filed:
+    """Write the evidence of a run and its page, and add its link to the chain.
+
+    Args:
+        connection: the one that closes the run; the caller commits, and only then all of it
+            counts. Until then a run that begins again replaces the files.
+        state: of the run.
+        outcome: how it ended.
+        moments: name -> time in UTC, of what the ledger does not know.
+
+    Raises:
+        TargetError: the folder of the reports cannot be written.
+    """
+    workspace, ledger = state.workspace, state.workspace.ledger
+    links = chain.links(connection, ledger)
+    before = links[-1] if links else None
+    name = links[0].previous if links else chain.new_ledger()
+    rows = _receipts(connection, state, before.last_seq if before else 0)
+    planned = chain.plans(connection, ledger, state.run.run_id)
+    held = chain.covered(connection, ledger, before.last_seq if before else 0)
+    content = {
+        **_content(connection, state, outcome, _mask(workspace)),
+        "moments": {**moments, "started_at": state.run.started_at, "written_at": now()},
+        "ledger": _audit(state, name, before),
+        "planned": planned,
+        "receipts": {
+            "columns": ["seq", *chain.RECEIPT, "reason_digest", "tables"],
+            "table_columns": list(chain.PART),
+            "after": before.last_seq if before else 0,
+            "rows": rows if len(rows) <= LISTED else [],
+            "are_listed": len(rows) <= LISTED,
+        },
+        "sums": _sums(connection, state, outcome, rows, before.last_seq if before else 0),
+    }
+    link = chain.following(
+        before,
+        held,
+        **({} if before else {"previous": name}),
+        run_id=state.run.run_id,
+        kind="run",
+        plans_digest=chain.plans_digest(planned),
+        evidence_digest=document.digest(content),
+        verdict=outcome.verdict,
+        written_at=now(),
+    )
+    attempt = 1 + sum(one.run_id == state.run.run_id for one in links)
+    suffix = f"-{attempt}" if attempt > 1 else ""
+    evidence = _folder(workspace) / f"migration-{short(state.run.run_id)}{suffix}.json"
+    _write(evidence, document.sealed(content, link))
+    chain.append(connection, ledger, link)
+    return Filed(link, name, evidence, evidence.with_suffix(".html"))
+
+
+def file_reconciliation(workspace: Workspace, content: Mapping[str, Any]) -> tuple[Path, Path]:
+    """Write the evidence of a reconciliation and its page: (JSON, HTML).
+
+    Raises:
+        TargetError: the folder of the reports cannot be written.
+    """
+    mask = _mask(workspace)
+    moment = now()
+    body = {
+        **_masked(content, mask),
+        **_environment(workspace, mask),
+        "schema": document.SCHEMA,
+        "kind": "reconciliation",
+        "masked": mask.is_on,
+        "moments": {"written_at": moment},
+    }
+    stamp = "".join(char for char in moment[:19] if char.isdigit())
+    evidence = _folder(workspace) / f"reconciliation-{stamp}.json"
+    _write(evidence, document.sealed(body))
+    return evidence, evidence.with_suffix(".html")
+
+
+def _write(evidence: Path, body: Mapping[str, Any]) -> None:
+    text = document.text_of(body)
+    files.write(evidence, text)
+    # As anybody reads it later: keys in order, lists where there were tuples.
+    files.write(evidence.with_suffix(".html"), page.render(json.loads(text)))
+
+
+def _folder(workspace: Workspace) -> Path:
+    return workspace.settings.directory / workspace.settings.core.report
+
+
+def _mask(workspace: Workspace) -> Mask:
+    is_on = workspace.settings.core.report_masked
+    key = masking.mask_key(workspace.settings.directory / MASK_KEY) if is_on else None
+    return Mask(key, workspace.request.redactor.text)
+
+
+def _content(
+    connection: Connection, state: RunState, outcome: Outcome, mask: Mask
+) -> dict[str, Any]:
+    run, workspace = state.run, state.workspace
+    found = run_object(outcome)
+    for name in ("report", "report_page", "chain"):
+        found.pop(name, None)
+    return {
+        **_masked(found, mask),
+        **_environment(workspace, mask),
+        "schema": document.SCHEMA,
+        "kind": "run",
+        "masked": mask.is_on,
+        "run": {
+            "profile": run.profile,
+            "plugins": list(run.plugins),
+            "selection": list(run.selection),
+            "options": mask.deep(dict(run.options)),
+            "versions": dict(run.versions),
+            "host": run.host,
+            "actor": run.actor,
+            "configuration_digest": workspace.settings.digest,
+        },
+        "adopted": mask.deep(_adopted(connection, workspace, outcome)),
+        "assumed": sorted({line for plan in state.plans for line in plan.stream.assumed}),
+        "inputs": [
+            {
+                "stream": plan.stream.name,
+                "tenant": plan.stream.tenant,
+                "plan_id": plan.plan_id,
+                "partition": mask.text(part.name),
+                "bounds": mask.deep(dict(part.bounds)),
+                "records": part.records,
+                "until": part.until,
+                "digest": part.digest,
+                "state": stage,
+            }
+            for plan in state.plans
+            for stage, parts in (("read", plan.partitions), ("skipped", plan.skipped))
+            for part in parts
+        ],
+    }
+
+
+def _masked(found: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
+    """With the parts cleaned that quote data, files or what somebody else's code said."""
+    body = dict(found)
+    body["differences"] = [_masked_difference(item, mask) for item in found["differences"]]
+    body["tables"] = [{**item, "reason": mask.text(item["reason"])} for item in found["tables"]]
+    for name in ("located", "problems", "sandbox", "notes", "allowed"):
+        if name in body:
+            body[name] = mask.deep(body[name])
+    return body
+
+
+def _masked_difference(item: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
+    """Its key column by column; values, where somebody asked for them, likewise."""
+    key = {name: mask.value(name, value) for name, value in item["key"].items()}
+    values = {
+        column: {side: mask.value(column, value) for side, value in pair.items()}
+        for column, pair in item.get("values", {}).items()
+    }
+    return {**item, "key": key, **({"values": values} if values else {})}
+
+
+def _environment(workspace: Workspace, mask: Mask) -> dict[str, Any]:
+    command = shlex.join(["migrate", *workspace.request.command])
+    return {
+        "command": mask.text(command) if workspace.request.command else "",
+        "environment": {
+            "python": platform.python_version(),
+            "system": platform.platform(),
+            "dialect": workspace.target.dialect.name,
+        },
+    }
+
+
+def _adopted(
+    connection: Connection, workspace: Workspace, outcome: Outcome
+) -> list[dict[str, Any]]:
+    """Changes of somebody else that the expected figures include, and why they were adopted."""
+    ledger = workspace.ledger
+    return [
+        {"table": item.table, "scope": dict(item.scope), "reason": reason}
+        for item in outcome.proof.verdicts
+        for reason in receipts.reasons(connection, ledger, "foreign", item.table, item.scope)
+    ]
+
+
+def _audit(state: RunState, name: str, before: Link | None) -> dict[str, Any]:
+    """What the chain was found to be when the run began."""
+    found = state.audit
+    words = found.anchor if found else "a new ledger: its chain begins with this run"
+    return {
+        "id": name,
+        "links": before.ordinal if before else 0,
+        "anchor": words,
+        "is_anchored": found.is_anchored if found else True,
+        "is_full": bool(found and found.is_full),
+    }
+
+
+def _receipts(connection: Connection, state: RunState, after: int) -> list[Row]:
+    """What the link covers, behind what this run committed before an earlier link."""
+    ledger = state.workspace.ledger
+    first = receipts.first_of(connection, ledger, state.run.run_id)
+    own = chain.RECEIPT.index("run_id") + 1
+    earlier: Iterator[Row] = (
+        row
+        for row in chain.receipts(connection, ledger, first - 1, after)
+        if row[own] == state.run.run_id
+    )
+    return [*(earlier if first <= after else ()), *chain.receipts(connection, ledger, after)]
+
+
+def _sums(
+    connection: Connection, state: RunState, outcome: Outcome, rows: Sequence[Row], after: int
+) -> list[dict[str, Any]]:
+    """Of each table: under which format it is proven, and what earlier links brought."""
+    known = all_states(connection, state.workspace.ledger)
+    added: dict[tuple[str, str, str], Fingerprint] = {}
+    for row in rows:
+        for part in row[-1] if int(str(row[0])) > after else ():  # type: ignore[attr-defined]
+            values = dict(zip(chain.PART, part, strict=True))
+            key = (values["table_name"], values["scope"], values["format_id"])
+            net = Fingerprint.of(values["net_rows"], values["net_lanes"])
+            added[key] = added.get(key, Fingerprint()) + net
+    found = []
+    for item in outcome.proof.verdicts:
+        format_id = known[item.table, item.scope].format_id
+        key = (item.table, receipts.scope_text(item.scope), format_id)
+        carried = item.expected - added.get(key, Fingerprint())
+        found.append(
+            {
+                "table": item.table,
+                "scope": dict(item.scope),
+                "format_id": format_id,
+                "carried_rows": carried.rows,
+                "carried_lanes": carried.lanes,
+            }
+        )
+    return found
+
+
+def with_files(outcome: Outcome, filed: Filed) -> Outcome:
+    """The outcome that knows where its evidence is."""
+    return replace(
+        outcome,
+        report=str(filed.evidence),
+        report_page=str(filed.page),
+        head=filed.link.head,
+        link=filed.link.ordinal,
+    )

@@ -1,0 +1,96 @@
+"""After the last batch: keys, rows for parents that the source no longer has, bookmarks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+
+from messy_migration.fingerprint.rows import fingerprint, format_id
+from messy_migration.ledger import landings, receipts
+from messy_migration.model import ForeignKey, Receipt, Stream, Table, TableReceipt
+from messy_migration.reconcile.parents import missing_parents
+from messy_migration.run.keys import add_keys
+from messy_migration.run.state import RunState
+from messy_migration.pipeline.stubs import stub_rows
+from messy_migration.databases.money import of_rows
+from messy_migration.databases.errors import refusals
+
+
+def finish(state: RunState) -> None:
+    """Add keys and stubs, and move bookmarks; each may be done again without harm."""
+    add_keys(state)
+    _stubs(state)
+    _bookmarks(state)
+
+
+def _stubs(state: RunState) -> None:
+    for child in state.streams:
+        for table in child.tables:
+            for foreign_key in table.foreign_keys:
+                parent = _owner(state, foreign_key.parent, table)
+                if foreign_key.stub and parent and parent[0].label not in state.unfinished:
+                    _stub(state, table, foreign_key, *parent)
+
+
+def _owner(state: RunState, name: str, child: Table) -> tuple[Stream, Table] | None:
+    """The selected stream that writes the parent, in the scope of the child."""
+    for stream in state.streams:
+        for table in stream.tables:
+            if table.name == name and table.scope == child.scope:
+                return stream, table
+    return None
+
+
+def _stub(
+    state: RunState, child: Table, foreign_key: ForeignKey, stream: Stream, parent: Table
+) -> None:
+    workspace = state.workspace
+    target = workspace.target
+    where = f"stubs of table {parent.name}"
+    with refusals(where), state.writing() as connection:
+        found = missing_parents(connection, child, foreign_key)
+        if not found:
+            return
+        rows = stub_rows(parent, foreign_key, found)
+        target.dialect.insert(connection, parent, rows)
+        written = json.dumps(
+            {"child": child.name, "columns": list(foreign_key.columns), "rows": found},
+            sort_keys=True,
+        )
+        text = f"stub\n{state.run.run_id}\n{parent.name}\n{written}"
+        net = fingerprint(rows, parent.columns)
+        money = of_rows(parent, rows) if parent.amounts else None
+        count = rows.num_rows
+        part = TableReceipt(parent.name, parent.scope, format_id(parent), count, 0, 0, net, money)
+        receipt: Receipt = receipts.receipt_of_table(
+            hashlib.sha256(text.encode()).hexdigest()[:32], stream.name, stream.tenant, part
+        )
+        receipts.write(
+            connection, workspace.ledger, state.signature(), receipt, kind="stub", reason=written
+        )
+
+
+def _bookmarks(state: RunState) -> None:
+    workspace = state.workspace
+    with state.writing() as connection:
+        known = landings.bookmarks(connection, workspace.ledger)
+        for plan in state.plans:
+            stream = plan.stream
+            bounds = [part.until for part in (*plan.partitions, *plan.skipped) if part.until]
+            position = max(bounds, default="")
+            before = known.get((stream.name, stream.tenant), "")
+            since = state.options.since
+            # A run that began later than the bookmark stands has left something out.
+            jumped = since is not None and (not before or since > datetime.fromisoformat(before))
+            if stream.label in state.unfinished or not position or jumped:
+                continue
+            if position > before:
+                landings.move(
+                    connection,
+                    workspace.ledger,
+                    stream.name,
+                    stream.tenant,
+                    position,
+                    state.run.run_id,
+                )

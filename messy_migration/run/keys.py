@@ -1,0 +1,128 @@
+"""Keys that come after the load, and the rows that turn out to have the same one.
+
+A table that a run creates for one stream alone is loaded without its key, which is faster, and
+gets it when the stream is complete. Until then the ledger calls it `key_pending`: a run that is
+resumed goes on without the key, a reconciliation proves what was loaded, and any other run that
+is about to write there adds the key first.
+
+Rows that lose against another one with their key leave by the rules of the merge, through a
+receipt of the run that loaded them: equal and older ones count as filtered, others go to
+quarantine. All that is one transaction, and what it has done once it finds done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+from messy_migration.errors import TargetError
+from messy_migration.ledger import fence, quarantine, receipts, known_tables as states
+from messy_migration.ledger.known_tables import TableState
+from messy_migration.model import Fingerprint, Stream, TableReceipt, stream_label
+from messy_migration.pipeline.commit import displaced_entry
+from messy_migration.pipeline.rules import DUPLICATE
+from messy_migration.run.prepare import Site
+from messy_migration.run.state import RunState
+from messy_migration.databases.dialect import LateKeys
+from messy_migration.databases.errors import KeyTaken, refusals
+
+
+def add_keys(state: RunState) -> None:
+    """Add the keys that this run left for later, of tables whose stream is complete.
+
+    Raises:
+        TargetError: a key cannot be added; the next run does it.
+        Locked: a newer run took the target over.
+    """
+    target, ledger = state.workspace.target, state.workspace.ledger
+    with target.dialect.reading(target.engine) as connection:
+        known = states.all_states(connection, ledger).values()
+    for item in known:
+        label = stream_label(item.stream, item.tenant)
+        is_ours = item.key_pending and item.first_run == state.run.run_id
+        if is_ours and label not in state.unfinished:
+            where = f"key of table {item.table.name}"
+            with refusals(where), target.engine.begin() as connection:
+                site = Site(connection, target.dialect, ledger, state.signature())
+                _complete(site, item)
+
+
+def add_earlier_keys(site: Site, streams: Sequence[Stream]) -> None:
+    """Add the keys that other runs never came to add, of tables that this run writes.
+
+    Args:
+        site: inside a transaction.
+        streams: the streams of this run.
+    """
+    names = {table.name for stream in streams for table in stream.tables}
+    for item in states.all_states(site.connection, site.ledger).values():
+        is_left = item.key_pending and item.first_run != site.signature.run_id
+        if is_left and item.table.name in names:
+            _complete(site, item)
+
+
+def _complete(site: Site, item: TableState) -> None:
+    """Remove what stands in the way of the key, add it, and remember it."""
+    late = site.dialect.late_keys
+    if late is not None and item.table.key:
+        late.lock(site.connection, item.table)
+        try:
+            with site.connection.begin_nested():
+                late.add(site.connection, item.table)
+        except KeyTaken:
+            _settle(site, late, item)
+            late.add(site.connection, item.table)
+    states.make_ready(site.connection, site.ledger, item.table)
+    fence.check(site.connection, site.ledger, site.signature.epoch, site.dialect.fence_suffix())
+
+
+def _settle(site: Site, late: LateKeys, item: TableState) -> None:
+    """Take the losers out, and sign for it in the name of the run that loaded them."""
+    found = late.find(site.connection, item.table, item.bookmark)
+    removed = late.fingerprint(site.connection, item.table)
+    text = f"late\n{item.first_run}\n{item.table.name}\n{item.table.scope}"
+    identity = hashlib.sha256(text.encode()).hexdigest()[:32]
+    refused = _quarantine(site, late, item, identity)
+    if late.remove(site.connection, item.table) != found or removed.rows != found:
+        raise TargetError(
+            "the target removed a different number of rows than it announced",
+            f"table {item.table.name}",
+            f"announced {found}",
+            "look for a trigger or rule on the table",
+        )
+    # A record with other rows in the table is still there when one of them repeats another's.
+    is_exact = receipts.has_one_row_a_record(
+        site.connection, site.ledger, item.table.name, item.table.scope
+    )
+    filtered = found - refused if is_exact else 0
+    part = TableReceipt(
+        item.table.name, item.table.scope, item.format_id, -found, 0, 0, Fingerprint() - removed
+    )
+    receipts.write(
+        site.connection,
+        site.ledger,
+        replace(site.signature, run_id=item.first_run),
+        replace(
+            receipts.receipt_of_table(identity, item.stream, item.tenant, part),
+            loaded=-(refused + filtered),
+            quarantined=refused,
+            filtered={DUPLICATE: filtered} if filtered else {},
+        ),
+        kind="late",
+    )
+
+
+def _quarantine(site: Site, late: LateKeys, item: TableState, identity: str) -> int:
+    """Put away what contradicts a winner, but what the run put away before; how many."""
+    refused = 0
+    place = (item.first_run, item.stream, item.tenant)
+    for chunk in late.contradictions(site.connection, item.table):
+        lanes = [one for one, _ in chunk]
+        known = quarantine.known(site.connection, site.ledger, *place, lanes)
+        entries = [displaced_entry(item.table, *one) for one in chunk if one[0] not in known]
+        quarantine.write(
+            site.connection, site.ledger, item.first_run, identity, *place[1:], entries
+        )
+        refused += len(entries)
+    return refused

@@ -1,0 +1,172 @@
+"""Take a target over: server, ledger, epoch, and the run that is begun or resumed."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import socket
+import time
+import uuid
+from contextlib import suppress
+from importlib.metadata import version
+
+from messy_migration.errors import ConfigurationError, Locked, MigrationError
+from messy_migration.ledger import fence, landings, runs, schema
+from messy_migration.ledger.fence import Holder
+from messy_migration.ledger.runs import Run, short
+from messy_migration.model import Stream
+from messy_migration.run.anchors import adopt, begin_anew
+from messy_migration.run.lock import Hold
+from messy_migration.run.outcome import Options
+from messy_migration.run.state import RunState
+from messy_migration.workers.worker import Briefing
+from messy_migration.workspace import Workspace
+from messy_migration.databases.errors import refusals
+from messy_migration.databases.retry import Patience
+
+
+def new_run_id() -> str:
+    """A UUID of version 7 (RFC 9562): sorts by the time of its making."""
+    milliseconds = time.time_ns() // 1_000_000
+    random = int.from_bytes(os.urandom(10), "big")
+    value = (milliseconds & (1 << 48) - 1) << 80 | random
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return str(uuid.UUID(int=value))
+
+
+def locked(workspace: Workspace, patience: Patience) -> Locked:
+    """The error that names who holds the target."""
+    who, found = "", None
+    with suppress(MigrationError):
+        who, found = patience.persist(lambda: _holders(workspace))
+    # The heartbeat of a run that has just begun may still be that of the one before it.
+    if found and (not who or f"process {found.pid}" in who):
+        who = (
+            f"run {short(found.run_id)} on {found.host}, process {found.pid},"
+            f" since {found.started_at}"
+        )
+    return Locked(
+        "another run holds the target",
+        workspace.target.label,
+        who or "it has not told its name yet",
+        "wait for it (migrate status), or end it and type the same command again",
+    )
+
+
+def _holders(workspace: Workspace) -> tuple[str, Holder | None]:
+    """Who holds the target, as the server says, and as the last heartbeat says."""
+    target = workspace.target
+    with refusals(f"target {target.label}"):
+        who = target.dialect.holder(target.engine)
+        with target.dialect.reading(target.engine) as connection:
+            if schema.version(connection) != schema.HEAD:
+                return who, None
+            return who, fence.holder(connection, workspace.ledger)
+
+
+def open_run(
+    workspace: Workspace,
+    run_id: str,
+    streams: list[Stream],
+    options: Options,
+    hold: Hold,
+    patience: Patience,
+) -> RunState:
+    """Take the target over, and find the run that is to be resumed or begin a new one.
+
+    Called again after a connection died, it finds what the first call left.
+
+    Raises:
+        TargetError: the target cannot be used.
+        ConfigurationError: it is a sandbox's and the run is not, or the reverse.
+    """
+    selection = (*options.selection, *(f"@{tenant}" for tenant in options.tenants))
+    target, settings = workspace.target, workspace.settings
+    with target.engine.begin() as connection:
+        server = target.dialect.check(connection)
+        target.dialect.check_writable(connection)
+        target.dialect.end_others(connection, f"mm:{run_id}")
+    target.dialect.ready(target.engine)
+    with target.engine.begin() as connection:
+        revision = schema.version(connection)
+        if revision is None:
+            begin_anew(workspace)
+        schema.upgrade(connection)
+        if revision is not None and revision < schema.CHAINED:
+            adopt(connection, workspace, run_id)
+    with target.engine.begin() as connection:
+        _check_stamp(
+            landings.stamp(connection, workspace.ledger, _kind(options)), workspace, options
+        )
+        epoch = fence.raise_epoch(connection, workspace.ledger)
+        found = runs.find_open(
+            connection, workspace.ledger, settings.profile, workspace.registry.names, selection
+        )
+        run = found or Run(
+            run_id=run_id,
+            profile=settings.profile,
+            plugins=workspace.registry.names,
+            selection=selection,
+            state="open",
+            options={
+                "batch_records": settings.core.batch_records,
+                "batch_bytes": settings.core.batch_bytes,
+            },
+            versions={
+                "messy-migration": version("messy-migration"),
+                "python": platform.python_version(),
+                "target": server,
+                **workspace.registry.versions,
+            },
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            actor=_actor(),
+            started_at=runs.now(),
+        )
+        if found is None:
+            runs.add(connection, workspace.ledger, run)
+        holder = Holder(run.run_id, socket.gethostname(), os.getpid(), runs.now(), "")
+        fence.beat(connection, workspace.ledger, holder)
+    cutting = {name: int(run.options[name]) for name in ("batch_records", "batch_bytes")}
+    request = workspace.request.for_workers(settings.digest)
+    briefing = Briefing(
+        request, run.run_id, epoch, frozenset(), cutting["batch_records"], cutting["batch_bytes"]
+    )
+    hold.epoch = epoch
+    return RunState(
+        workspace,
+        options,
+        run,
+        briefing,
+        holder,
+        hold,
+        patience,
+        found is not None and found.run_id != run_id,
+        streams,
+        is_new_ledger=revision is None,
+    )
+
+
+def _actor() -> str:
+    """Who runs this; in a container the user may have no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+def _kind(options: Options) -> str:
+    return "real" if options.sandbox is None else "sandbox"
+
+
+def _check_stamp(found: str, workspace: Workspace, options: Options) -> None:
+    if found == _kind(options):
+        return
+    raise ConfigurationError(
+        f"the target belongs to {'a sandbox' if found == 'sandbox' else 'real data'}",
+        workspace.target.label,
+        "sandbox data and real data never share a target",
+        "name another --target",
+    )

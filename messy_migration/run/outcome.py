@@ -1,0 +1,99 @@
+"""What is asked of a run, how it is watched, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from messy_migration.errors import MigrationError
+from messy_migration.ledger.receipts import StreamTotals, TableTotals
+from messy_migration.ledger.runs import Run
+from messy_migration.model import Stream
+from messy_migration.reconcile.verdict import Word
+from messy_migration.run.plan import StreamPlan
+from messy_migration.reconcile.reconcile import Proof
+
+
+@dataclass(frozen=True)
+class Options:
+    """What one run is asked to do, beside its settings.
+
+    Attributes:
+        selection: patterns of stream names; empty for all.
+        tenants: the tenants to read; empty for all.
+        accept_foreign: the reason for which changes of somebody else are adopted.
+        since: begin here, whatever the bookmarks say.
+        sandbox: read the plugins' sandboxes instead of their sources, with this seed.
+        engine: name of a plugin's executor to work on, or None for processes of this machine.
+        anchor: the beginning of a head that the chain must hold, in place of what is anchored.
+    """
+
+    selection: tuple[str, ...] = ()
+    tenants: tuple[str, ...] = ()
+    accept_foreign: str | None = None
+    since: datetime | None = None
+    sandbox: int | None = None
+    engine: str | None = None
+    anchor: str | None = None
+
+
+class Observer(Protocol):
+    """Somebody who watches a run; the command line shows it to a person."""
+
+    def started(self, run: Run, target: str, streams: Sequence[Stream], *, resumed: bool) -> None:
+        """The run has its id and holds the target."""
+
+    def planned(self, plans: Sequence[StreamPlan], workers: int) -> None:
+        """What is going to be read is known."""
+
+    def progressed(self, totals: Sequence[StreamTotals]) -> None:
+        """Batches were committed."""
+
+    def proving(self) -> None:
+        """All batches are committed; the target is about to be read back."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        run: as the ledger has it.
+        target: its URL without password.
+        resumed: it took up an unfinished run.
+        workers: processes that worked; 0 if there was nothing to read.
+        seconds: how long it took.
+        streams: counts of records, this run.
+        tables: counts of rows, this run.
+        proof: the reconciliation.
+        quarantine: (stream, tenant, rule, column, records), this run.
+        waiting: records of these streams in quarantine, over all runs.
+        problems: what went wrong, in the order in which it was met.
+        skipped: partitions that were in the target already.
+        verdict, exit_code: the end of it.
+        report, report_page: paths of the evidence file and of its page.
+        link, head: ordinal and head of the link that it added to the chain.
+        sandbox: plugin -> what its sandbox served and was asked, where one was used.
+    """
+
+    run: Run
+    target: str
+    resumed: bool
+    workers: int
+    seconds: float
+    streams: tuple[StreamTotals, ...]
+    tables: tuple[TableTotals, ...]
+    proof: Proof
+    quarantine: tuple[tuple[str, str, str, str | None, int], ...]
+    problems: tuple[MigrationError, ...]
+    skipped: int
+    verdict: Word
+    exit_code: int
+    waiting: int = 0
+    report: str = ""
+    report_page: str = ""
+    link: int = 0
+    head: str = ""
+    sandbox: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -1,0 +1,347 @@
+"""What a run is going to read and write, minus what is committed already."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from graphlib import CycleError, TopologicalSorter
+
+from messy_migration.errors import MigrationError, PluginError, SourceError
+from messy_migration.fingerprint.rows import format_id
+from messy_migration.ledger.runs import Planned, short
+from messy_migration.model import Partition, Stream
+from messy_migration.ledger.history import History
+from messy_migration.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class StreamPlan:
+    """One stream of a plan.
+
+    Attributes:
+        stream: what to read.
+        plan_id: identifies how its records become rows.
+        partitions: what is still to be read.
+        skipped: partitions that are in the target already.
+        problems: why some or all of it cannot be read.
+        renewed: the source is read in another snapshot than when the run began.
+    """
+
+    stream: Stream
+    plan_id: str
+    partitions: tuple[Partition, ...] = ()
+    skipped: tuple[Partition, ...] = ()
+    problems: tuple[MigrationError, ...] = field(default=())
+    renewed: bool = False
+
+
+def build(
+    workspace: Workspace,
+    streams: Sequence[Stream],
+    history: History,
+    cutting: Mapping[str, int],
+    *,
+    run_id: str = "",
+    since: datetime | None = None,
+) -> list[StreamPlan]:
+    """Ask every stream for its partitions, parents before children.
+
+    A stream that cannot be asked is a problem of its own and stops no other. A stream that
+    lands and was planned by this very run before is not asked again: its windows stay.
+
+    Args:
+        workspace: with the plugins.
+        streams: the selected ones.
+        history: what the ledger says of earlier work.
+        cutting: bounds of a batch, part of the plan id.
+        run_id: of the run, if it may have planned before.
+        since: begin here, whatever the bookmarks say.
+
+    Raises:
+        PluginError: streams depend on each other in a circle.
+    """
+    plans = []
+    for stream in ordered(streams):
+        identity = plan_id(workspace, stream, cutting)
+        earlier = [
+            item.partition
+            for item in history.planned
+            if (item.run_id, item.stream, item.tenant) == (run_id, stream.name, stream.tenant)
+        ]
+        start = since or _bookmark(stream, history)
+        try:
+            if stream.problem is not None:
+                raise stream.problem
+            offered = _offered(workspace, stream, history, start, earlier, cutting, run_id)
+        except MigrationError as error:
+            plans.append(StreamPlan(stream, identity, problems=(error,)))
+            continue
+        plans.append(_stream(stream, history, identity, offered, earlier))
+    return plans
+
+
+def plan_id(workspace: Workspace, stream: Stream, cutting: Mapping[str, int]) -> str:
+    """Identifies what turns an input into rows: formats, plugins in order, and the cutting.
+
+    An input may be replayed only under its own plan id.
+    """
+    parts: list[object] = [
+        [format_id(table) for table in stream.tables],
+        [[name, workspace.registry.versions[name]] for name in workspace.registry.names],
+        sorted(cutting.items()),
+    ]
+    lossy = [
+        [table.name, column.name, column.loss]
+        for table in stream.tables
+        for column in table.columns
+        if column.loss
+    ]
+    if lossy:
+        parts.append(lossy)
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def ordered(streams: Sequence[Stream]) -> list[Stream]:
+    """Parents before children; streams that depend on nothing keep their order."""
+    return [stream for level in levels(streams) for stream in level]
+
+
+def levels(streams: Iterable[Stream]) -> list[list[Stream]]:
+    """The streams in groups; each group depends only on those before it."""
+    by_name: dict[str, list[Stream]] = {}
+    for stream in streams:
+        by_name.setdefault(stream.name, []).append(stream)
+    graph = {
+        name: {parent for stream in group for parent in stream.depends_on if parent in by_name}
+        for name, group in by_name.items()
+    }
+    sorter = TopologicalSorter(graph)
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        raise PluginError(
+            "streams depend on each other in a circle", why=" -> ".join(error.args[1])
+        ) from error
+    found = []
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready(), key=list(by_name).index)
+        found.append([stream for name in ready for stream in by_name[name]])
+        sorter.done(*ready)
+    return found
+
+
+def whole(stream: Stream, run_id: str) -> Partition:
+    """A stream that is not cut: read whole and merged by each run, or, without a key, once."""
+    has_key = all(table.key for table in stream.tables)
+    text = f"{stream.label}\n{run_id if has_key else ''}"
+    return Partition("all", hashlib.sha256(text.encode()).hexdigest())
+
+
+def _bookmark(stream: Stream, history: History) -> datetime | None:
+    """Where a stream goes on: its bookmark minus its overlap."""
+    position = history.bookmarks.get((stream.name, stream.tenant))
+    if position is None:
+        return None
+    return datetime.fromisoformat(position) - timedelta(seconds=stream.overlap)
+
+
+def _offered(
+    workspace: Workspace,
+    stream: Stream,
+    history: History,
+    since: datetime | None,
+    earlier: Sequence[Partition],
+    cutting: Mapping[str, int],
+    run_id: str,
+) -> list[Partition]:
+    """The partitions that there are now; `earlier` are those that this very run planned."""
+    if stream.lands and earlier:
+        return list(earlier)
+    if not workspace.registry.implements(stream.plugin, "partitions"):
+        return [whole(stream, run_id)]
+    done = [item for item in earlier if history.is_complete(stream, item)]
+    left = _left(stream, history, earlier, done) if earlier else None
+    records = min(cutting["batch_records"], workspace.target.dialect.batch_records)
+    offered = partitions(workspace, stream, since, left, records)
+    if any(item.held is None for item in offered):
+        return offered
+    # A plugin that keeps what was planned gives only what is left of it.
+    return [*offered, *done]
+
+
+def _left(
+    stream: Stream, history: History, earlier: Sequence[Partition], done: Sequence[Partition]
+) -> list[Partition]:
+    """What a run planned and has not completed; of two of one name the one not yet begun."""
+    names = {item.name for item in done}
+    left: dict[str, Partition] = {}
+    for item in earlier:
+        if item.name not in names and (item.name not in left or not history.is_begun(stream, item)):
+            left[item.name] = item
+    return list(left.values())
+
+
+def _stream(
+    stream: Stream,
+    history: History,
+    identity: str,
+    offered: Sequence[Partition],
+    earlier: Sequence[Partition],
+) -> StreamPlan:
+    todo, skipped, problems = [], [], []
+    loaded = history.loaded(stream)
+    by_digest = {item.partition.digest: item for item in loaded}
+    newest = {item.partition.input: item for item in loaded}
+    siblings: dict[str, set[str]] = {}
+    for offer in offered:
+        siblings.setdefault(offer.input, set()).add(offer.digest)
+    for offer in offered:
+        last = newest.get(offer.input)
+        is_same = last is not None and _content(last) in siblings[offer.input]
+        was_there = not siblings[offer.input].isdisjoint(by_digest)
+        partition = offer
+        if offer.held:
+            partition = _read_again(stream, history, offer)
+        elif last is not None and all(table.key for table in stream.tables):
+            partition = _renewed(offer, last, is_same=is_same, was_there=was_there)
+        if history.is_complete(stream, partition):
+            skipped.append(partition)
+            continue
+        problem = _conflict(
+            stream,
+            partition,
+            by_digest.get(partition.digest),
+            None if is_same else last,
+            identity,
+        )
+        if problem:
+            problems.append(problem)
+        else:
+            todo.append(partition)
+    renewed = bool(earlier) and any(item.held for item in todo)
+    return StreamPlan(stream, identity, tuple(todo), tuple(skipped), tuple(problems), renewed)
+
+
+def partitions(
+    workspace: Workspace,
+    stream: Stream,
+    since: datetime | None,
+    planned: Sequence[Partition] | None,
+    records: int,
+) -> list[Partition]:
+    """The partitions that a stream offers now.
+
+    Args:
+        workspace: with its plugin.
+        stream: which.
+        since: its bookmark minus its overlap, or None.
+        planned: what a resumed run planned and has not completed; None where nothing was.
+        records: the most that one batch may hold.
+
+    Raises:
+        PluginError: the plugin breaks the contract of the hook.
+    """
+    registry = workspace.registry
+    offered = registry.call_one(
+        stream.plugin,
+        "partitions",
+        stream=stream,
+        since=since,
+        planned=planned,
+        records=records,
+        settings=workspace.sections[stream.plugin],
+    )
+    with registry.guard(stream.plugin, "partitions"):
+        found = list(offered or ())
+    wrong = [type(item).__name__ for item in found if not isinstance(item, Partition)]
+    if wrong:
+        raise PluginError(
+            "a plugin gave something that is no Partition",
+            f"plugin {stream.plugin}, stream {stream.label}",
+            f"it is a {wrong[0]}",
+        )
+    for what, why in (
+        ("digest", "one of them would be taken for loaded"),
+        ("name", "one of them would be taken for a newer version of the other"),
+    ):
+        if len({getattr(item, what) for item in found}) < len(found):
+            raise PluginError(
+                f"two partitions of a stream have the same {what}",
+                f"plugin {stream.plugin}, stream {stream.label}",
+                why,
+            )
+    return found
+
+
+def _content(item: Planned) -> str:
+    return item.partition.digest.partition("~")[0]
+
+
+def _renewed(partition: Partition, last: Planned, *, is_same: bool, was_there: bool) -> Partition:
+    """The partition, under a digest of its own if its content is that of an earlier time again.
+
+    A file that was A, then B, and is A again has to be merged again, though A was loaded.
+
+    Args:
+        partition: as its source offers it.
+        last: what was loaded last of its input.
+        is_same: that was of the content that the input has now.
+        was_there: the input had this content at some time.
+    """
+    _, mark, after = last.partition.digest.partition("~")
+    if not is_same and was_there:
+        mark, after = "~", hashlib.sha256(last.partition.digest.encode()).hexdigest()[:16]
+    elif not is_same:
+        return partition
+    return replace(partition, digest=f"{partition.digest}{mark}{after}")
+
+
+def _read_again(stream: Stream, history: History, partition: Partition) -> Partition:
+    """The partition under a digest of its own, if it was half read in an earlier snapshot.
+
+    Its batches would be cut elsewhere in this one: it is read from its start, and what is
+    there already is found by its key.
+    """
+    has_key = all(table.key for table in stream.tables)
+    is_half = history.is_begun(stream, partition) and not history.is_complete(stream, partition)
+    if not (has_key and is_half):
+        return partition
+    snapshot = hashlib.sha256(str(partition.held).encode()).hexdigest()[:16]
+    return replace(partition, digest=f"{partition.digest.partition('~')[0]}~{snapshot}")
+
+
+def _conflict(
+    stream: Stream,
+    partition: Partition,
+    same: Planned | None,
+    namesake: Planned | None,
+    identity: str,
+) -> MigrationError | None:
+    """Why reading this partition would double rows, or None.
+
+    Args:
+        stream: of the partition.
+        partition: what is to be read.
+        same: what was loaded with its digest.
+        namesake: what was loaded last of its input, if the input had other content then.
+        identity: the plan id under which it would be read.
+    """
+    if same is not None and same.plan_id != identity:
+        return PluginError(
+            f"{partition.name} is half loaded under another version of its plugins or settings",
+            f"stream {stream.label}, run {short(same.run_id)}",
+            "its batches would be cut and counted differently",
+            "finish that run with the versions and batch sizes it began with",
+        )
+    has_key = all(table.key for table in stream.tables)
+    if same is None and namesake is not None and not has_key:
+        return SourceError(
+            f"{partition.name} was loaded before with other content or under another schema",
+            f"stream {stream.label}, run {short(namesake.run_id)}",
+            "the stream has no key, so its rows can be neither merged nor told apart",
+            "give the new records a file of their own, or declare a key",
+        )
+    return None

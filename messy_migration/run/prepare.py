@@ -1,0 +1,215 @@
+"""Make a target ready for a run: its tables, what the ledger knows of them, and old proof."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from messy_migration.errors import ConfigurationError, ProofError, TargetUnavailable
+from messy_migration.fingerprint.rows import format_id
+from messy_migration.ledger import money as amounts, receipts, known_tables as states
+from messy_migration.ledger.receipts import Scope, Signature
+from messy_migration.ledger.known_tables import TableState
+from messy_migration.ledger.tables import Ledger
+from messy_migration.model import Fingerprint, Stream, Table, TableReceipt, Totals
+from messy_migration.reconcile.prove import prove
+from messy_migration.reconcile.verdict import TableVerdict
+from messy_migration.databases.money import less, of_source
+from messy_migration.databases.dialect import Dialect, scoped
+from messy_migration.databases.ddl import prepare
+
+
+@dataclass(frozen=True)
+class Site:
+    """The target on one connection, and who writes there."""
+
+    connection: Connection
+    dialect: Dialect
+    ledger: Ledger
+    signature: Signature
+
+
+def prove_earlier(site: Site, streams: Sequence[Stream], accept: str | None) -> list[TableVerdict]:
+    """Prove what earlier runs loaded, before anything is added to it.
+
+    Args:
+        site: inside a transaction.
+        streams: the streams of this run.
+        accept: a reason; changes of somebody else are then adopted as receipts with it.
+
+    Raises:
+        ProofError: somebody else changed a table, or it cannot be read.
+    """
+    known = states.all_states(site.connection, site.ledger)
+    wanted = [
+        known[table.name, table.scope]
+        for stream in streams
+        for table in stream.tables
+        if (table.name, table.scope) in known
+    ]
+    sums = receipts.expected(site.connection, site.ledger)
+    # A run that was killed has added no stubs, so that rows miss parents: nobody's change.
+    verdicts = list(prove(site.connection, site.dialect, wanted, sums, {}, rows_only=True))
+    if site.connection.invalidated:
+        raise TargetUnavailable("the target went away", why=verdicts[-1].reason)
+    wrong = [item for item in verdicts if item.verdict != "MATCH"]
+    if not wrong:
+        return []
+    if accept is None or any(item.actual is None for item in wrong):
+        raise ProofError(
+            "the target is not as earlier runs left it",
+            ", ".join(f"table {item.table}" for item in wrong),
+            "; ".join(dict.fromkeys(item.reason for item in wrong)),
+            "`migrate reconcile` names the rows; put them right, or adopt the changes with "
+            '`migrate run --accept-foreign "reason"`',
+        )
+    for item in wrong:
+        _adopt(site, known[item.table, item.scope], item, accept)
+    return wrong
+
+
+def prepare_tables(
+    site: Site, streams: Sequence[Stream], *, keys_later: bool = False
+) -> frozenset[tuple[str, Scope]]:
+    """Create missing tables, and meet new ones; gives those that this run found empty.
+
+    Args:
+        site: inside a transaction.
+        streams: the streams of this run.
+        keys_later: leave keys for after the load where that is possible.
+
+    Raises:
+        TargetError: a table does not fit its stream.
+        ConfigurationError: a table belongs to another stream.
+    """
+    known = states.all_states(site.connection, site.ledger)
+    for stream in streams:
+        for table in stream.tables:
+            is_late = (
+                keys_later
+                and not table.amounts
+                and _key_comes_later(site.dialect, streams, stream, table)
+            )
+            state = known.get((table.name, table.scope))
+            is_there = site.dialect.columns(site.connection, table.name) is not None
+            lacks_key = state.key_pending if state else is_late and not is_there
+            created = prepare(site.connection, site.dialect, table, with_key=not lacks_key)
+            if state is None:
+                _meet(site, stream, table, created=created, key_pending=created and is_late)
+            else:
+                _meet_again(site, stream, table, state)
+    run_id = site.signature.run_id
+    return frozenset(
+        key
+        for key, state in states.all_states(site.connection, site.ledger).items()
+        if state.first_run == run_id and state.baseline_rows == 0
+    )
+
+
+def _key_comes_later(
+    dialect: Dialect, streams: Sequence[Stream], stream: Stream, table: Table
+) -> bool:
+    """May the key of a table come after the load?
+
+    Only where one stream writes the table and no other: if a record has rows in several tables,
+    the duplicate of one row says nothing of the record.
+    """
+    writers = [item for item in streams for other in item.tables if other.name == table.name]
+    is_alone = len(writers) == 1 and len(stream.tables) == 1 and not table.scope
+    # What leaves with a late key is not counted as money.
+    return bool(dialect.late_keys and table.key and is_alone and not table.amounts)
+
+
+def _meet(site: Site, stream: Stream, table: Table, *, created: bool, key_pending: bool) -> None:
+    """Remember a table; what it holds already becomes its baseline."""
+    found = Fingerprint()
+    money: Totals = {}
+    if not created:
+        found = site.dialect.fingerprint(site.connection, table, scoped(table))
+        money = of_source(site.connection, site.dialect, table, scoped(table))
+    run_id = site.signature.run_id
+    state = TableState(
+        table,
+        stream.name,
+        stream.tenant,
+        format_id(table),
+        created,
+        run_id,
+        found.rows,
+        stream.bookmark if stream.bookmark in table.names else None,
+        key_pending,
+    )
+    states.add(site.connection, site.ledger, state)
+    if found.rows:
+        place = (stream.name, stream.tenant)
+        _receipt(site, place, table, (found, money), "baseline", None)
+
+
+def _meet_again(site: Site, stream: Stream, table: Table, state: TableState) -> None:
+    if (state.stream, state.tenant) != (stream.name, stream.tenant):
+        raise ConfigurationError(
+            f"the table {table.name} belongs to another stream",
+            f"stream {stream.label}",
+            f"{state.stream} was loaded into it before",
+            "give this stream another table, or a scope",
+        )
+    new = format_id(table)
+    if table == state.table:
+        return
+    if new != state.format_id:
+        # Proven under the old format a moment ago; from here on the new one counts.
+        sums = receipts.expected(site.connection, site.ledger)
+        under_new = sums.get((table.name, table.scope, new), Fingerprint())
+        actual = site.dialect.fingerprint(site.connection, table, scoped(table))
+        change = (actual - under_new, _money_since(site, table))
+        place = (stream.name, stream.tenant)
+        _receipt(site, place, table, change, "rebase", state.format_id)
+    states.redefine(site.connection, site.ledger, table, new)
+
+
+def _adopt(site: Site, state: TableState, verdict: TableVerdict, reason: str) -> None:
+    if verdict.actual is not None:
+        change = (verdict.actual - verdict.expected, _money_since(site, state.table))
+        _receipt(site, (state.stream, state.tenant), state.table, change, "foreign", reason)
+
+
+def _money_since(site: Site, table: Table) -> Totals | None:
+    """What the totals of a table are now, minus what its receipts say."""
+    if not table.amounts:
+        return None
+    actual = of_source(site.connection, site.dialect, table, scoped(table))
+    return less(actual, amounts.expected(site.connection, site.ledger, table))
+
+
+def _receipt(
+    site: Site,
+    place: tuple[str, str],
+    table: Table,
+    change: tuple[Fingerprint, Totals | None],
+    kind: str,
+    reason: str | None,
+) -> None:
+    net, money = change
+    new = format_id(table)
+    parts = (
+        kind,
+        site.signature.run_id,
+        str(site.signature.epoch),
+        table.name,
+        str(table.scope),
+        new,
+    )
+    identity = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+    kept = money if table.amounts else None
+    part = TableReceipt(table.name, table.scope, new, 0, 0, 0, net, kept)
+    receipts.write(
+        site.connection,
+        site.ledger,
+        site.signature,
+        receipts.receipt_of_table(identity, *place, part),
+        kind=kind,
+        reason=reason,
+    )

@@ -1,0 +1,365 @@
+"""One run, from the lock to the verdict.
+
+lock -> ledger -> epoch -> open or resume -> audit -> plan -> prove what is there -> tables
+     -> tasks to workers -> keys, stubs, bookmarks -> reconcile -> evidence -> close
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import replace
+
+from messy_migration.errors import (
+    MigrationError,
+    TargetBusy,
+    TargetError,
+    TargetUnavailable,
+    UsageProblem,
+    exit_code,
+)
+from messy_migration.ledger import fence, receipts, runs, schema
+from messy_migration.ledger.receipts import Scope, StreamTotals
+from messy_migration.ledger.runs import short
+from messy_migration.model import Stream, stream_label
+from messy_migration.run import plan as planning
+from messy_migration.run.anchors import check_ledger
+from messy_migration.run.close import close_run
+from messy_migration.workers.executor import EnginePool, find_engine
+from messy_migration.run.finish import finish
+from messy_migration.ledger.history import History
+from messy_migration.run.lock import Hold
+from messy_migration.run.keys import add_earlier_keys
+from messy_migration.run.open import locked, new_run_id, open_run
+from messy_migration.run.outcome import Observer, Options, Outcome
+from messy_migration.workers.pool import Finished, LocalPool
+from messy_migration.run.prepare import Site, prepare_tables, prove_earlier
+from messy_migration.run.state import RunState
+from messy_migration.run.signals import Overdue, StopSignals
+from messy_migration.workers.worker import Briefing, Task, is_fatal
+from messy_migration.workspace import Request, Workspace, open_workspace, select
+from messy_migration.databases.open import HURRIED
+from messy_migration.databases.errors import refusals
+from messy_migration.databases.retry import Patience
+
+BEAT_SECONDS = 2.0
+FIRST_SECONDS = 1.0
+"""A run that has not begun waits for nobody; whoever typed the command is there."""
+
+
+def execute(request: Request, observer: Observer, options: Options) -> Outcome:
+    """Run, or resume, a migration, and reconcile it.
+
+    Raises:
+        MigrationError: the run could not begin; everything later is in the outcome.
+    """
+    began = time.monotonic()
+    run_id = new_run_id()
+    workspace = open_workspace(request, application=f"mm:{run_id}", keep=True)
+    try:
+        with workspace.releasing():
+            return _execute(workspace, observer, options, run_id, began)
+    finally:
+        workspace.target.engine.dispose()
+
+
+def _execute(
+    workspace: Workspace, observer: Observer, options: Options, run_id: str, began: float
+) -> Outcome:
+    streams = chosen(workspace, options)
+    target = workspace.target
+    at_first = Patience(FIRST_SECONDS, FIRST_SECONDS)
+    with (
+        StopSignals() as stop,
+        refusals(f"target {target.label}"),
+        Hold(target, workspace.ledger) as hold,
+    ):
+        # Of several that begin at once the winner ends the connections of the others.
+        if not at_first.persist(hold.take):
+            raise locked(workspace, at_first)
+        try:
+            patience = workspace.patience(lambda: stop.requested)
+            with _local(workspace, run_id) as pool:
+                patience.persist(lambda: _warm(pool, workspace, options))
+                state = patience.persist(
+                    lambda: open_run(workspace, run_id, streams, options, hold, patience)
+                )
+                observer.started(state.run, target.label, streams, resumed=state.resumed)
+                state.patiently(lambda: check_ledger(state))
+                _plan(state)
+                pool.briefing = state.briefing
+                observer.planned(state.plans, workspace.settings.core.worker_count)
+                with _unproven(state):
+                    _work(state, observer, stop, pool)
+            with _unproven(state):
+                state.patiently(lambda: _incomplete(state))
+                _settle(state, stop)
+                observer.proving()
+                return close_run(state, stop, began)
+        except (Overdue, TargetError) as error:
+            # Told to stop, and the target does not answer: there is no verdict to wait for.
+            if not stop.number:
+                raise
+            raise stop.interrupted(f"run {short(run_id)}") from error
+
+
+@contextmanager
+def _unproven(state: RunState) -> Iterator[None]:
+    """What is said of a run that cannot go on to its verdict, with all that went wrong before."""
+    try:
+        yield
+    except TargetError as error:
+        codes = {problem.exit_code for problem in (*state.problems, error)}
+        code = exit_code(codes, mismatch=False, unknown=True)
+        if code != error.exit_code:
+            raise next(item for item in state.problems if item.exit_code == code) from error
+        met = dict.fromkeys(problem.what for problem in state.problems)
+        why = "; ".join([*met, f"at the end {error.what}: {error.why}"])
+        what = "nothing is proven, the verdict is UNKNOWN"
+        raise type(error)(what, error.where, why, error.next) from error
+
+
+def _local(workspace: Workspace, run_id: str) -> LocalPool:
+    """The local workers, none of which runs yet. Their briefing is not the last word."""
+    core, request = workspace.settings.core, workspace.request
+    briefing = Briefing(
+        request.for_workers(workspace.settings.digest),
+        run_id,
+        0,
+        frozenset(),
+        core.batch_records,
+        core.batch_bytes,
+    )
+    return LocalPool(briefing, core.worker_count, core.frozen_after)
+
+
+def _warm(pool: LocalPool, workspace: Workspace, options: Options) -> None:
+    """Where nothing was ever loaded there is something to do, whatever the plan will say.
+
+    One worker keeps the second processor busy while this process makes the ledger and plans.
+    """
+    if options.engine is None:
+        with refusals("target"), workspace.target.engine.connect() as connection:
+            is_new = schema.version(connection) is None
+        pool.warm(int(is_new))
+
+
+def chosen(workspace: Workspace, options: Options) -> list[Stream]:
+    """The streams that a run is asked for.
+
+    Raises:
+        UsageProblem: a pattern or a tenant names nothing.
+    """
+    streams = select(workspace.streams(), options.selection)
+    tenants = {stream.tenant for stream in streams}
+    for tenant in options.tenants:
+        if tenant not in tenants:
+            known = ", ".join(sorted(tenants - {""})) or "none"
+            raise UsageProblem(f"--tenant {tenant!r} names no tenant", why=f"there are {known}")
+    if not options.tenants:
+        return streams
+    return [stream for stream in streams if stream.tenant in options.tenants]
+
+
+def _plan(state: RunState) -> None:
+    workspace, ledger = state.workspace, state.workspace.ledger
+    cutting = {
+        "batch_records": state.briefing.batch_records,
+        "batch_bytes": state.briefing.batch_bytes,
+    }
+
+    def history() -> History:
+        with workspace.target.engine.begin() as connection:
+            return History.read(connection, ledger)
+
+    state.plans = planning.build(
+        workspace,
+        state.streams,
+        state.patiently(history),
+        cutting,
+        run_id=state.run.run_id,
+        since=state.options.since,
+    )
+    for plan in state.plans:
+        for problem in plan.problems:
+            state.note(plan.stream.label, problem)
+    fresh = state.patiently(lambda: _prepare(state))
+    state.briefing = replace(state.briefing, fresh=fresh, streams=tuple(state.streams))
+
+
+def _prepare(state: RunState) -> frozenset[tuple[str, Scope]]:
+    """Prove what is there, make the tables, and write the plan down: one transaction."""
+    workspace, ledger = state.workspace, state.workspace.ledger
+    registry = workspace.registry
+    with state.writing() as connection:
+        site = Site(connection, workspace.target.dialect, ledger, state.signature())
+        prove_earlier(site, state.streams, state.options.accept_foreign)
+        add_earlier_keys(site, state.streams)
+        # A plugin that loads may rely on the key.
+        loads = any(registry.implements(name, "load") for name in registry.names)
+        fresh = prepare_tables(site, state.streams, keys_later=not loads)
+        for plan in state.plans:
+            runs.plan(
+                connection, ledger, state.run.run_id, plan.stream, plan.plan_id, plan.partitions
+            )
+    return fresh
+
+
+def _work(state: RunState, observer: Observer, stop: StopSignals, local: LocalPool) -> None:
+    """Hand the tasks out, parents before children."""
+    by_stream = {(plan.stream.name, plan.stream.tenant): plan for plan in state.plans}
+    levels = [
+        [
+            Task(stream.name, stream.tenant, by_stream[stream.name, stream.tenant].plan_id, part)
+            for stream in level
+            for part in by_stream[stream.name, stream.tenant].partitions
+        ]
+        for level in planning.levels(state.streams)
+    ]
+    total = sum(len(tasks) for tasks in levels)
+    if not total:
+        return
+    state.workers = min(state.workspace.settings.core.worker_count, max(map(len, levels)))
+    pulse = _pulse(state, observer, stop)
+    with _pool(state, local) as pool:
+        scouts = _scouts(state, levels)
+        for tasks in [
+            scouts,
+            *([item for item in level if item not in scouts] for level in levels),
+        ]:
+            ready = [task for task in tasks if not _is_hopeless(state, task)]
+            for finished in pool.run(ready, pulse, lambda: stop.requested):
+                _finished(state, finished, scouts, stop)
+    with suppress(MigrationError):
+        observer.progressed(_totals(state))
+
+
+def _pool(
+    state: RunState, local: LocalPool
+) -> AbstractContextManager[LocalPool] | AbstractContextManager[EnginePool]:
+    if state.options.engine is None:
+        return nullcontext(local)
+    registry = state.workspace.registry
+    return EnginePool(state.briefing, find_engine(registry, state.options.engine, state.workers))
+
+
+def _settle(state: RunState, stop: StopSignals) -> None:
+    """Keys, stubs and bookmarks; what fails there is told with the verdict, not instead of it."""
+    if stop.requested and not stop.number:
+        return
+    try:
+        state.patiently(lambda: finish(state))
+        state.is_settled = True
+    except MigrationError as error:
+        state.problems.append(error)
+
+
+def _scouts(state: RunState, levels: Sequence[Sequence[Task]]) -> list[Task]:
+    """The first task of every account of an API: a wrong key is tried once, not by each task."""
+    lands = {(stream.name, stream.tenant) for stream in state.streams if stream.lands}
+    scouts: dict[tuple[str, str], Task] = {}
+    for tasks in levels:
+        for task in tasks:
+            if (task.stream, task.tenant) in lands:
+                scouts.setdefault((task.plugin, task.tenant), task)
+    return list(scouts.values())
+
+
+def _is_hopeless(state: RunState, task: Task) -> bool:
+    """The account does not answer, or a stream that this one depends on was not all read."""
+    stream = next(
+        item for item in state.streams if (item.name, item.tenant) == (task.stream, task.tenant)
+    )
+    if (task.plugin, task.tenant) in state.closed:
+        state.unfinished.setdefault(
+            stream.label, f"the first partition of tenant {stream.tenant or stream.plugin!r} failed"
+        )
+        return True
+    for parent in state.streams:
+        if (
+            parent.name in stream.depends_on
+            and parent.tenant == stream.tenant
+            and parent.label in state.unfinished
+        ):
+            why = f"{parent.label}, which it depends on, was not all read"
+            state.unfinished.setdefault(stream.label, why)
+            return True
+    return False
+
+
+def _finished(
+    state: RunState, finished: Finished, scouts: Sequence[Task], stop: StopSignals
+) -> None:
+    task = finished.task
+    label = stream_label(task.stream, task.tenant)
+    if finished.error is not None:
+        state.note(label, finished.error)
+        if task in scouts:
+            state.closed.add((task.plugin, task.tenant))
+        if is_fatal(finished.error):
+            stop.request()
+
+
+def _pulse(state: RunState, observer: Observer, stop: StopSignals) -> Callable[[], None]:
+    """Every few seconds: is the lock still ours, the heartbeat, and progress from the ledger.
+
+    While the target is away the workers wait for it by themselves, and so does this, as long.
+    """
+    last = 0.0
+    away_since: float | None = None
+
+    def pulse() -> None:
+        nonlocal last, away_since
+        if stop.requested or time.monotonic() - last < BEAT_SECONDS:
+            return
+        last = time.monotonic()
+        try:
+            state.hold.ensure()
+            _beat(state)
+            observer.progressed(_totals(state))
+            away_since = None
+        except TargetBusy:
+            away_since = None  # it is there, and the workers write
+        except TargetUnavailable as error:
+            away_since = away_since or last
+            if time.monotonic() - away_since >= state.patience.limit(error):
+                state.problems.append(error)
+                stop.request()
+        except MigrationError as error:
+            state.problems.append(error)
+            stop.request()
+
+    return pulse
+
+
+def _beat(state: RunState) -> None:
+    # A frozen worker may hold the file, and only who does not wait for it sees that.
+    hurried = state.workspace.target.engine.execution_options(**{HURRIED: True})
+    with refusals("heartbeat"), hurried.begin() as connection:
+        fence.beat(connection, state.workspace.ledger, state.holder)
+
+
+def _totals(state: RunState) -> list[StreamTotals]:
+    target = state.workspace.target
+    with target.dialect.reading(target.engine) as connection:
+        return receipts.stream_totals(connection, state.workspace.ledger, state.run.run_id)
+
+
+def _incomplete(state: RunState) -> None:
+    """Streams with a partition whose last batch is not committed."""
+    target = state.workspace.target
+    with target.dialect.reading(target.engine) as connection:
+        complete = receipts.complete(connection, state.workspace.ledger)
+    for plan in state.plans:
+        stream = plan.stream
+        left = [
+            part
+            for part in plan.partitions
+            if (stream.name, stream.tenant, part.digest) not in complete
+        ]
+        if left:
+            count = len(plan.partitions)
+            state.unfinished.setdefault(
+                stream.label, f"{len(left)} of {count} partitions are not complete"
+            )

@@ -1,0 +1,132 @@
+"""What the steps of one run hand on to each other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from messy_migration.errors import MigrationError
+from messy_migration.ledger import fence
+from messy_migration.ledger.audit import Audit
+from messy_migration.ledger.fence import Holder
+from messy_migration.ledger.receipts import Signature
+from messy_migration.ledger.runs import Run, now
+from messy_migration.model import Stream
+from messy_migration.run.lock import Hold
+from messy_migration.run.outcome import Options
+from messy_migration.run.plan import StreamPlan
+from messy_migration.workers.worker import Briefing
+from messy_migration.workspace import Workspace
+from messy_migration.databases.errors import refusals
+from messy_migration.databases.retry import Patience
+
+T = TypeVar("T")
+
+
+@dataclass
+class RunState:
+    """A run that holds its target.
+
+    Attributes:
+        workspace: settings, plugins, target and ledger.
+        options: what it was asked to do.
+        run: as the ledger has it.
+        briefing: what its workers have to know.
+        holder: who this process is, for the heartbeat.
+        hold: the run lock.
+        patience: how long the run waits for its target.
+        resumed: it took up an unfinished run.
+        streams: the selected ones.
+        plans: what is to be read of each.
+        problems: what went wrong, in the order in which it was met.
+        unfinished: label of a stream -> why not all of it was read.
+        is_settled: keys, stubs and bookmarks are done.
+        closed: (plugin, tenant) of accounts whose first task failed.
+        workers: processes that worked.
+        is_new_ledger: this run made the ledger.
+        audit: what the ledger and its chain were found to be when the run began.
+    """
+
+    workspace: Workspace
+    options: Options
+    run: Run
+    briefing: Briefing
+    holder: Holder
+    hold: Hold
+    patience: Patience
+    resumed: bool
+    streams: list[Stream]
+    plans: list[StreamPlan] = field(default_factory=list)
+    problems: list[MigrationError] = field(default_factory=list)
+    unfinished: dict[str, str] = field(default_factory=dict)
+    is_settled: bool = False
+    closed: set[tuple[str, str]] = field(default_factory=set)
+    workers: int = 0
+    is_new_ledger: bool = False
+    audit: Audit | None = None
+
+    def note(self, label: str, problem: MigrationError) -> None:
+        """A stream met a problem, and is not complete."""
+        clean = self.workspace.request.redactor.text
+        # What a plugin says may hold a secret of its own; from here on it is shown and written.
+        # Of two accounts at one address, the address does not say which one it is.
+        where = problem.where if label in problem.where else f"{label}, {problem.where}".strip(", ")
+        texts = [clean(text) for text in (problem.what, where, problem.why, problem.next)]
+        problem = type(problem)(*texts)
+        self.problems.append(problem)
+        self.unfinished.setdefault(label, f"not all of {label} was read: {problem.what}")
+
+    def patiently(self, step: Callable[[], T]) -> T:
+        """What a step on the target gives, done again while the target is away, busy or full.
+
+        Raises:
+            Locked: the lock was lost to another run.
+            TargetUnavailable, TargetBusy, TargetFull: the target stayed so beyond the deadline.
+        """
+
+        def attempt() -> T:
+            self.hold.ensure()
+            with refusals(f"target {self.workspace.target.label}"):
+                return step()
+
+        return self.patience.persist(attempt)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that commits only if no newer run took the target over.
+
+        Raises:
+            Locked: one did.
+        """
+        target = self.workspace.target
+        with target.engine.begin() as connection:
+            yield connection
+            fence.check(
+                connection,
+                self.workspace.ledger,
+                self.briefing.epoch,
+                target.dialect.fence_suffix(),
+            )
+
+    @contextmanager
+    def closing(self) -> Iterator[Connection]:
+        """The last transaction of a run: what is still under way somewhere can commit no more.
+
+        Raises:
+            Locked: a newer run took the target over.
+        """
+        with self.workspace.target.engine.begin() as connection:
+            suffix = self.workspace.target.dialect.fence_suffix()
+            fence.check(connection, self.workspace.ledger, self.briefing.epoch, suffix)
+            # Waits for the batches that hold the epoch, and fences off all others.
+            fence.raise_epoch(connection, self.workspace.ledger)
+            yield connection
+
+    def signature(self) -> Signature:
+        """How this process signs receipts."""
+        return Signature(self.run.run_id, self.briefing.epoch, os.getpid(), now())

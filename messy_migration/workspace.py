@@ -1,0 +1,227 @@
+"""What every command stands on: settings, registry, target and ledger, built from names."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from messy_migration import logs
+from messy_migration import registry as registries
+from messy_migration.config import settings as configuration
+from messy_migration.errors import ConfigurationError, MigrationError, PluginError, UsageProblem
+from messy_migration.ledger.tables import Ledger, ledger
+from messy_migration.model import Stream
+from messy_migration.redaction import Redactor, sounds_secret
+from messy_migration.registry import Registry
+from messy_migration.config.secrets import is_reference, parse_target
+from messy_migration.config.settings import Settings
+from messy_migration.databases.open import Target, open_target
+from messy_migration.databases.retry import Patience
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which settings a command works with; plain data, sent to workers as it is.
+
+    Attributes:
+        config: the configuration file, or None for ./migrate.toml if there is one.
+        profile: name of the profile, or None for `default`.
+        flags: core settings from the command line.
+        digest: of the configuration when the command began, or empty.
+        command: the command line as it was typed, for the evidence; empty from Python.
+        sections: plugin -> its section, in place of the one that is configured (sandboxes).
+        redactor: is told every secret of this process; never sent to another.
+    """
+
+    config: Path | None = None
+    profile: str | None = None
+    flags: Mapping[str, Any] = field(default_factory=dict)
+    digest: str = ""
+    command: tuple[str, ...] = ()
+    sections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    redactor: Redactor = field(default_factory=Redactor, compare=False, repr=False)
+
+    def for_workers(self, digest: str) -> Request:
+        """The same request for another process: absolute, pinned, and without any secret."""
+        config = self.config.absolute() if self.config else None
+        return replace(self, config=config, digest=digest, redactor=Redactor())
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Everything that was opened for one command in one process."""
+
+    request: Request
+    settings: Settings
+    registry: Registry
+    target: Target
+    ledger: Ledger
+    sections: Mapping[str, Any]
+
+    def patience(self, is_stopped: Callable[[], bool]) -> Patience:
+        """How long this configuration waits for its target, unless it is told to stop."""
+        core = self.settings.core
+        return Patience(core.outage_seconds, core.disk_full_seconds, is_stopped)
+
+    def streams(self) -> list[Stream]:
+        """All streams of all selected plugins, in the order of the plugins.
+
+        Raises:
+            PluginError: a plugin breaks the contract of `streams`.
+        """
+        found: list[Stream] = []
+        for plugin in self.registry.names:
+            if not self.registry.implements(plugin, "streams"):
+                continue
+            offered = self.registry.call_one(plugin, "streams", settings=self.sections[plugin])
+            with self.registry.guard(plugin, "streams"):
+                streams = list(offered or ())
+            for stream in streams:
+                if not isinstance(stream, Stream) or stream.plugin != plugin:
+                    raise PluginError(
+                        "a plugin offered a stream that is not its own",
+                        f"plugin {plugin}",
+                        "streams() gives Stream values named `plugin.stream`",
+                    )
+                found.append(stream)
+        _refuse_doubles(found)
+        return found
+
+    @contextmanager
+    def releasing(self) -> Iterator[None]:
+        """However the block ends, the plugins close what they opened in this process for it."""
+        try:
+            yield
+        finally:
+            for plugin in self.registry.names:
+                try:
+                    self.registry.call_one(plugin, "release", settings=self.sections[plugin])
+                except MigrationError as error:
+                    # What the command found out is worth more than this.
+                    _log.warning("plugin %s could not release its source: %s", plugin, error)
+
+
+def open_workspace(
+    request: Request,
+    *,
+    application: str = "messy-migration",
+    needs_plugins: bool = True,
+    keep: bool = False,
+) -> Workspace:
+    """Read the settings, load the plugins, and prepare the target without connecting to it.
+
+    Args:
+        request: which settings.
+        application: the name under which the server lists our connections.
+        needs_plugins: it is an error if none is named. Otherwise one whose settings are wrong,
+            a key that was withdrawn after the cutover for instance, is left out and told.
+        keep: use one connection to the target again and again.
+
+    Raises:
+        UsageProblem: no plugin is named anywhere.
+        ConfigurationError, PluginError: something of it is wrong.
+    """
+    settings = configuration.load(request.config, request.profile, request.flags)
+    settings = configuration.pinned(settings, request.sections)
+    if request.digest and request.digest != settings.digest:
+        raise ConfigurationError(
+            "the configuration changed while the run was under way",
+            str(settings.config or ".env"),
+            next="type the same command again",
+        )
+    configuration.unknown_sections(settings, registries.installed_names())
+    if needs_plugins and not settings.core.plugins:
+        raise UsageProblem(
+            "no plugin is named",
+            next="migrate run --plugins NAME, or `plugins = [...]` in the profile; "
+            "migrate plugins list shows what is installed",
+        )
+    redactor = request.redactor
+    for value in plain_secrets(settings):
+        redactor.register(value)
+    registry = _registry(settings, settings.core.plugins, redactor)
+    logs.configure(settings.core.log_level, settings.core.log_format, redactor)
+    sections: dict[str, Any] = {}
+    for name in registry.names:
+        try:
+            model = registry.call_one(name, "settings_model")
+            sections[name] = configuration.plugin_settings(settings, name, model, registry.resolve)
+        except ConfigurationError as error:
+            if needs_plugins:
+                raise
+            _log.warning("plugin %s is left out, no input of it is read: %s", name, error)
+    if len(sections) < len(registry.names):
+        registry = _registry(settings, list(sections), redactor)
+    url = configuration.target_url(settings, registry.resolve)
+    if url.password:
+        redactor.register(str(url.password))
+    target = open_target(url, application, settings.core.lock_seconds, keep=keep)
+    return Workspace(request, settings, registry, target, ledger(target.dialect.name), sections)
+
+
+def _registry(settings: Settings, plugins: Sequence[str], redactor: Redactor) -> Registry:
+    return registries.build(plugins, environment=settings.environment, on_secret=redactor.register)
+
+
+def select(streams: Sequence[Stream], patterns: Sequence[str]) -> list[Stream]:
+    """The streams that the patterns of `--select` name (`files.sales`, `files.*`).
+
+    Raises:
+        UsageProblem: a pattern names nothing.
+    """
+    if not patterns:
+        return list(streams)
+    for pattern in patterns:
+        if not any(fnmatchcase(stream.name, pattern) for stream in streams):
+            names = ", ".join(sorted({stream.name for stream in streams})) or "none"
+            raise UsageProblem(
+                f"--select {pattern!r} names no stream", why=f"the streams are {names}"
+            )
+    return [
+        stream
+        for stream in streams
+        if any(fnmatchcase(stream.name, pattern) for pattern in patterns)
+    ]
+
+
+def _refuse_doubles(streams: Sequence[Stream]) -> None:
+    names: dict[tuple[str, str], Stream] = {}
+    owners: dict[tuple[str, tuple[tuple[str, str], ...]], Stream] = {}
+    for stream in streams:
+        if (stream.name, stream.tenant) in names:
+            raise PluginError(f"the stream {stream.label} is offered twice")
+        names[stream.name, stream.tenant] = stream
+        for table in stream.tables:
+            other = owners.setdefault((table.name, table.scope), stream)
+            if other is not stream:
+                raise ConfigurationError(
+                    f"two streams write into the table {table.name}",
+                    f"{other.label} and {stream.label}",
+                    "each table, or each scope of it, has one owner",
+                    "give one of them another table",
+                )
+
+
+def plain_secrets(settings: Settings) -> Iterator[str]:
+    """Every secret that the settings hold in plain text, so that it can be masked."""
+    core = settings.core
+    if core.target_password and not is_reference(core.target_password):
+        yield core.target_password
+    if not is_reference(core.target):
+        password = parse_target(core.target).password
+        if password:
+            yield str(password)
+    prefixes = tuple(
+        f"{name}__".upper().replace("-", "_") for name in {*settings.sections, *core.plugins}
+    )
+    for variable, value in settings.environment.items():
+        ours = variable in settings.dotenv or variable.upper().startswith(prefixes)
+        if ours and sounds_secret(variable) and not is_reference(value):
+            yield value
