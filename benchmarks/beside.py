@@ -20,10 +20,10 @@ from sqlalchemy import make_url
 from benchmarks import tickets
 from benchmarks.processes import Usage, command_beside, cpu_of_server, measured
 from benchmarks.servers import checkpoint
-from messy_migration.model import Fingerprint, Table
-from messy_migration.databases.dialect import scoped
-from messy_migration.databases.open import open_target
 from messy_migration.databases.ddl import ddl
+from messy_migration.databases.naming import scoped
+from messy_migration.databases.open import open_target
+from messy_migration.model import Fingerprint, Table
 from messy_migration.testing.servers.postgres import Server
 
 Side = Callable[[str], Usage]

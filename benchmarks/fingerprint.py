@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pyarrow as pa
 
+from messy_migration.databases.sqlite import encoding as sqlite_c1
 from messy_migration.fingerprint.rows import fingerprint, fingerprint_texts, row_hashes, row_texts
 from messy_migration.model import Column, ColumnType
 from messy_migration.model import Table as Described
-from messy_migration.databases.sqlite import encoding as sqlite_c1
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,9 +23,9 @@ from typing import Any, Literal, cast
 import pluggy
 
 from messy_migration import hookspecs
-from messy_migration.errors import ConfigurationError, MigrationError, PluginError, UsageProblem
-from messy_migration.config.secrets import builtin_secret
 from messy_migration.config.problems import plugin_names, suggestion
+from messy_migration.config.secrets import builtin_secret
+from messy_migration.errors import ConfigurationError, MigrationError, PluginError, UsageProblem
 
 GROUP = "messy_migration"
 

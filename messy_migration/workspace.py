@@ -13,15 +13,16 @@ from typing import Any
 from messy_migration import logs
 from messy_migration import registry as registries
 from messy_migration.config import settings as configuration
+from messy_migration.config.secrets import is_reference
+from messy_migration.config.settings import Settings
+from messy_migration.config.urls import parse_target
+from messy_migration.databases.open import Target, open_target
+from messy_migration.databases.retry import Patience
 from messy_migration.errors import ConfigurationError, MigrationError, PluginError, UsageProblem
 from messy_migration.ledger.tables import Ledger, ledger
 from messy_migration.model import Stream
 from messy_migration.redaction import Redactor, sounds_secret
 from messy_migration.registry import Registry
-from messy_migration.config.secrets import is_reference, parse_target
-from messy_migration.config.settings import Settings
-from messy_migration.databases.open import Target, open_target
-from messy_migration.databases.retry import Patience
 
 _log = logging.getLogger(__name__)
 

@@ -1,1 +1,44 @@
-"""TODO: one line."""
+"""Everything that the command line does, as plain functions.
+
+Tests, schedulers and a web page call these; `migrate` turns options into a call and a result
+into text and an exit code. All of them raise `messy_migration.errors.MigrationError`.
+"""
+
+from __future__ import annotations
+
+from messy_migration.api.compare import Comparison, compare
+from messy_migration.api.plan import Plan, TablePlan, plan
+from messy_migration.api.reconcile import Reconciliation, reconcile
+from messy_migration.api.report import Report, find_report, verify_reports
+from messy_migration.api.run import Silent, run
+from messy_migration.api.status import Status, status
+from messy_migration.compare.budget import Budget
+from messy_migration.compare.databases import TableComparison
+from messy_migration.compare.matching import Wishes
+from messy_migration.reconcile.options import Asked
+from messy_migration.run.outcome import Options, Outcome
+from messy_migration.workspace import Request
+
+__all__ = [
+    "Asked",
+    "Budget",
+    "Comparison",
+    "Options",
+    "Outcome",
+    "Plan",
+    "Reconciliation",
+    "Report",
+    "Request",
+    "Silent",
+    "Status",
+    "TableComparison",
+    "TablePlan",
+    "Wishes",
+    "compare",
+    "find_report",
+    "plan",
+    "reconcile",
+    "run",
+    "status",
+    "verify_reports",
+]

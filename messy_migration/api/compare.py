@@ -11,7 +11,17 @@ from sqlalchemy import URL
 
 from messy_migration import errors, logs
 from messy_migration import registry as registries
+from messy_migration.compare import databases as between
+from messy_migration.compare.budget import Budget
+from messy_migration.compare.databases import Side, TableComparison
+from messy_migration.compare.findings import Word
+from messy_migration.compare.matching import Wishes
 from messy_migration.config import settings as configuration
+from messy_migration.config.secrets import builtin_secret, is_reference
+from messy_migration.config.settings import Settings
+from messy_migration.config.urls import is_loopback, parse_database
+from messy_migration.databases.errors import refusals
+from messy_migration.databases.open import Database, open_database
 from messy_migration.errors import (
     ConfigurationError,
     MigrationError,
@@ -20,16 +30,7 @@ from messy_migration.errors import (
     UsageProblem,
 )
 from messy_migration.ledger.runs import now
-from messy_migration.compare import databases as between
-from messy_migration.compare.databases import Side, TableComparison
-from messy_migration.compare.budget import Budget
-from messy_migration.compare.matching import Wishes
-from messy_migration.reconcile.verdict import Word
 from messy_migration.workspace import Request
-from messy_migration.config.secrets import builtin_secret, is_loopback, is_reference, parse_database
-from messy_migration.config.settings import Settings
-from messy_migration.target.database import Database, open_database
-from messy_migration.databases.errors import refusals
 
 _LOG = logging.getLogger(__name__)
 _FAILURES = {"left": SourceError, "right": TargetError}
@@ -57,8 +58,30 @@ class Comparison:
     exit_code: int
 
 
-def compare(request: Request, left: str, right: str, wishes: Wishes, budget: Budget) -> Comparison:
-    """See `messy_migration.api.run.compare`."""
+def compare(
+    request: Request,
+    left: str,
+    right: str,
+    wishes: Wishes | None = None,
+    budget: Budget | None = None,
+) -> Comparison:
+    """Hold two databases against each other, table by table; nothing is written on either side.
+
+    Needs no run, no ledger and no plugin. Each side is one read-only snapshot.
+
+    Args:
+        request: where `.env` and the settings of the log are.
+        left: URL of a database, or a reference to one (`env://NAME`).
+        right: the other one.
+        wishes: which tables and columns, and what is called otherwise on the right.
+        budget: how many differences are listed, and when to look no further.
+
+    Raises:
+        UsageProblem: a URL or a wish is not usable, or columns cannot be compared exactly.
+        SourceError: the left database cannot be opened.
+        TargetError: the right database cannot be opened, or a catalogue cannot be read.
+    """
+    wishes, budget = wishes or Wishes(), budget or Budget()
     settings = configuration.load(request.config, request.profile, request.flags)
     logs.configure(settings.core.log_level, settings.core.log_format, request.redactor)
     urls = {

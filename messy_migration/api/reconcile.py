@@ -9,6 +9,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from messy_migration import errors
+from messy_migration.api.preconditions import refuse_empty, refuse_missing
+from messy_migration.compare.findings import Word
+from messy_migration.databases.errors import refusals
 from messy_migration.errors import (
     Locked,
     MigrationError,
@@ -22,19 +25,20 @@ from messy_migration.ledger import receipts, runs, schema
 from messy_migration.ledger.audit import Audit
 from messy_migration.ledger.runs import short
 from messy_migration.model import stream_label
-from messy_migration.reconcile.untouched import Untouched, word
-from messy_migration.reconcile.verdict import TableVerdict, Word, overall
-from messy_migration.run.anchors import audited, note, refuse_lost, refused
+from messy_migration.reconcile import reconcile as proving
 from messy_migration.reconcile.options import Asked
+from messy_migration.reconcile.reconcile import LISTED, Proof, Tables, quick
+from messy_migration.reconcile.untouched import Untouched, word
+from messy_migration.reconcile.verdict import TableVerdict, overall
+from messy_migration.repair.apply import Repaired
+from messy_migration.repair.as_json import repair_facts
+from messy_migration.repair.run import adopt, repair
+from messy_migration.run.anchors import audited, note, refused
 from messy_migration.run.as_json import audit_object, proof_object
-from messy_migration.reconcile.facts import repair_facts
 from messy_migration.run.evidence import file_reconciliation
 from messy_migration.run.lock import Hold
-from messy_migration.reconcile.reconcile import Proof, Tables, quick, reconcile
-from messy_migration.repair.apply import Repaired
-from messy_migration.repair.run import adopt, repair
-from messy_migration.workspace import Workspace
-from messy_migration.databases.errors import refusals
+from messy_migration.run.sandbox import served
+from messy_migration.workspace import Request, Workspace, open_workspace
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,37 @@ class Reconciliation:
     report_page: str = ""
 
 
-def examine(workspace: Workspace, run_id: str | None, limit: int, asked: Asked) -> Reconciliation:
+def reconcile(
+    request: Request,
+    *,
+    run_id: str | None = None,
+    limit: int = LISTED,
+    asked: Asked | None = None,
+    sandbox: int | None = None,
+) -> Reconciliation:
+    """Prove the target again, and name the rows and columns that differ.
+
+    Args:
+        request: which settings to use; its plugins replay their inputs to locate differences.
+        run_id: beginning of a run's id, to prove only the tables that it wrote.
+        limit: how many differences of a table to list.
+        asked: what to hold the target against, and what else to do.
+        sandbox: read the plugins' sandboxes of this seed instead of their sources.
+
+    Raises:
+        UsageProblem: nothing was ever loaded, or no run has this id.
+        ProofError: the target went away before anything was compared.
+        Locked: a run is under way.
+    """
+    asked = asked or Asked()
+    with served(request, sandbox) as (found, _):
+        workspace = open_workspace(found, needs_plugins=asked.needs_plugins)
+        refuse_missing(workspace)
+        with workspace.releasing():
+            return _examined(workspace, run_id, limit, asked)
+
+
+def _examined(workspace: Workspace, run_id: str | None, limit: int, asked: Asked) -> Reconciliation:
     """Reconcile a target while no run writes to it.
 
     Raises:
@@ -131,7 +165,7 @@ def _changed(
         repaired, outcome = repair(workspace, hold, tables, incomplete, asked)
     else:
         outcome = adopt(workspace, hold, tables, incomplete, asked.accept_foreign or "")
-    proof = reconcile(workspace, tables, incomplete, limit, asked)
+    proof = proving.reconcile(workspace, tables, incomplete, limit, asked)
     if outcome is not None:
         with workspace.target.dialect.reading(workspace.target.engine) as connection:
             found = audited(workspace, connection, None, full=False)
@@ -182,9 +216,9 @@ def _proof(
 ) -> Proof:
     """What the ledger says of the tables; if somebody else wrote into it, no more than that."""
     if not found.reasons:
-        return reconcile(workspace, tables, incomplete, limit, asked)
+        return proving.reconcile(workspace, tables, incomplete, limit, asked)
     try:
-        proof = reconcile(workspace, tables, incomplete, limit, asked)
+        proof = proving.reconcile(workspace, tables, incomplete, limit, asked)
     except TargetUnavailable:
         raise
     except TargetError:
@@ -218,32 +252,6 @@ def _scope_of(
         found = audited(workspace, connection, asked.anchor, full=not asked.quick)
         tables = _tables_of(workspace, connection, run_id)
         return found, tables, {} if found.reasons else _incomplete(workspace, connection)
-
-
-def refuse_empty(workspace: Workspace, version: str | None) -> None:
-    """Nothing can be proven where nothing was loaded, or what an older program wrote.
-
-    Raises:
-        UsageProblem: the target has no ledger, or one that a run has to bring up to date.
-        ProofError: there was a ledger, and it is gone.
-        TargetError: a newer program wrote it.
-    """
-    schema.refuse_newer(version)
-    if version is None:
-        refuse_lost(workspace)
-        raise UsageProblem(
-            "nothing was ever loaded into this target",
-            workspace.target.label,
-            "it has no ledger",
-            "migrate run",
-        )
-    if version < schema.HEAD:
-        raise UsageProblem(
-            "the ledger of this target is of an older version",
-            workspace.target.label,
-            f"it is at revision {version}, this program reads {schema.HEAD}",
-            "migrate run brings it up to date",
-        )
 
 
 def _tables_of(workspace: Workspace, connection: Connection, run_id: str | None) -> Tables | None:

@@ -9,9 +9,9 @@ from typing import Any
 
 from messy_migration.config import settings as configuration
 from messy_migration.errors import UsageProblem
-from messy_migration.ledger import anchors
 from messy_migration.evidence import document, files, page
 from messy_migration.evidence.verify import Verified, verify
+from messy_migration.ledger import anchors
 from messy_migration.run.anchors import ANCHORS
 from messy_migration.workspace import Request
 
@@ -27,16 +27,12 @@ class Report:
     document: dict[str, Any]
 
 
-def find(request: Request, name: str | None) -> Report:
-    """One evidence file and its page.
-
-    Args:
-        request: whose settings say where reports are.
-        name: a file, JSON or HTML, or the beginning of a run's id; None for the newest.
+def find_report(request: Request, name: str | None = None) -> Report:
+    """An evidence file and its page: a file, that of a run by the beginning of its id, the newest.
 
     Raises:
         UsageProblem: there is none, or more than one run is meant.
-        ProofError: the file is no evidence any more.
+        ProofError: it is no evidence any more.
     """
     path = _path(request, name)
     found, _ = document.read(path)
@@ -46,14 +42,21 @@ def find(request: Request, name: str | None) -> Report:
     return Report(path, target, found)
 
 
-def verified(paths: Sequence[Path], directory: Path, anchor: str | None) -> list[Verified]:
-    """Verify files, against each other and what is anchored in a directory.
+def verify_reports(
+    paths: Sequence[Path], directory: Path | None = None, anchor: str | None = None
+) -> list[Verified]:
+    """Verify evidence files and pages offline; nothing is raised for what does not verify.
+
+    Args:
+        paths: JSON or HTML.
+        directory: where `.migrate/anchors` is; the working directory if left out.
+        anchor: the beginning of a head that the newest of them must have.
 
     Raises:
         UsageProblem: a file cannot be read.
         ConfigurationError: the anchors cannot be read.
     """
-    return verify(paths, anchors.read(directory / ANCHORS), anchor)
+    return verify(paths, anchors.read((directory or Path.cwd()) / ANCHORS), anchor)
 
 
 def _path(request: Request, name: str | None) -> Path:

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from messy_migration.api import run as api
-from messy_migration.api.run import Budget, Comparison, TableComparison, Wishes
+from messy_migration import api
+from messy_migration.api import Budget, Comparison, TableComparison, Wishes
 from messy_migration.cli.options import Common
 from messy_migration.cli.render import counted, emit_json, table
 from messy_migration.cli.summary import differences_text

@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
-from messy_migration.config import files as layers, settings
 from messy_migration import registry
 from messy_migration.cli import render
 from messy_migration.cli.options import Common, common_options, json_option
-from messy_migration.redaction import MASK, Redactor, sounds_secret
+from messy_migration.config import files as layers
+from messy_migration.config import settings
 from messy_migration.config.secrets import is_reference
+from messy_migration.redaction import MASK, Redactor, sounds_secret
 
 
 @click.group()

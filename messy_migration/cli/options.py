@@ -15,8 +15,8 @@ from typing import Any
 import click
 
 from messy_migration import logs
+from messy_migration.api import Options, Request
 from messy_migration.config import settings
-from messy_migration.api.run import Options, Request
 from messy_migration.ledger.audit import SHORTEST
 from messy_migration.redaction import Redactor
 from messy_migration.registry import parse_names

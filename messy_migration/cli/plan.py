@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from messy_migration.api import run as api
+from messy_migration import api
 from messy_migration.cli.options import (
     Common,
     choice_options,

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from messy_migration.api import run as api
+from messy_migration import api
+from messy_migration.api.reconcile import reconciliation_object
 from messy_migration.cli import compare as two
-from messy_migration.cli.reconcile_options import asked_options, changed_options
 from messy_migration.cli.options import (
     Common,
     common_options,
@@ -18,10 +18,10 @@ from messy_migration.cli.options import (
     sandbox_option,
     target_option,
 )
+from messy_migration.cli.reconcile_options import asked_options, changed_options
 from messy_migration.cli.render import cell, emit_json
 from messy_migration.cli.summary import reconciliation_text
 from messy_migration.reconcile.facts import quick_facts
-from messy_migration.api.reconcile import reconciliation_object
 
 
 @click.command("reconcile")

@@ -11,14 +11,14 @@ from typing import Any
 
 import click
 
-from messy_migration.api import run as api
+from messy_migration import api
 from messy_migration.cli.options import Common, anchor_option, common_options, json_option
 from messy_migration.cli.render import cell, emit_json, table
 from messy_migration.cli.summary import short_path
-from messy_migration.model import stream_label
 from messy_migration.evidence.notation import NARROW
 from messy_migration.evidence.verify import Verified
 from messy_migration.evidence.words import of as words_of
+from messy_migration.model import stream_label
 
 _MARKS = {True: "ok", False: "WRONG", None: "--"}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from messy_migration.api import run as api
+from messy_migration import api
 from messy_migration.cli.options import Common, common_options, json_option, target_option
 from messy_migration.cli.render import emit_json, table
 from messy_migration.ledger.runs import short

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from messy_migration.api.run import Outcome, Reconciliation
+from messy_migration.api import Outcome, Reconciliation
 from messy_migration.cli.render import cell, counted, table
 from messy_migration.cli.verdict import below, last_line, quick_text, repaired_lines, strict_line
+from messy_migration.compare.findings import Difference, Findings
 from messy_migration.ledger.runs import short
 from messy_migration.model import stream_label
-from messy_migration.reconcile.verdict import Difference, Findings, TableVerdict
+from messy_migration.reconcile.verdict import TableVerdict
 
 _BATCHES = 8
 

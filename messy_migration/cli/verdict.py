@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 from messy_migration.cli.render import counted, table
+from messy_migration.compare.findings import Findings
 from messy_migration.ledger.runs import short
 from messy_migration.reconcile.money import summed, text
-from messy_migration.reconcile.untouched import CLAIM, Untouched, word
-from messy_migration.reconcile.verdict import Findings, TableVerdict
 from messy_migration.reconcile.reconcile import Proof
+from messy_migration.reconcile.untouched import CLAIM, Untouched, word
+from messy_migration.reconcile.verdict import TableVerdict
 from messy_migration.repair.apply import Repaired
 
 _FORMS = {

@@ -1,1 +1,1 @@
-"""TODO: one line."""
+"""Two sets of rows, and the differences between them; no ledger, no run."""

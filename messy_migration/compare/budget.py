@@ -10,8 +10,8 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from messy_migration.errors import TargetError
 from messy_migration.databases.timeouts import limit_time
+from messy_migration.errors import TargetError
 
 T = TypeVar("T")
 

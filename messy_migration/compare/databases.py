@@ -16,20 +16,20 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from messy_migration.errors import TargetError
-from messy_migration.model import Fingerprint
-from messy_migration.compare import differences as pairing, matching as tables
+from messy_migration.compare import differences as pairing
+from messy_migration.compare import matching as tables
 from messy_migration.compare.budget import Budget, Course, TimeUp
-from messy_migration.compare.resolve import MOST, resolve
+from messy_migration.compare.findings import Findings, Word
 from messy_migration.compare.matching import Pair, Wishes
-from messy_migration.reconcile.verdict import Findings, Word
+from messy_migration.compare.resolve import MOST, resolve
 from messy_migration.databases import convert as reading
 from messy_migration.databases.dialect import Reader
 from messy_migration.databases.errors import refusals
-from messy_migration.databases.timeouts import limit_time
 from messy_migration.databases.postgresql.sketch import probe
-from messy_migration.databases.sketching import scans_of
 from messy_migration.databases.sketch import CELLS, SHA256, Choice, FoundRow, Hashing, Sketch, View
+from messy_migration.databases.timeouts import limit_time
+from messy_migration.errors import TargetError
+from messy_migration.model import Fingerprint
 
 T = TypeVar("T")
 
@@ -194,7 +194,7 @@ def _words(error: TargetError) -> str:
 
 
 def _sketch(both: _Both, side: Side, view: View, cells: int) -> Sketch:
-    return scans_of(side.reader).sketch(side.connection, view, both.hashing, cells)
+    return side.reader.scans.sketch(side.connection, view, both.hashing, cells)
 
 
 def _located(
@@ -204,7 +204,7 @@ def _located(
         return both.ask(
             views,
             lambda side, view: list(
-                scans_of(side.reader).rows(side.connection, view, both.hashing, choice)
+                side.reader.scans.rows(side.connection, view, both.hashing, choice)
             ),
         )
 

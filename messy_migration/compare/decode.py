@@ -10,10 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from messy_migration.fingerprint.rows import NULL
-from messy_migration.model import Column, Table
 from messy_migration.compare.buckets import Row
 from messy_migration.compare.tolerance import signed
+from messy_migration.fingerprint.rows import NULL
+from messy_migration.model import Column, Table
 
 _NULL = NULL.encode()
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)

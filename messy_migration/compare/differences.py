@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 
-from messy_migration.model import Table
 from messy_migration.compare import explain
+from messy_migration.compare.findings import Difference, Findings, Kind
 from messy_migration.compare.readable import readable
 from messy_migration.compare.resolve import Leftover
-from messy_migration.reconcile.verdict import Difference, Findings, Kind
+from messy_migration.model import Table
 
 Row = tuple[bytes, ...]
 

@@ -15,17 +15,17 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 from sqlalchemy import Connection
 
-from messy_migration.errors import MigrationError
-from messy_migration.model import Fingerprint, Table
 from messy_migration.compare import differences as pairing
 from messy_migration.compare.budget import Course, TimeUp
-from messy_migration.compare.stored_rows import Expected
 from messy_migration.compare.differences import Names
+from messy_migration.compare.findings import Findings
 from messy_migration.compare.resolve import MOST, resolve
-from messy_migration.reconcile.verdict import Findings
-from messy_migration.databases.dialect import Reader, quote, scope
-from messy_migration.databases.sketching import scans_of
+from messy_migration.compare.stored_rows import Expected
+from messy_migration.databases.dialect import Reader
+from messy_migration.databases.naming import quote, scope
 from messy_migration.databases.sketch import CELLS, SHA256, Choice, FoundRow, Sketch, View
+from messy_migration.errors import MigrationError
+from messy_migration.model import Fingerprint, Table
 
 Replay = Callable[[], Iterator[pa.Table]]
 """Gives the rows that were loaded into a table, oldest first."""
@@ -107,7 +107,7 @@ def _compared(
     limit: int,
     course: Course,
 ) -> Findings:
-    scans = scans_of(dialect)
+    scans = dialect.scans
 
     def sketch(cells: int) -> Sketch:
         with course.limited(connection, dialect.name):

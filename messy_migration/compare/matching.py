@@ -8,14 +8,14 @@ from fnmatch import fnmatchcase
 
 from sqlalchemy import Connection
 
-from messy_migration.errors import MigrationError, UsageProblem
-from messy_migration.model import Column, Table
 from messy_migration.compare import types as shared
-from messy_migration.reflection.tables import column_type, reflect, table_names
+from messy_migration.config.problems import suggestion
 from messy_migration.databases import convert as reading
 from messy_migration.databases.errors import refusals
 from messy_migration.databases.sketch import View
-from messy_migration.config.problems import suggestion
+from messy_migration.errors import MigrationError, UsageProblem
+from messy_migration.model import Column, Table
+from messy_migration.reflection import column_type, reflect, table_names
 
 
 @dataclass(frozen=True)

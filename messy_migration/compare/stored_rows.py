@@ -17,11 +17,11 @@ import pyarrow as pa
 import pyarrow.compute
 from numpy.typing import NDArray
 
-from messy_migration.fingerprint.arrays import as_numbers, from_flags, from_numbers
+from messy_migration.databases.sketch import CELLS, Cells, Choice, FoundRow, Sketch, View
 from messy_migration.errors import TargetError
+from messy_migration.fingerprint.arrays import as_numbers, from_flags, from_numbers
 from messy_migration.fingerprint.rows import fields, row_hashes, row_texts
 from messy_migration.model import Table
-from messy_migration.databases.sketch import CELLS, Cells, Choice, FoundRow, Sketch, View
 
 # The stubs of pyarrow know its kernels for arrays of one known type only.
 pc: Any = pyarrow.compute

@@ -19,8 +19,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from messy_migration.model import ColumnType
 from messy_migration.databases import convert as reading
+from messy_migration.model import ColumnType
 
 _INTEGERS = frozenset({"int16", "int32", "int64"})
 _NUMBERS = frozenset({*_INTEGERS, "bool", "decimal", "float64"})

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Literal
 
-from messy_migration.model import Column, Fingerprint, Table
-from messy_migration.compare.budget import Course
-from messy_migration.compare.explain import rule
-from messy_migration.compare.differences import Names, values
-from messy_migration.compare.readable import readable
 from messy_migration.compare.buckets import Row, Sides
+from messy_migration.compare.budget import Course
+from messy_migration.compare.differences import Names, values
+from messy_migration.compare.explain import rule
+from messy_migration.compare.findings import Difference, Findings, Kind
+from messy_migration.compare.readable import readable
 from messy_migration.compare.tolerance import is_within, number, tolerances
-from messy_migration.reconcile.verdict import Difference, Findings, Kind
+from messy_migration.model import Column, Fingerprint, Table
 
 Since = Literal["", "source", "target", "both"]
 EXPECTED, STUBS, LOADED, TARGET = "expected", "stubs", "loaded", "target"

@@ -1,1 +1,1 @@
-"""TODO: one line."""
+"""Settings, secrets and waivers: what a person configures, checked before anything begins."""

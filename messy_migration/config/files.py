@@ -17,8 +17,8 @@ from typing import Any
 
 from dotenv.parser import parse_stream
 
-from messy_migration.errors import ConfigurationError
 from messy_migration.config.problems import suggestion
+from messy_migration.errors import ConfigurationError
 
 CONFIG_NAME = "migrate.toml"
 PROFILES = "profiles"

@@ -16,9 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from messy_migration.config import files as layers
-from messy_migration.errors import ConfigurationError, UsageProblem
-from messy_migration.redaction import Redactor, sounds_secret
-from messy_migration.config.secrets import is_loopback, is_reference, parse_target
 from messy_migration.config.problems import (
     Problem,
     fill,
@@ -28,7 +25,11 @@ from messy_migration.config.problems import (
     read_problems,
     suggestion,
 )
+from messy_migration.config.secrets import is_reference
+from messy_migration.config.urls import is_loopback, parse_target
 from messy_migration.config.waivers import Waiver, read_waivers
+from messy_migration.errors import ConfigurationError, UsageProblem
+from messy_migration.redaction import Redactor, sounds_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable

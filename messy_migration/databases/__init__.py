@@ -1,1 +1,1 @@
-"""The user's tables: one module per kind of database behind one small protocol."""
+"""Kinds of databases behind two protocols: to be read and proven, and to be a target."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from messy_migration.model import ColumnType
 from messy_migration.databases.sqlite import convert as sqlite_reading
+from messy_migration.model import ColumnType
 
 __all__ = ["TYPELESS", "column", "prepare"]
 

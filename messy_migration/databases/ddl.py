@@ -6,10 +6,11 @@ from collections.abc import Collection
 
 from sqlalchemy import Connection
 
+from messy_migration.databases.dialect import Dialect
+from messy_migration.databases.errors import refusals
+from messy_migration.databases.naming import column_list, quote
 from messy_migration.errors import TargetError
 from messy_migration.model import Table
-from messy_migration.databases.dialect import Dialect, column_list, quote
-from messy_migration.databases.errors import refusals
 
 
 def prepare(

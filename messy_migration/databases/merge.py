@@ -20,12 +20,13 @@ import numpy as np
 import pyarrow as pa
 from sqlalchemy import Connection
 
-from messy_migration.fingerprint.arrays import as_numbers
+from messy_migration.databases.dialect import POSITION, Dialect
+from messy_migration.databases.money import less, of_rows, of_source
+from messy_migration.databases.naming import literal, quote
 from messy_migration.errors import TargetError
+from messy_migration.fingerprint.arrays import as_numbers
 from messy_migration.fingerprint.rows import fingerprint, row_hashes, row_texts, total
 from messy_migration.model import RECORD, Fingerprint, Table, Totals
-from messy_migration.databases.money import less, of_rows, of_source
-from messy_migration.databases.dialect import POSITION, Dialect, literal, quote
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute
 from sqlalchemy import Connection
 
-from messy_migration.model import Table, Totals
-from messy_migration.databases.dialect import Reader, quote
+from messy_migration.databases.dialect import Reader
 from messy_migration.databases.errors import refusals
+from messy_migration.databases.naming import quote
+from messy_migration.model import Table, Totals
 
 # The stubs of pyarrow know its kernels for arrays of one known type only.
 pc: Any = pyarrow.compute

@@ -13,11 +13,12 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, Engine, inspect
 
+from messy_migration.databases.dialect import Dialect
+from messy_migration.databases.errors import RowsRefused, refusals
+from messy_migration.databases.naming import literal, quote, scoped
+from messy_migration.databases.sequences import Counter, counters
 from messy_migration.errors import TargetError, TargetUnavailable
 from messy_migration.model import Table
-from messy_migration.databases.sequences import Counter, counters
-from messy_migration.databases.dialect import Dialect, literal, quote, scoped
-from messy_migration.databases.errors import RowsRefused, refusals
 
 _PATIENCE = ("SET LOCAL lock_timeout = '2s'", "SET LOCAL statement_timeout = '10s'")
 # No statement of ours is wrong in these, so it is the role or the server that refuses.

@@ -6,10 +6,11 @@ import numpy as np
 import pyarrow as pa
 from sqlalchemy import Connection
 
+from messy_migration.databases.dialect import POSITION, Dialect
+from messy_migration.databases.merge import same_key
+from messy_migration.databases.naming import quote, scoped
 from messy_migration.errors import TargetError
 from messy_migration.model import Fingerprint, Table
-from messy_migration.databases.dialect import POSITION, Dialect, quote, scoped
-from messy_migration.databases.merge import same_key
 
 _PLACES = {"postgresql": "ctid", "sqlite": "rowid", "duckdb": "rowid"}
 """What tells two equal rows apart, by kind of database."""

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from messy_migration.model import Table
-from messy_migration.databases.dialect import Reader, literal, quote
+from messy_migration.databases.dialect import Reader
 from messy_migration.databases.errors import refusals
+from messy_migration.databases.naming import literal, quote
+from messy_migration.model import Table
 
 _BIGGEST = (1 << 63) - 1
 

@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
+from messy_migration.databases.naming import quote
 from messy_migration.model import Fingerprint, Table
-from messy_migration.databases.dialect import Reader, quote
 
 CELLS = 8_192
 """Cells of a sketch: names some hundred rows in one scan, and costs little more than a sum."""
@@ -116,6 +116,15 @@ class Scans(Protocol):
         self, connection: Connection, view: View, hashing: Hashing, choice: Choice
     ) -> Iterator[FoundRow]:
         """The rows of a choice; one scan at most."""
+
+
+class RowFields(Protocol):
+    """A kind of database whose rows can be fetched as C1 fields; every `Reader` is one."""
+
+    def row_fields(
+        self, connection: Connection, table: Table, source: str
+    ) -> Iterator[list[tuple[bytes, ...]]]:
+        """See `Reader`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,7 +222,7 @@ def lanes(text: bytes) -> tuple[int, int]:
 class Streamed:
     """Rows fetched and hashed here: for kinds of databases that cannot do it themselves."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: RowFields) -> None:
         self.reader = reader
 
     def sketch(self, connection: Connection, view: View, hashing: Hashing, cells: int) -> Sketch:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from messy_migration.fingerprint.json import canonical_json
 from messy_migration.errors import TargetError
+from messy_migration.fingerprint.json import canonical_json
 from messy_migration.model import Table
 
 NULL = b"~"

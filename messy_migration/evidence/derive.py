@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from messy_migration.errors import exit_code
-from messy_migration.ledger.chain import Link, Row, head_of, plans_digest, receipts_digest
-from messy_migration.ledger.receipts import READING, WRITING, scope_of
-from messy_migration.model import Fingerprint
 from messy_migration.evidence import document as documents
 from messy_migration.evidence.figures import pairs, receipt_dicts
 from messy_migration.evidence.notation import label
+from messy_migration.ledger.chain import Link, Row, head_of, plans_digest, receipts_digest
+from messy_migration.ledger.receipts import READING, WRITING, scope_of
+from messy_migration.model import Fingerprint
 
 FIELDS = frozenset(
     (

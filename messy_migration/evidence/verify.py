@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from messy_migration.errors import MigrationError, ProofError, UsageProblem
-from messy_migration.ledger.anchors import Anchor
 from messy_migration.evidence import document as documents
 from messy_migration.evidence import page
 from messy_migration.evidence.derive import Check, derive
+from messy_migration.ledger.anchors import Anchor
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""TODO: one line."""
+"""The order-independent checksum of a set of rows, and the one text of a row (C1) behind it."""

@@ -20,8 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from messy_migration.fingerprint.json import canonical_json
 from messy_migration.fingerprint.arrays import as_flags, as_numbers, from_numbers, texts
+from messy_migration.fingerprint.json import canonical_json
 from messy_migration.model import Fingerprint
 
 if TYPE_CHECKING:

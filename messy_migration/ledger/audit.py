@@ -6,20 +6,22 @@ committed and counts the rest, so that its cost does not grow with the history o
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from sqlalchemy import Connection, func, select
 
-from messy_migration.ledger import chain, receipts, runs, known_tables as states
+from messy_migration.ledger import chain, receipts, runs
+from messy_migration.ledger import known_tables as states
 from messy_migration.ledger.anchors import Anchor
-from messy_migration.ledger.balance import contradictions
 from messy_migration.ledger.chain import Link
 from messy_migration.ledger.tables import Ledger, legible
 
 SHORTEST = 12
 """The fewest characters of a head that `--anchor` takes."""
+_ROWS_COME_IN = ("load", "stub", "late")
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,7 @@ def _closed(connection: Connection, ledger: Ledger, found: Sequence[Link]) -> It
 
 def _parts(connection: Connection, ledger: Ledger) -> Iterator[str]:
     """Receipts that contradict themselves, and tables that only receipts know."""
-    yield from contradictions(connection, ledger)
+    yield from _contradictions(connection, ledger)
     known = states.all_states(connection, ledger)
     for name, scope in sorted({key[:2] for key in receipts.expected(connection, ledger)}):
         if (name, scope) not in known:
@@ -214,3 +216,55 @@ def _parts(connection: Connection, ledger: Ledger) -> Iterator[str]:
                 f"run {runs.short(state.first_run)}, which met table {state.table.name} first, "
                 "is not in the ledger"
             )
+
+
+def _contradictions(connection: Connection, ledger: Ledger) -> list[str]:
+    """Receipts or parts of them that are gone, or do not add up, in words.
+
+    The CHECK constraints of the ledger may have been dropped, so they are held again here.
+
+    Raises:
+        TargetError: what is written there cannot be read.
+    """
+    with legible("table receipt"):
+        problems = {
+            "{} parts of receipts have no receipt": receipts.missing(connection, ledger),
+            "the counts of {} receipts do not add up": _unbalanced(connection, ledger),
+            "{} receipts say other rows than they inserted": _contradicting(connection, ledger),
+            "batches are missing in {} partitions": _gaps(connection, ledger),
+        }
+    return [text.format(count) for text, count in problems.items() if count]
+
+
+def _unbalanced(connection: Connection, ledger: Ledger) -> int:
+    table = ledger.receipt
+    counted = table.c.loaded + table.c.quarantined + table.c.filtered
+    query = select(func.count()).select_from(table).where(table.c.extracted != counted)
+    return int(connection.execute(query).scalar_one())
+
+
+def _contradicting(connection: Connection, ledger: Ledger) -> int:
+    """A batch adds exactly the rows that it inserts; an update replaces one by one."""
+    head, part = ledger.receipt, ledger.receipt_table
+    query = (
+        select(func.count())
+        .select_from(part.join(head, head.c.batch_id == part.c.batch_id))
+        .where(head.c.kind.in_(_ROWS_COME_IN), part.c.net_rows != part.c.inserted)
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def _gaps(connection: Connection, ledger: Ledger) -> int:
+    """Partitions whose last batch is committed, and one before it is not."""
+    table = ledger.receipt
+    query = select(
+        table.c.stream, table.c.tenant, table.c.partition, table.c.ordinal, table.c.last
+    ).where(table.c.kind == "load")
+    ordinals: dict[tuple[str, str, str], set[int]] = defaultdict(set)
+    ends: dict[tuple[str, str, str], int] = {}
+    for stream, tenant, partition, ordinal, last in connection.execute(query):
+        place = (stream, tenant, partition)
+        ordinals[place].add(int(ordinal))
+        if last:
+            ends[place] = max(ends.get(place, 0), int(ordinal))
+    return sum(1 for place, end in ends.items() if len(ordinals[place]) <= end)

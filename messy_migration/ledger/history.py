@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from messy_migration.ledger import landings, receipts, runs
+from messy_migration.ledger import bookmarks, receipts, runs
 from messy_migration.ledger.runs import Planned
 from messy_migration.ledger.tables import Ledger
 from messy_migration.model import Partition, Stream
@@ -42,7 +42,7 @@ class History:
             tuple(planned),
             frozenset(receipts.begun(connection, ledger, planned)),
             frozenset(receipts.complete(connection, ledger)),
-            landings.bookmarks(connection, ledger),
+            bookmarks.positions(connection, ledger),
         )
 
     def is_complete(self, stream: Stream, partition: Partition) -> bool:

@@ -63,31 +63,3 @@ def add(
             landed_at=now(),
         )
     )
-
-
-def bookmarks(connection: Connection, ledger: Ledger) -> dict[tuple[str, str], str]:
-    """(stream, tenant) -> the upper bound of what was read, ISO 8601 in UTC."""
-    table = ledger.bookmark
-    query = select(table.c.stream, table.c.tenant, table.c.position)
-    return {(row[0], row[1]): row[2] for row in connection.execute(query)}
-
-
-def move(
-    connection: Connection, ledger: Ledger, stream: str, tenant: str, position: str, run_id: str
-) -> None:
-    """Put a stream's bookmark at a position."""
-    table = ledger.bookmark
-    connection.execute(delete(table).where(table.c.stream == stream, table.c.tenant == tenant))
-    connection.execute(
-        insert(table).values(stream=stream, tenant=tenant, position=position, run_id=run_id)
-    )
-
-
-def stamp(connection: Connection, ledger: Ledger, kind: str) -> str:
-    """What the target is for, `real` or `sandbox`; the first run says."""
-    table = ledger.stamp
-    found = connection.execute(select(table.c.kind).where(table.c.id == 1)).scalar_one_or_none()
-    if found is None:
-        connection.execute(insert(table).values(id=1, kind=kind))
-        return kind
-    return str(found)

@@ -1,12 +1,23 @@
 """The values that move through a migration: frozen, plain, and safe to send between processes.
 
-`declared` has what a plugin declares, `flow` what goes through the rules, `proof` what is left
-of it in the ledger.
+`schema` has what a plugin declares, `records` what goes through the rules, `receipts` what is
+left of it in the ledger.
 """
 
 from __future__ import annotations
 
 from messy_migration.model.loss import Loss
+from messy_migration.model.receipts import Fingerprint, LoadCounts, Receipt, TableReceipt, Totals
+from messy_migration.model.records import (
+    Batch,
+    Extracted,
+    Filtered,
+    Frame,
+    Origin,
+    Rejected,
+    Transformed,
+    Violation,
+)
 from messy_migration.model.schema import (
     RECORD,
     Column,
@@ -18,17 +29,6 @@ from messy_migration.model.schema import (
     Table,
     stream_label,
 )
-from messy_migration.model.records import (
-    Batch,
-    Extracted,
-    Filtered,
-    Frame,
-    Origin,
-    Rejected,
-    Transformed,
-    Violation,
-)
-from messy_migration.model.receipts import Fingerprint, LoadCounts, Receipt, TableReceipt, Totals
 
 __all__ = [
     "RECORD",

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from messy_migration.databases.errors import refusals
+from messy_migration.databases.open import Target
 from messy_migration.errors import TargetBusy, TargetFull, TargetUnavailable
 from messy_migration.ledger import receipts
 from messy_migration.ledger.tables import Ledger
 from messy_migration.model import Receipt
-from messy_migration.databases.open import Target
-from messy_migration.databases.errors import refusals
 
 GRACE = 3
 """Looks at a session that may still commit before the server is told to end it."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from messy_migration.databases.errors import RowsRefused
 from messy_migration.model import Violation
 from messy_migration.pipeline.rules import TARGET
-from messy_migration.databases.errors import RowsRefused
 
 Trial = Callable[[list[int]], RowsRefused | None]
 """Writes some records of a batch and takes them back; how they were refused."""

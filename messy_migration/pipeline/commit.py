@@ -15,6 +15,10 @@ from functools import partial
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from messy_migration.databases.errors import KeyTaken, RowsRefused, refusals
+from messy_migration.databases.merge import Overtaken, Written, add, merge
+from messy_migration.databases.open import Target
+from messy_migration.databases.retry import Patience
 from messy_migration.errors import PluginError, TargetError
 from messy_migration.fingerprint.rows import fingerprint, format_id
 from messy_migration.ledger import fence, quarantine, receipts
@@ -36,14 +40,10 @@ from messy_migration.pipeline.attempt import Attempt, committing
 from messy_migration.pipeline.bisect import culprits
 from messy_migration.pipeline.cut import Cut
 from messy_migration.pipeline.halves import part_id
+from messy_migration.pipeline.prepare import Prepared
 from messy_migration.pipeline.records import count, numbers, only, present
 from messy_migration.pipeline.rules import DUPLICATE, DUPLICATE_KEY, contradiction
-from messy_migration.pipeline.prepare import Prepared
 from messy_migration.registry import Registry
-from messy_migration.databases.open import Target
-from messy_migration.databases.errors import KeyTaken, RowsRefused, refusals
-from messy_migration.databases.merge import Overtaken, Written, add, merge
-from messy_migration.databases.retry import Patience
 
 ATTEMPTS = 5
 """Times that a batch may be refused although none of its rows is, or be overtaken by another."""

@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 
 from messy_migration.errors import PluginError
 from messy_migration.model import Extracted, Filtered, Frame, Origin, Rejected
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """The bounds of a batch, fixed when a run begins: the most records, and the most bytes."""
+
+    records: int
+    bytes: int
+
+    @classmethod
+    def of_options(cls, options: Mapping[str, Any]) -> Cutting:
+        """As the ledger keeps them with a run."""
+        return cls(int(options["batch_records"]), int(options["batch_bytes"]))
+
+    def as_options(self) -> dict[str, int]:
+        """As the ledger keeps them, and as a plan id counts them."""
+        return {"batch_records": self.records, "batch_bytes": self.bytes}
 
 
 @dataclass

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from messy_migration.fingerprint.arrays import from_flags, from_numbers
 from messy_migration.errors import PluginError
+from messy_migration.fingerprint.arrays import from_flags, from_numbers
 from messy_migration.fingerprint.rows import fingerprint
 from messy_migration.ledger.quarantine import Entry
 from messy_migration.model import RECORD, Batch, Partition, Stream, Transformed, Violation

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from messy_migration.fingerprint.json import canonical_json
 from messy_migration.fingerprint.arrays import as_flags, as_numbers, texts
+from messy_migration.fingerprint.json import canonical_json
 from messy_migration.fingerprint.rows import row_hashes, row_texts
 from messy_migration.model import RECORD, Table, Violation
 

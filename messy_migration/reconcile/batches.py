@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from messy_migration.databases.postgresql.xmin import low
 from messy_migration.ledger.xids import Signed
 from messy_migration.model import Fingerprint
-from messy_migration.databases.postgresql.xmin import low
 
 _READABLE = frozenset(("load", "stub"))
 """Kinds of receipts whose rows can be had again."""

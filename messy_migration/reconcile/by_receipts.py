@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from messy_migration.compare.budget import Course, TimeUp
+from messy_migration.compare.findings import Findings
+from messy_migration.compare.locate import Part, locate
+from messy_migration.databases.errors import refusals
+from messy_migration.databases.naming import scoped
+from messy_migration.databases.postgresql import xmin as writers
 from messy_migration.errors import MigrationError
 from messy_migration.ledger import xids as transactions
-from messy_migration.ledger.receipts import Scope
 from messy_migration.ledger.known_tables import TableState
+from messy_migration.ledger.receipts import Scope
 from messy_migration.model import Fingerprint
 from messy_migration.reconcile.batches import Rest, rest
-from messy_migration.compare.budget import Course, TimeUp
-from messy_migration.compare.locate import Part, locate
-from messy_migration.reconcile.verdict import Findings, TableVerdict
 from messy_migration.reconcile.replay import replayed, stream_of
+from messy_migration.reconcile.verdict import TableVerdict
 from messy_migration.workspace import Workspace
-from messy_migration.databases.postgresql import xmin as writers
-from messy_migration.databases.dialect import scoped
-from messy_migration.databases.errors import refusals
 
 _MOST = 1_000_000
 """Differences that are held at once, to say who wrote each and which are waived."""

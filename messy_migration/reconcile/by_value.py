@@ -15,23 +15,24 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from messy_migration.compare.buckets import Sides
+from messy_migration.compare.budget import Course, TimeUp
+from messy_migration.compare.findings import Findings
+from messy_migration.compare.values import EXPECTED, LOADED, STUBS, TARGET, Compared, Third, compare
+from messy_migration.databases.naming import scoped
 from messy_migration.errors import MigrationError, SourceError
+from messy_migration.ledger.history import History
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.model import Extracted, Partition, Stream
-from messy_migration.pipeline.cut import cut
-from messy_migration.pipeline.prepare import prepare
-from messy_migration.compare.budget import Course, TimeUp
-from messy_migration.reconcile.prove import beside
-from messy_migration.compare.buckets import Sides
-from messy_migration.compare.values import EXPECTED, LOADED, STUBS, TARGET, Compared, Third, compare
-from messy_migration.reconcile.verdict import Findings, TableVerdict
 from messy_migration.pipeline import landing
-from messy_migration.ledger.history import History
-from messy_migration.run.plan import partitions, whole
+from messy_migration.pipeline.cut import cut
+from messy_migration.pipeline.extract import extracted_items
+from messy_migration.pipeline.partitions import partitions, whole
+from messy_migration.pipeline.prepare import prepare
+from messy_migration.reconcile.prove import beside
 from messy_migration.reconcile.replay import loaded, refused, rows_of, stream_of, stubs
-from messy_migration.workers.worker import extracted_items
+from messy_migration.reconcile.verdict import TableVerdict
 from messy_migration.workspace import Workspace
-from messy_migration.databases.dialect import scoped
 
 
 @dataclass(frozen=True)

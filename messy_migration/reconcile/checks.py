@@ -6,11 +6,13 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
-from messy_migration.ledger.known_tables import TableState
-from messy_migration.reconcile.verdict import Check, Word
-from messy_migration.databases.sequences import Counter, counters
-from messy_migration.databases.dialect import Dialect, column_list, quote
+from messy_migration.compare.findings import Word
 from messy_migration.databases.ddl import has_unique_key
+from messy_migration.databases.dialect import Dialect
+from messy_migration.databases.naming import column_list, quote
+from messy_migration.databases.sequences import Counter, counters
+from messy_migration.ledger.known_tables import TableState
+from messy_migration.reconcile.verdict import Check
 
 
 def checks(connection: Connection, dialect: Dialect, state: TableState) -> tuple[Check, ...]:

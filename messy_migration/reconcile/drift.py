@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
+from messy_migration.compare.findings import Difference, Findings
+from messy_migration.compare.readable import readable
+from messy_migration.databases.dialect import Reader
+from messy_migration.databases.postgresql import xmin as writers
 from messy_migration.ledger.xids import Transactions
 from messy_migration.model import Table
-from messy_migration.compare.readable import readable
-from messy_migration.reconcile.verdict import Difference, Drift, Findings
-from messy_migration.databases.postgresql import xmin as writers
-from messy_migration.databases.dialect import Reader
+from messy_migration.reconcile.verdict import Drift
 
 _HALF = 1 << 31
 _MOST = 200_000

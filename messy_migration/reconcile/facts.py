@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from messy_migration.reconcile.reconcile import Proof
 from messy_migration.reconcile.untouched import CLAIM, Untouched, word
 from messy_migration.reconcile.verdict import TableVerdict
-from messy_migration.reconcile.reconcile import Proof
-from messy_migration.repair.apply import Repaired
 
 
 def table_facts(verdict: TableVerdict) -> dict[str, Any]:
@@ -52,26 +51,6 @@ def proof_facts(proof: Proof) -> dict[str, Any]:
         "notes": list(proof.notes),
         "allowed": list(proof.allowed),
         "waivers": sum(len(item.waivers) for item in proof.verdicts),
-    }
-
-
-def repair_facts(repaired: Repaired) -> dict[str, Any]:
-    """What a repair did, or would do where it has no run."""
-    return {
-        "run_id": repaired.run_id,
-        "report": repaired.report,
-        "tables": [
-            {
-                "table": item.table,
-                "scope": dict(item.scope),
-                "inserted": item.inserted,
-                "restored": item.restored,
-                "removed": item.removed,
-                "left": dict(item.kept),
-                "problem": item.problem,
-            }
-            for item in repaired.tables
-        ],
     }
 
 

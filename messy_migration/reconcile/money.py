@@ -8,10 +8,11 @@ from decimal import Decimal
 
 from sqlalchemy import Connection
 
+from messy_migration.databases.dialect import Reader
+from messy_migration.databases.money import of_source
+from messy_migration.databases.naming import scoped
 from messy_migration.model import Table, Totals
 from messy_migration.reconcile.verdict import Money, TableVerdict
-from messy_migration.databases.money import of_source
-from messy_migration.databases.dialect import Reader, scoped
 
 
 def with_money(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from messy_migration.databases.dialect import Dialect
+from messy_migration.databases.naming import literal, quote
 from messy_migration.model import ForeignKey, Table
-from messy_migration.databases.dialect import Dialect, literal, quote
 
 
 def orphans(

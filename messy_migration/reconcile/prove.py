@@ -8,18 +8,20 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from messy_migration.compare.budget import Course
+from messy_migration.compare.findings import Word
+from messy_migration.databases.ddl import misfits
+from messy_migration.databases.dialect import Dialect
+from messy_migration.databases.errors import refusals
+from messy_migration.databases.naming import scoped
+from messy_migration.databases.timeouts import limit_time
 from messy_migration.errors import TargetError, TargetUnavailable
-from messy_migration.ledger.receipts import Scope
 from messy_migration.ledger.known_tables import TableState
+from messy_migration.ledger.receipts import Scope
 from messy_migration.model import Fingerprint, ForeignKey, Table, stream_label
 from messy_migration.reconcile import parents
-from messy_migration.compare.budget import Course
 from messy_migration.reconcile.checks import checks, judged, unread
-from messy_migration.reconcile.verdict import Check, TableVerdict, Word
-from messy_migration.databases.dialect import Dialect, scoped
-from messy_migration.databases.errors import refusals
-from messy_migration.databases.timeouts import limit_time
-from messy_migration.databases.ddl import misfits
+from messy_migration.reconcile.verdict import Check, TableVerdict
 
 Scan = Callable[[TableState], Fingerprint]
 """Sums the rows of a table, inside the connection and savepoint of the proof."""

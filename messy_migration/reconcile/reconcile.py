@@ -8,32 +8,39 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
+from messy_migration.compare.budget import Course
+from messy_migration.compare.findings import Findings
+from messy_migration.databases.errors import refusals
+from messy_migration.databases.postgresql import xmin as writers
+from messy_migration.databases.probe import NotProbed, probe
 from messy_migration.errors import TargetError
 from messy_migration.ledger import (
-    money as amounts,
-    receipts,
     known_tables as states,
+)
+from messy_migration.ledger import (
+    money as amounts,
+)
+from messy_migration.ledger import (
+    receipts,
+)
+from messy_migration.ledger import (
     xids as transactions,
 )
+from messy_migration.ledger.known_tables import TableState
 from messy_migration.ledger.receipts import Scope
 from messy_migration.ledger.runs import now
-from messy_migration.ledger.known_tables import TableState
 from messy_migration.model import Fingerprint, stream_label
-from messy_migration.compare.budget import Course
+from messy_migration.reconcile.by_receipts import ByLedger
+from messy_migration.reconcile.by_value import by_value
 from messy_migration.reconcile.checks import unread
 from messy_migration.reconcile.drift import drift, words
 from messy_migration.reconcile.money import with_money
+from messy_migration.reconcile.options import Asked, Form
 from messy_migration.reconcile.prove import prove
 from messy_migration.reconcile.untouched import Untouched, untouched
-from messy_migration.reconcile.verdict import Check, Findings, TableVerdict
+from messy_migration.reconcile.verdict import Check, TableVerdict
 from messy_migration.reconcile.waivers import remarks, waived
-from messy_migration.reconcile.by_value import by_value
-from messy_migration.reconcile.options import Asked, Form
-from messy_migration.reconcile.by_receipts import ByLedger
 from messy_migration.workspace import Workspace
-from messy_migration.databases.postgresql import xmin as writers
-from messy_migration.databases.errors import refusals
-from messy_migration.databases.probe import NotProbed, probe
 
 LISTED = 50
 """Differences that are listed by default; all are counted."""

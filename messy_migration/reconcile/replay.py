@@ -10,25 +10,25 @@ from collections.abc import Set as AbstractSet
 import pyarrow as pa
 from sqlalchemy import Connection, select
 
+from messy_migration.compare.stored_rows import BATCH
 from messy_migration.errors import PluginError
 from messy_migration.fingerprint.rows import row_hashes, row_texts, total
 from messy_migration.ledger import quarantine, receipts, runs
-from messy_migration.ledger.runs import Planned, short
+from messy_migration.ledger.history import History
 from messy_migration.ledger.known_tables import TableState
+from messy_migration.ledger.runs import Planned, short
 from messy_migration.ledger.tables import legible
 from messy_migration.ledger.xids import Signed
 from messy_migration.model import RECORD, Stream, Table
 from messy_migration.pipeline.commit import batch_id
-from messy_migration.pipeline.cut import Cut
+from messy_migration.pipeline.cut import Cut, Cutting
+from messy_migration.pipeline.extract import cuts
 from messy_migration.pipeline.halves import committed_parts, part_id
+from messy_migration.pipeline.partitions import plan_id
+from messy_migration.pipeline.prepare import prepare
 from messy_migration.pipeline.records import numbers, present, without
 from messy_migration.pipeline.rules import CRASH, DUPLICATE_KEY, TARGET
-from messy_migration.pipeline.prepare import prepare
-from messy_migration.compare.stored_rows import BATCH
-from messy_migration.ledger.history import History
-from messy_migration.run.plan import plan_id
 from messy_migration.pipeline.stubs import stub_rows
-from messy_migration.workers.worker import Briefing, cuts
 from messy_migration.workspace import Workspace
 
 
@@ -153,25 +153,17 @@ def _partition(
         if not done:
             return
     run = runs.find(connection, workspace.ledger, item.run_id)[0]
-    cutting = {name: int(run.options[name]) for name in ("batch_records", "batch_bytes")}
+    cutting = Cutting.of_options(run.options)
     if plan_id(workspace, stream, cutting) != item.plan_id:
         raise PluginError(
             "the input was loaded by other versions of its plugins",
             f"{item.partition.name}, run {short(item.run_id)}",
             next="install the versions that the run's evidence names",
         )
-    briefing = Briefing(
-        workspace.request,
-        item.run_id,
-        0,
-        frozenset(),
-        cutting["batch_records"],
-        cutting["batch_bytes"],
-    )
     # What workers died of would be the end of this process too.
     done -= quarantine.batches_of(connection, workspace.ledger, CRASH)
     left = set(done)
-    for part in cuts(workspace, briefing, stream, item.partition):
+    for part in cuts(workspace, cutting, stream, item.partition):
         identity = batch_id(stream, item.partition, item.plan_id, part)
         for some in committed_parts(part, identity, done):
             left.discard(part_id(identity, some))

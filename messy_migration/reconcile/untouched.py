@@ -13,12 +13,12 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
+from messy_migration.databases.errors import refusals
+from messy_migration.databases.postgresql import xmin as writers
 from messy_migration.errors import TargetError
 from messy_migration.ledger.xids import Transactions
 from messy_migration.model import Fingerprint, Table
 from messy_migration.reconcile.drift import Written, written
-from messy_migration.databases.postgresql import xmin as writers
-from messy_migration.databases.errors import refusals
 
 QuickWord = Literal["UNTOUCHED", "TOUCHED", "UNKNOWN"]
 CLAIM = "by transaction ids and row counts; no value was read, so this proves no values"

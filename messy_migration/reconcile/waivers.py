@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 
-from messy_migration.reconcile.verdict import Difference, Findings, TableVerdict
+from messy_migration.compare.findings import Difference, Findings
 from messy_migration.config.waivers import Waiver
+from messy_migration.reconcile.verdict import TableVerdict
 
 
 def waived(

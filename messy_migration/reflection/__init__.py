@@ -1,1 +1,8 @@
-"""TODO: one line."""
+"""What a table of somebody else's database looks like in our words; public for plugins."""
+
+from __future__ import annotations
+
+from messy_migration.reflection.tables import Reflected, reflect, table_names
+from messy_migration.reflection.types import UNSIZED, column_type
+
+__all__ = ["UNSIZED", "Reflected", "column_type", "reflect", "table_names"]

@@ -1,4 +1,4 @@
-"""Our type for a type as a database spells it; `messy_migration.reflection.tables` has the table."""
+"""Our type for a type as a database spells it; `reflection.tables` has the table."""
 
 from __future__ import annotations
 

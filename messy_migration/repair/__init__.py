@@ -1,1 +1,1 @@
-"""TODO: one line."""
+"""Put rows right that differ from what was loaded."""

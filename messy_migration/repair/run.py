@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import time
 
-from sqlalchemy import select
-
 from messy_migration.errors import ProofError
+from messy_migration.ledger import stamps
 from messy_migration.ledger.receipts import Scope
 from messy_migration.reconcile.options import Asked, Repair
+from messy_migration.reconcile.reconcile import Tables
+from messy_migration.repair.apply import Repaired, RepairedTable, carry_out
+from messy_migration.repair.plan import Todo, plan_repair
 from messy_migration.run.close import close_run
 from messy_migration.run.lock import Hold
 from messy_migration.run.open import new_run_id, open_run
 from messy_migration.run.outcome import Options, Outcome
 from messy_migration.run.prepare import Site, prove_earlier
-from messy_migration.reconcile.reconcile import Tables
-from messy_migration.repair.apply import Repaired, RepairedTable, Todo, carry_out, plan_repair
 from messy_migration.run.sandbox import SEED
-from messy_migration.run.state import RunState
 from messy_migration.run.signals import StopSignals
+from messy_migration.run.state import RunState
 from messy_migration.workspace import Workspace
 
 REPAIR, ADOPT = "reconcile --repair", "reconcile --accept-foreign"
@@ -100,9 +100,9 @@ def _opened(
         for stream in workspace.streams()
         if tables is None or any((table.name, table.scope) in tables for table in stream.tables)
     ]
-    target, stamp = workspace.target, workspace.ledger.stamp
+    target = workspace.target
     with target.dialect.reading(target.engine) as connection:
-        kind = connection.execute(select(stamp.c.kind)).scalar()
+        kind = stamps.kind(connection, workspace.ledger)
     options = Options(selection=(selection,), sandbox=SEED if kind == "sandbox" else None)
     patience = workspace.patience(lambda: stop.requested)
     return open_run(workspace, new_run_id(), streams, options, hold, patience)

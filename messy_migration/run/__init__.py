@@ -1,1 +1,1 @@
-"""The run: plan, workers, progress, stop signals, supervision."""
+"""One run: open, plan, prepare, finish, close, and its evidence."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from messy_migration.compare.findings import Difference, Findings
 from messy_migration.ledger.audit import Audit
 from messy_migration.ledger.receipts import StreamTotals
-from messy_migration.reconcile.verdict import Difference, Findings, TableVerdict
 from messy_migration.reconcile.facts import proof_facts, table_facts
-from messy_migration.run.outcome import Outcome
 from messy_migration.reconcile.reconcile import Proof
+from messy_migration.reconcile.verdict import TableVerdict
+from messy_migration.run.outcome import Outcome
 
 SCHEMA = 1
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from messy_migration import errors
+from messy_migration.databases.errors import refusals
 from messy_migration.errors import (
     Interrupted,
     Locked,
@@ -17,19 +18,18 @@ from messy_migration.errors import (
     TargetUnavailable,
 )
 from messy_migration.ledger import chain, quarantine, receipts, runs
+from messy_migration.ledger.history import History
 from messy_migration.ledger.receipts import Scope, StreamTotals, TableTotals
 from messy_migration.ledger.runs import short
 from messy_migration.model import stream_label
 from messy_migration.reconcile.prove import LOST
+from messy_migration.reconcile.reconcile import Proof, reconcile
 from messy_migration.reconcile.verdict import overall
 from messy_migration.run.anchors import note
 from messy_migration.run.evidence import Filed, file_run, with_files
-from messy_migration.ledger.history import History
 from messy_migration.run.outcome import Outcome
-from messy_migration.reconcile.reconcile import Proof, reconcile
-from messy_migration.run.state import RunState
 from messy_migration.run.signals import StopSignals
-from messy_migration.databases.errors import refusals
+from messy_migration.run.state import RunState
 
 
 def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:

@@ -12,13 +12,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from messy_migration.ledger import chain, receipts
-from messy_migration.ledger.chain import Link, Row
-from messy_migration.ledger.runs import now, short
-from messy_migration.ledger.known_tables import all_states
-from messy_migration.model import Fingerprint
 from messy_migration.evidence import document, files, masking, page
 from messy_migration.evidence.masking import Mask
+from messy_migration.ledger import chain, receipts
+from messy_migration.ledger.chain import Link, Row
+from messy_migration.ledger.known_tables import all_states
+from messy_migration.ledger.runs import now, short
+from messy_migration.model import Fingerprint
 from messy_migration.run.as_json import run_object
 from messy_migration.run.outcome import Outcome
 from messy_migration.run.state import RunState

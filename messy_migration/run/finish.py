@@ -6,15 +6,15 @@ import hashlib
 import json
 from datetime import datetime
 
+from messy_migration.databases.errors import refusals
+from messy_migration.databases.money import of_rows
 from messy_migration.fingerprint.rows import fingerprint, format_id
-from messy_migration.ledger import landings, receipts
+from messy_migration.ledger import bookmarks, receipts
 from messy_migration.model import ForeignKey, Receipt, Stream, Table, TableReceipt
+from messy_migration.pipeline.stubs import stub_rows
 from messy_migration.reconcile.parents import missing_parents
 from messy_migration.run.keys import add_keys
 from messy_migration.run.state import RunState
-from messy_migration.pipeline.stubs import stub_rows
-from messy_migration.databases.money import of_rows
-from messy_migration.databases.errors import refusals
 
 
 def finish(state: RunState) -> None:
@@ -74,7 +74,7 @@ def _stub(
 def _bookmarks(state: RunState) -> None:
     workspace = state.workspace
     with state.writing() as connection:
-        known = landings.bookmarks(connection, workspace.ledger)
+        known = bookmarks.positions(connection, workspace.ledger)
         for plan in state.plans:
             stream = plan.stream
             bounds = [part.until for part in (*plan.partitions, *plan.skipped) if part.until]
@@ -86,7 +86,7 @@ def _bookmarks(state: RunState) -> None:
             if stream.label in state.unfinished or not position or jumped:
                 continue
             if position > before:
-                landings.move(
+                bookmarks.move(
                     connection,
                     workspace.ledger,
                     stream.name,

@@ -16,16 +16,17 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
+from messy_migration.databases.dialect import LateKeys
+from messy_migration.databases.errors import KeyTaken, refusals
 from messy_migration.errors import TargetError
-from messy_migration.ledger import fence, quarantine, receipts, known_tables as states
+from messy_migration.ledger import fence, quarantine, receipts
+from messy_migration.ledger import known_tables as states
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.model import Fingerprint, Stream, TableReceipt, stream_label
 from messy_migration.pipeline.commit import displaced_entry
 from messy_migration.pipeline.rules import DUPLICATE
 from messy_migration.run.prepare import Site
 from messy_migration.run.state import RunState
-from messy_migration.databases.dialect import LateKeys
-from messy_migration.databases.errors import KeyTaken, refusals
 
 
 def add_keys(state: RunState) -> None:

@@ -14,11 +14,11 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
+from messy_migration.databases.errors import refusals
+from messy_migration.databases.open import Target
 from messy_migration.errors import Locked, TargetUnavailable
 from messy_migration.ledger import fence
 from messy_migration.ledger.tables import Ledger
-from messy_migration.databases.open import Target
-from messy_migration.databases.errors import refusals
 
 TRIES = 3
 PAUSE_SECONDS = 0.2

@@ -11,19 +11,20 @@ import uuid
 from contextlib import suppress
 from importlib.metadata import version
 
+from messy_migration.databases.errors import refusals
+from messy_migration.databases.retry import Patience
 from messy_migration.errors import ConfigurationError, Locked, MigrationError
-from messy_migration.ledger import fence, landings, runs, schema
+from messy_migration.ledger import fence, runs, schema, stamps
 from messy_migration.ledger.fence import Holder
 from messy_migration.ledger.runs import Run, short
 from messy_migration.model import Stream
+from messy_migration.pipeline.cut import Cutting
 from messy_migration.run.anchors import adopt, begin_anew
 from messy_migration.run.lock import Hold
 from messy_migration.run.outcome import Options
 from messy_migration.run.state import RunState
-from messy_migration.workers.worker import Briefing
+from messy_migration.workers.task import Briefing
 from messy_migration.workspace import Workspace
-from messy_migration.databases.errors import refusals
-from messy_migration.databases.retry import Patience
 
 
 def new_run_id() -> str:
@@ -97,9 +98,7 @@ def open_run(
         if revision is not None and revision < schema.CHAINED:
             adopt(connection, workspace, run_id)
     with target.engine.begin() as connection:
-        _check_stamp(
-            landings.stamp(connection, workspace.ledger, _kind(options)), workspace, options
-        )
+        _check_stamp(stamps.stamp(connection, workspace.ledger, _kind(options)), workspace, options)
         epoch = fence.raise_epoch(connection, workspace.ledger)
         found = runs.find_open(
             connection, workspace.ledger, settings.profile, workspace.registry.names, selection
@@ -111,8 +110,7 @@ def open_run(
             selection=selection,
             state="open",
             options={
-                "batch_records": settings.core.batch_records,
-                "batch_bytes": settings.core.batch_bytes,
+                **Cutting(settings.core.batch_records, settings.core.batch_bytes).as_options(),
             },
             versions={
                 "messy-migration": version("messy-migration"),
@@ -129,11 +127,8 @@ def open_run(
             runs.add(connection, workspace.ledger, run)
         holder = Holder(run.run_id, socket.gethostname(), os.getpid(), runs.now(), "")
         fence.beat(connection, workspace.ledger, holder)
-    cutting = {name: int(run.options[name]) for name in ("batch_records", "batch_bytes")}
     request = workspace.request.for_workers(settings.digest)
-    briefing = Briefing(
-        request, run.run_id, epoch, frozenset(), cutting["batch_records"], cutting["batch_bytes"]
-    )
+    briefing = Briefing(request, run.run_id, epoch, frozenset(), Cutting.of_options(run.options))
     hold.epoch = epoch
     return RunState(
         workspace,

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from messy_migration.compare.findings import Word
 from messy_migration.errors import MigrationError
 from messy_migration.ledger.receipts import StreamTotals, TableTotals
 from messy_migration.ledger.runs import Run
 from messy_migration.model import Stream
-from messy_migration.reconcile.verdict import Word
-from messy_migration.run.plan import StreamPlan
 from messy_migration.reconcile.reconcile import Proof
+from messy_migration.run.plan import StreamPlan
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,21 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from messy_migration.databases.ddl import prepare
+from messy_migration.databases.dialect import Dialect
+from messy_migration.databases.money import less, of_source
+from messy_migration.databases.naming import scoped
 from messy_migration.errors import ConfigurationError, ProofError, TargetUnavailable
 from messy_migration.fingerprint.rows import format_id
-from messy_migration.ledger import money as amounts, receipts, known_tables as states
-from messy_migration.ledger.receipts import Scope, Signature
+from messy_migration.ledger import known_tables as states
+from messy_migration.ledger import money as amounts
+from messy_migration.ledger import receipts
 from messy_migration.ledger.known_tables import TableState
+from messy_migration.ledger.receipts import Scope, Signature
 from messy_migration.ledger.tables import Ledger
 from messy_migration.model import Fingerprint, Stream, Table, TableReceipt, Totals
 from messy_migration.reconcile.prove import prove
 from messy_migration.reconcile.verdict import TableVerdict
-from messy_migration.databases.money import less, of_source
-from messy_migration.databases.dialect import Dialect, scoped
-from messy_migration.databases.ddl import prepare
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 
+from messy_migration.databases.errors import refusals
+from messy_migration.databases.open import HURRIED
+from messy_migration.databases.retry import Patience
 from messy_migration.errors import (
     MigrationError,
     TargetBusy,
@@ -20,28 +23,28 @@ from messy_migration.errors import (
     exit_code,
 )
 from messy_migration.ledger import fence, receipts, runs, schema
+from messy_migration.ledger.history import History
 from messy_migration.ledger.receipts import Scope, StreamTotals
 from messy_migration.ledger.runs import short
 from messy_migration.model import Stream, stream_label
+from messy_migration.pipeline import partitions
+from messy_migration.pipeline.cut import Cutting
 from messy_migration.run import plan as planning
 from messy_migration.run.anchors import check_ledger
 from messy_migration.run.close import close_run
-from messy_migration.workers.executor import EnginePool, find_engine
 from messy_migration.run.finish import finish
-from messy_migration.ledger.history import History
-from messy_migration.run.lock import Hold
 from messy_migration.run.keys import add_earlier_keys
+from messy_migration.run.lock import Hold
 from messy_migration.run.open import locked, new_run_id, open_run
 from messy_migration.run.outcome import Observer, Options, Outcome
-from messy_migration.workers.pool import Finished, LocalPool
 from messy_migration.run.prepare import Site, prepare_tables, prove_earlier
-from messy_migration.run.state import RunState
 from messy_migration.run.signals import Overdue, StopSignals
-from messy_migration.workers.worker import Briefing, Task, is_fatal
+from messy_migration.run.state import RunState
+from messy_migration.workers.executor import EnginePool, find_engine
+from messy_migration.workers.pool import Finished, LocalPool
+from messy_migration.workers.task import Briefing, Task
+from messy_migration.workers.worker import is_fatal
 from messy_migration.workspace import Request, Workspace, open_workspace, select
-from messy_migration.databases.open import HURRIED
-from messy_migration.databases.errors import refusals
-from messy_migration.databases.retry import Patience
 
 BEAT_SECONDS = 2.0
 FIRST_SECONDS = 1.0
@@ -128,8 +131,7 @@ def _local(workspace: Workspace, run_id: str) -> LocalPool:
         run_id,
         0,
         frozenset(),
-        core.batch_records,
-        core.batch_bytes,
+        Cutting(core.batch_records, core.batch_bytes),
     )
     return LocalPool(briefing, core.worker_count, core.frozen_after)
 
@@ -164,10 +166,6 @@ def chosen(workspace: Workspace, options: Options) -> list[Stream]:
 
 def _plan(state: RunState) -> None:
     workspace, ledger = state.workspace, state.workspace.ledger
-    cutting = {
-        "batch_records": state.briefing.batch_records,
-        "batch_bytes": state.briefing.batch_bytes,
-    }
 
     def history() -> History:
         with workspace.target.engine.begin() as connection:
@@ -177,7 +175,7 @@ def _plan(state: RunState) -> None:
         workspace,
         state.streams,
         state.patiently(history),
-        cutting,
+        state.briefing.cutting,
         run_id=state.run.run_id,
         since=state.options.since,
     )
@@ -215,7 +213,7 @@ def _work(state: RunState, observer: Observer, stop: StopSignals, local: LocalPo
             for stream in level
             for part in by_stream[stream.name, stream.tenant].partitions
         ]
-        for level in planning.levels(state.streams)
+        for level in partitions.levels(state.streams)
     ]
     total = sum(len(tasks) for tasks in levels)
     if not total:

@@ -8,17 +8,19 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
 import uvicorn
 
 from messy_migration import registry as registries
+from messy_migration.config import settings
 from messy_migration.errors import MigrationError, PluginError, UsageProblem
-from messy_migration.workers.pool import revived
 from messy_migration.workers.child import is_orphan, tie_to_parent
+from messy_migration.workers.pool import revived
 from messy_migration.workers.worker import failure
+from messy_migration.workspace import Request
 
 START_SECONDS = 60.0
 SEED = 7
@@ -136,3 +138,14 @@ def _main(pipe: Connection, plugin: str, seed: int, parent: int) -> None:
         except (EOFError, OSError):
             return
         pipe.send({"requests": app.requests, "refused_writes": app.refused})
+
+
+@contextmanager
+def served(request: Request, sandbox: int | None) -> Iterator[tuple[Request, list[Served]]]:
+    """The request, with the plugins' sandboxes in place of their sources if there is a seed."""
+    if sandbox is None:
+        yield request, []
+        return
+    plugins = settings.load(request.config, request.profile, request.flags).core.plugins
+    with serve(plugins, sandbox) as boxes:
+        yield replace(request, sections={box.plugin: box.section for box in boxes}), boxes

@@ -10,6 +10,8 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from messy_migration.databases.errors import refusals
+from messy_migration.databases.retry import Patience
 from messy_migration.errors import MigrationError
 from messy_migration.ledger import fence
 from messy_migration.ledger.audit import Audit
@@ -20,10 +22,8 @@ from messy_migration.model import Stream
 from messy_migration.run.lock import Hold
 from messy_migration.run.outcome import Options
 from messy_migration.run.plan import StreamPlan
-from messy_migration.workers.worker import Briefing
+from messy_migration.workers.task import Briefing
 from messy_migration.workspace import Workspace
-from messy_migration.databases.errors import refusals
-from messy_migration.databases.retry import Patience
 
 T = TypeVar("T")
 

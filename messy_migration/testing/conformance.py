@@ -26,8 +26,8 @@ from messy_migration.testing.nasty_rows import nasty
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-    from messy_migration.model import Table
     from messy_migration.databases.dialect import Reader
+    from messy_migration.model import Table
 
 __all__ = ["departures", "without"]
 

@@ -1,1 +1,1 @@
-"""TODO: one line."""
+"""Processes that take partitions, and who watches over them."""

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 
 from messy_migration.pipeline.halves import Span
-from messy_migration.workers.worker import Task
+from messy_migration.workers.task import Task
 
 ATTEMPTS = 3
 """Workers that may die of a whole batch, or of a single record, before it is held against it."""

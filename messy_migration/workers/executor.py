@@ -15,7 +15,8 @@ from typing import Any, Self
 from messy_migration.errors import PluginError
 from messy_migration.registry import Registry
 from messy_migration.workers.pool import TICK_SECONDS, Finished, finished
-from messy_migration.workers.worker import Briefing, Task, Worker, failure
+from messy_migration.workers.task import Briefing, Task
+from messy_migration.workers.worker import Worker, failure
 
 
 def remote(briefing: Briefing, task: Task) -> dict[str, Any]:

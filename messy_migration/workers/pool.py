@@ -24,14 +24,15 @@ from typing import Any, Self
 
 from messy_migration import errors
 from messy_migration.errors import MigrationError, PluginError
-from messy_migration.workers.crashes import Deaths
 from messy_migration.workers.child import is_orphan, tie_to_parent
+from messy_migration.workers.crashes import Deaths
 from messy_migration.workers.pulse import Pulse
-from messy_migration.workers.worker import Briefing, Task, Worker, failure
+from messy_migration.workers.task import Briefing, Task
+from messy_migration.workers.worker import Worker, failure
 
 TICK_SECONDS = 0.2
 GRACE_SECONDS = 15.0
-"""Well within the time that a run has for an orderly end (`runner.stop`)."""
+"""Well within the time that a run has for an orderly end (`run.signals`)."""
 FROZEN_SECONDS = 30.0
 START_SECONDS = 60.0
 """A new process that imports what it needs does not beat yet, and a busy machine takes long."""

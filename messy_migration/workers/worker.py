@@ -7,13 +7,13 @@ plugins and its own connections once, and keeps them for every task that it is g
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from messy_migration import errors
+from messy_migration.databases.errors import refusals
+from messy_migration.databases.retry import Patience
 from messy_migration.errors import (
     AccessRefused,
     Locked,
@@ -23,80 +23,17 @@ from messy_migration.errors import (
     TargetUnavailable,
 )
 from messy_migration.ledger import landings, receipts
-from messy_migration.ledger.receipts import Scope, Signature
+from messy_migration.ledger.receipts import Signature
 from messy_migration.ledger.runs import now
-from messy_migration.model import Extracted, Partition, Stream, stream_label
+from messy_migration.model import Partition, Stream
+from messy_migration.pipeline import landing
 from messy_migration.pipeline.commit import Writer, batch_id, commit
-from messy_migration.pipeline.cut import Cut, cut
+from messy_migration.pipeline.cut import Cut
+from messy_migration.pipeline.extract import cuts, extracted_items, landed_at
 from messy_migration.pipeline.halves import Span, left_over, span_of
 from messy_migration.pipeline.prepare import Prepared, condemned, prepare
-from messy_migration.pipeline import landing
-from messy_migration.workspace import Request, Workspace, open_workspace
-from messy_migration.databases.errors import refusals
-from messy_migration.databases.retry import Patience
-
-_END = object()
-
-
-@dataclass(frozen=True)
-class Briefing:
-    """What every worker of a run has to know; plain data.
-
-    Attributes:
-        request: how to find the settings, with the digest they must have.
-        run_id, epoch: of the run.
-        fresh: (table, scope) pairs that the run found empty.
-        batch_records, batch_bytes: bounds of a batch, fixed when the run began.
-        streams: those of the run, as it was planned; none if the plugins are to be asked.
-    """
-
-    request: Request
-    run_id: str
-    epoch: int
-    fresh: frozenset[tuple[str, Scope]]
-    batch_records: int
-    batch_bytes: int
-    streams: tuple[Stream, ...] = ()
-
-    @property
-    def application(self) -> str:
-        """The name of the run's connections on the server."""
-        return f"mm:{self.run_id}"
-
-
-@dataclass(frozen=True)
-class Task:
-    """One partition to be read.
-
-    Attributes:
-        stream, tenant, plan_id: what it belongs to, and how its records become rows.
-        partition: what to read.
-        fatal: rows of which workers died when they took them at once: they are taken in halves,
-            and a single record goes to quarantine.
-        death: how the last of those workers died, in words.
-    """
-
-    stream: str
-    tenant: str
-    plan_id: str
-    partition: Partition
-    fatal: tuple[Span, ...] = ()
-    death: str = ""
-
-    @property
-    def plugin(self) -> str:
-        """The plugin that reads it."""
-        return self.stream.partition(".")[0]
-
-    @property
-    def place(self) -> tuple[str, str, str]:
-        """What identifies the task: stream, tenant and digest of the partition."""
-        return self.stream, self.tenant, self.partition.digest
-
-    @property
-    def label(self) -> str:
-        """The task as people see it."""
-        return f"{stream_label(self.stream, self.tenant)}, {self.partition.name}"
+from messy_migration.workers.task import Briefing, Task
+from messy_migration.workspace import open_workspace
 
 
 def _unwatched(_: Span) -> None:
@@ -141,7 +78,7 @@ class Worker:
         if stream.lands:
             self._land(stream, task.partition, patience, is_begun=bool(done))
         extracted = 0
-        for part in cuts(self.workspace, self.briefing, stream, task.partition):
+        for part in cuts(self.workspace, self.briefing.cutting, stream, task.partition):
             if should_stop():
                 return False
             extracted += part.records
@@ -240,65 +177,6 @@ class Worker:
             self.briefing.fresh,
             patience,
         )
-
-
-def cuts(
-    workspace: Workspace, briefing: Briefing, stream: Stream, partition: Partition
-) -> Iterator[Cut]:
-    """The batches of a partition, cut the same way every time."""
-    limit = min(briefing.batch_records, workspace.target.dialect.batch_records)
-    return cut(_items(workspace, stream, partition), limit, briefing.batch_bytes)
-
-
-def _items(workspace: Workspace, stream: Stream, partition: Partition) -> Iterator[Extracted]:
-    """The records of a partition: from the file in which it landed, or from its source."""
-    if not stream.lands:
-        return extracted_items(workspace, stream, partition)
-    place = (stream.name, stream.tenant, partition.digest)
-    landed = workspace.patience(lambda: False).persist(lambda: landed_at(workspace, *place))
-    if landed is None:
-        raise SourceError("a partition has not landed", f"stream {stream.label}, {partition.name}")
-    return landing.read(landed, stream)
-
-
-def landed_at(workspace: Workspace, *place: str) -> landings.Landed | None:
-    """The file in which a partition landed: stream, tenant and digest."""
-    with workspace.target.dialect.reading(workspace.target.engine) as connection:
-        return landings.find(connection, workspace.ledger, *place)
-
-
-def extracted_items(
-    workspace: Workspace, stream: Stream, partition: Partition
-) -> Iterator[Extracted]:
-    """What the plugin's `extract` yields; whatever it raises names the plugin."""
-    registry = workspace.registry
-    items = registry.call_one(
-        stream.plugin,
-        "extract",
-        stream=stream,
-        partition=partition,
-        settings=workspace.sections[stream.plugin],
-    )
-    if items is None:
-        raise PluginError(
-            "a plugin offers a stream and does not extract it",
-            f"plugin {stream.plugin}, stream {stream.label}",
-        )
-    with registry.guard(stream.plugin, "extract"):
-        iterator = iter(items)
-    while True:
-        try:
-            with registry.guard(stream.plugin, "extract"):
-                item: Any = next(iterator, _END)
-        except GeneratorExit as error:
-            raise PluginError(
-                "a plugin ended its own generator",
-                f"plugin {stream.plugin}, stream {stream.label}",
-                "extract raised GeneratorExit",
-            ) from error
-        if item is _END:
-            return
-        yield item
 
 
 def failure(error: BaseException, label: str = "") -> dict[str, str]:

@@ -16,10 +16,10 @@ import pyarrow as pa
 import pytest
 from sqlalchemy import make_url
 
-from messy_migration.model import Column, ColumnType, Table
-from messy_migration.databases.postgresql import dialect as postgresql
-from messy_migration.databases.open import open_target
 from messy_migration.databases.errors import RowsRefused
+from messy_migration.databases.open import open_target
+from messy_migration.databases.postgresql import dialect as postgresql
+from messy_migration.model import Column, ColumnType, Table
 from messy_migration.testing.servers.cluster import standby
 from messy_migration.testing.servers.postgres import server
 

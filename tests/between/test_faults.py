@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from messy_migration.api import run as api
-from messy_migration.api.run import Budget, Request, Wishes
+from messy_migration import api
+from messy_migration.api import Budget, Request, Wishes
 
 ROLE = "mm_between_reader"
 

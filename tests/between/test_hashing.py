@@ -9,14 +9,14 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import create_engine, make_url
 
-from messy_migration.model import Table
 from messy_migration.compare import matching as tables
 from messy_migration.compare.matching import Wishes
 from messy_migration.databases import convert as reading
+from messy_migration.databases.ddl import prepare
 from messy_migration.databases.open import open_target
 from messy_migration.databases.postgresql.sketch import PostgreSQLScans
 from messy_migration.databases.sketch import Cells, Hashing, View
-from messy_migration.databases.ddl import prepare
+from messy_migration.model import Table
 from messy_migration.testing.nasty_rows import nasty
 
 EVERYTHING = Cells(frozenset({0}), 1)

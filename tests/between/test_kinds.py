@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from messy_migration.api import run as api
-from messy_migration.api.run import Request, Wishes
+from messy_migration import api
+from messy_migration.api import Request, Wishes
 from messy_migration.errors import UsageProblem
 
 # What a shop would have: a file that binds nobody to its types, and a strict copy of it.

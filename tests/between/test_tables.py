@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from messy_migration.api import run as api
-from messy_migration.api.run import Request, Wishes
+from messy_migration import api
+from messy_migration.api import Request, Wishes
 from messy_migration.errors import SourceError, TargetError, UsageProblem
 
 ROWS = [(1, "a", 10), (2, "b", 20), (3, None, 30)]

@@ -11,8 +11,7 @@ import pyarrow.compute as pc
 import pytest
 from sqlalchemy import make_url
 
-from messy_migration.target.database import Database, open_database
-from messy_migration.databases.open import open_target
+from messy_migration.databases.open import Database, open_database, open_target
 
 KINDS = ("postgresql", "sqlite", "mariadb", "duckdb")
 PIECE = 1_000

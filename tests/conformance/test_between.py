@@ -6,8 +6,8 @@ from itertools import combinations
 
 import pytest
 
-from messy_migration.api import run as api
-from messy_migration.api.run import Budget, Request, Wishes
+from messy_migration import api
+from messy_migration.api import Budget, Request, Wishes
 from messy_migration.testing.conformance import without
 from messy_migration.testing.nasty_rows import nasty
 

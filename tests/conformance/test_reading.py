@@ -12,12 +12,13 @@ import pytest
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
+from messy_migration.databases import open as databases
+from messy_migration.databases.dialect import count_rows
+from messy_migration.databases.naming import scoped
+from messy_migration.databases.open import open_database
 from messy_migration.errors import ConfigurationError, TargetError, TargetUnavailable
 from messy_migration.fingerprint.rows import fields, fingerprint
 from messy_migration.model import Column, ColumnType, Table
-from messy_migration.target import database as databases
-from messy_migration.target.database import open_database
-from messy_migration.databases.dialect import count_rows, scoped
 from messy_migration.testing.servers.throwaway import free_port
 
 
@@ -297,7 +298,7 @@ def test_an_old_server_is_refused(place_of, monkeypatch):
 
 
 def test_a_lost_connection_is_told_from_a_refusal():
-    from messy_migration.target.foreign import refused
+    from messy_migration.databases.errors import _optional as refused
 
     lost = refused(pymysql.err.OperationalError(2013, "Lost connection: 'row data'"), "x")
     assert isinstance(lost, TargetUnavailable)

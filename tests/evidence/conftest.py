@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from messy_migration.api import run as api
+from messy_migration import api
 from messy_migration.errors import MigrationError
 from messy_migration.ledger.tables import ledger
 from messy_migration.run.anchors import ANCHORS

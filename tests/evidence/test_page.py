@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from messy_migration.api import run as api
+from messy_migration import api
 from messy_migration.evidence.notation import moment, number, plural, prose, shown
 
 from . import pages

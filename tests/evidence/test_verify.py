@@ -14,10 +14,10 @@ from click.testing import CliRunner
 
 from messy_migration.cli.main import migrate
 from messy_migration.errors import UsageProblem
-from messy_migration.ledger import anchors
-from messy_migration.ledger.chain import Link
 from messy_migration.evidence import document, page
 from messy_migration.evidence.verify import verify
+from messy_migration.ledger import anchors
+from messy_migration.ledger.chain import Link
 from messy_migration.redaction import Redactor
 
 FLIPS = 800

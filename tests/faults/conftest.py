@@ -6,8 +6,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from messy_migration.testing.servers.postgres import server
 from messy_migration.testing.pytest_plugin import note_server
+from messy_migration.testing.servers.postgres import server
 
 from .oracle import Golden, findings
 from .site import ALONE, Site, Source, Warm

@@ -12,8 +12,8 @@ import psycopg
 import pytest
 from sqlalchemy import make_url, text
 
-from messy_migration.errors import TargetError
 from messy_migration.databases.open import open_target
+from messy_migration.errors import TargetError
 from messy_migration.testing.servers.throwaway import free_port, give, temporary_home
 
 PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")

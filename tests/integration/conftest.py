@@ -13,18 +13,18 @@ import pyarrow as pa
 import pytest
 from sqlalchemy import make_url, select, text
 
+from messy_migration.databases.ddl import prepare as prepare_table
+from messy_migration.databases.naming import scoped
+from messy_migration.databases.open import Target, open_target
 from messy_migration.fingerprint.rows import format_id
 from messy_migration.ledger import fence, receipts, schema
-from messy_migration.ledger.receipts import Signature
 from messy_migration.ledger.known_tables import TableState
+from messy_migration.ledger.receipts import Signature
 from messy_migration.ledger.tables import Ledger, ledger
 from messy_migration.model import RECORD, Column, ColumnType, Fingerprint, Table
 from messy_migration.pipeline.commit import Writer
 from messy_migration.pipeline.cut import cut
 from messy_migration.pipeline.prepare import prepare
-from messy_migration.databases.dialect import scoped
-from messy_migration.databases.open import Target, open_target
-from messy_migration.databases.ddl import prepare as prepare_table
 
 KINDS = ("sqlite", "postgresql")
 LARGE = 1 << 30

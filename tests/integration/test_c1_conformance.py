@@ -13,12 +13,14 @@ import psycopg
 import pyarrow as pa
 import pytest
 
-from messy_migration.fingerprint.json import canonical_json
+from messy_migration.databases.postgresql import copy as postgresql_copy
+from messy_migration.databases.postgresql import encoding as postgresql_c1
+from messy_migration.databases.sqlite import encoding as sqlite_c1
+from messy_migration.databases.sqlite import scan as sqlite_rows
 from messy_migration.errors import TargetError
+from messy_migration.fingerprint.json import canonical_json
 from messy_migration.fingerprint.rows import fields, fingerprint, fingerprint_texts, row_texts
 from messy_migration.model import Column, ColumnType, Table
-from messy_migration.databases.postgresql import encoding as postgresql_c1, copy as postgresql_copy
-from messy_migration.databases.sqlite import encoding as sqlite_c1, scan as sqlite_rows
 from messy_migration.testing.nasty_rows import nasty
 
 ROWS = 20_000

@@ -12,6 +12,9 @@ import pyarrow as pa
 import pytest
 from sqlalchemy import delete, event, insert
 
+from messy_migration.databases import retry as patience
+from messy_migration.databases.open import open_target
+from messy_migration.databases.retry import Patience
 from messy_migration.errors import Locked, TargetError, TargetUnavailable
 from messy_migration.hookspecs import hookimpl
 from messy_migration.ledger import fence
@@ -19,9 +22,6 @@ from messy_migration.model import Filtered, Frame, LoadCounts, Origin, Partition
 from messy_migration.pipeline import commit as committing
 from messy_migration.pipeline.commit import batch_id, commit
 from messy_migration.pipeline.cut import Cut
-from messy_migration.databases import retry as patience
-from messy_migration.databases.open import open_target
-from messy_migration.databases.retry import Patience
 
 PARTITION = Partition("file", "digest")
 PLAN = "plan"

@@ -6,10 +6,11 @@ import pytest
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
+from messy_migration.databases.dialect import count_rows
+from messy_migration.databases.naming import scoped
+from messy_migration.databases.open import open_database
 from messy_migration.errors import ConfigurationError
 from messy_migration.fingerprint.rows import fingerprint
-from messy_migration.target.database import open_database
-from messy_migration.databases.dialect import count_rows, scoped
 
 
 @pytest.fixture

@@ -10,9 +10,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from messy_migration.databases.postgresql import keys as postgresql_keys
 from messy_migration.errors import Locked, TargetError
 from messy_migration.hookspecs import hookimpl
-from messy_migration.ledger import fence, receipts, known_tables as states
+from messy_migration.ledger import fence, receipts
+from messy_migration.ledger import known_tables as states
 from messy_migration.ledger.receipts import Signature
 from messy_migration.model import Frame, Origin, Partition, Stream
 from messy_migration.pipeline.commit import commit
@@ -20,7 +22,6 @@ from messy_migration.reconcile.prove import prove
 from messy_migration.run.keys import add_earlier_keys, add_keys
 from messy_migration.run.prepare import Site as Prepared
 from messy_migration.run.prepare import prepare_tables
-from messy_migration.databases.postgresql import keys as postgresql_keys
 
 PARTITION = Partition("file", "digest")
 KINDS = {"id": "int32", "age": "int64", "v": "text"}

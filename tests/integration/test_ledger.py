@@ -8,12 +8,13 @@ from sqlalchemy.exc import IntegrityError
 
 from messy_migration.errors import TargetError
 from messy_migration.fingerprint.rows import format_id
-from messy_migration.ledger import fence, quarantine, receipts, runs, known_tables as states
+from messy_migration.ledger import fence, quarantine, receipts, runs
+from messy_migration.ledger import known_tables as states
 from messy_migration.ledger.fence import Holder
+from messy_migration.ledger.known_tables import TableState
 from messy_migration.ledger.quarantine import Entry
 from messy_migration.ledger.receipts import Signature, StreamTotals
 from messy_migration.ledger.runs import Planned, Run, short
-from messy_migration.ledger.known_tables import TableState
 from messy_migration.model import (
     Column,
     ColumnType,

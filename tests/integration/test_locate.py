@@ -7,11 +7,11 @@ from decimal import Decimal
 
 import pytest
 
+from messy_migration.compare.locate import Part, locate
+from messy_migration.compare.readable import readable
 from messy_migration.errors import SourceError
 from messy_migration.fingerprint.rows import fields, fingerprint
 from messy_migration.model import Fingerprint
-from messy_migration.compare.locate import Part, locate
-from messy_migration.compare.readable import readable
 
 UUID = "01234567-89ab-cdef-0123-456789abcdef"
 ROWS = [("oslo", 1, "a", Decimal("1.5")), ("oslo", 2, None, None), ("berg|en", 1, "", Decimal(0))]

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import OperationalError
 
+from messy_migration.databases.open import open_target
 from messy_migration.errors import Locked, TargetBusy, TargetError, TargetUnavailable
 from messy_migration.ledger import fence
-from messy_migration.databases.open import open_target
 
 # A process that holds the lock of a target until it is killed.
 HOLDER = """

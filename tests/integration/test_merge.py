@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from messy_migration.databases.errors import KeyTaken
+from messy_migration.databases.merge import add, merge
 from messy_migration.errors import TargetError
 from messy_migration.fingerprint.rows import fingerprint, row_hashes, row_texts
 from messy_migration.model import RECORD, Fingerprint
-from messy_migration.databases.errors import KeyTaken
-from messy_migration.databases.merge import add, merge
 
 KINDS = {
     "id": "int32",

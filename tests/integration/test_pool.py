@@ -17,9 +17,11 @@ import pytest
 
 from messy_migration.errors import Interrupted, MigrationError, SourceError, TargetUnavailable
 from messy_migration.model import Partition
+from messy_migration.pipeline.cut import Cutting
 from messy_migration.workers.crashes import ATTEMPTS
 from messy_migration.workers.pool import LocalPool, revived
-from messy_migration.workers.worker import Briefing, Task, failure
+from messy_migration.workers.task import Briefing, Task
+from messy_migration.workers.worker import failure
 from messy_migration.workspace import Request
 
 FROZEN_SECONDS = 2
@@ -107,12 +109,13 @@ def pool_of(site, tmp_path, monkeypatch, table_of):
         run_id="run",
         epoch=1,
         fresh=frozenset({("t", ())}),
-        batch_records=1,
-        batch_bytes=1 << 20,
+        cutting=Cutting(1, 1 << 20),
     )
 
     def make(workers=1, records=1):
-        return LocalPool(replace(briefing, batch_records=records), workers, FROZEN_SECONDS)
+        return LocalPool(
+            replace(briefing, cutting=Cutting(records, 1 << 20)), workers, FROZEN_SECONDS
+        )
 
     return make
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from messy_migration.model import Partition
 from messy_migration.pipeline.halves import Span
 from messy_migration.workers.crashes import ATTEMPTS, LIMIT, Deaths
-from messy_migration.workers.worker import Task
+from messy_migration.workers.task import Task
 
 TASK = Task("a.s", "", "plan", Partition("p", "digest", {}))
 

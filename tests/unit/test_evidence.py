@@ -6,13 +6,14 @@ import json
 
 import pytest
 
+from messy_migration.api.reconcile import Reconciliation, reconciliation_object
+from messy_migration.compare.findings import Difference, Findings
 from messy_migration.errors import TargetError
+from messy_migration.evidence import files
 from messy_migration.ledger.audit import Audit
 from messy_migration.model import Fingerprint
-from messy_migration.evidence import files
-from messy_migration.reconcile.verdict import Difference, Findings, TableVerdict, overall
 from messy_migration.reconcile.reconcile import Proof
-from messy_migration.api.reconcile import Reconciliation, reconciliation_object
+from messy_migration.reconcile.verdict import TableVerdict, overall
 
 NET = Fingerprint(3, 1, 2**64 - 1)
 MATCH = TableVerdict("good", (), "shop.s", NET, NET, "MATCH")

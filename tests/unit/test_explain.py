@@ -8,9 +8,9 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
+from messy_migration.compare.explain import OTHER, rule, swapped
 from messy_migration.fingerprint.rows import fields
 from messy_migration.model import Column, ColumnType
-from messy_migration.compare.explain import OTHER, rule, swapped
 
 
 def field(kind, value):

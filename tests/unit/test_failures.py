@@ -8,6 +8,8 @@ import psycopg
 import pytest
 from psycopg import errors as states
 
+from messy_migration.databases.errors import KeyTaken, RowsRefused, refusals, translate
+from messy_migration.databases.retry import Patience
 from messy_migration.errors import (
     AccessRefused,
     TargetBusy,
@@ -15,8 +17,6 @@ from messy_migration.errors import (
     TargetFull,
     TargetUnavailable,
 )
-from messy_migration.databases.errors import KeyTaken, RowsRefused, refusals, translate
-from messy_migration.databases.retry import Patience
 
 STATES = {
     TargetUnavailable: ["08006", "08P01", "57P01", "57P02", "57P03", "57P05", "53300", "25P03"],

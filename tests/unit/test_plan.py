@@ -11,20 +11,22 @@ import pytest
 from sqlalchemy import make_url
 
 from messy_migration.config import settings as configuration
+from messy_migration.databases.open import open_target
 from messy_migration.errors import PluginError, SourceError
 from messy_migration.hookspecs import hookimpl
+from messy_migration.ledger.history import History
 from messy_migration.ledger.runs import Planned, short
 from messy_migration.ledger.tables import ledger
 from messy_migration.model import Column, ColumnType, Partition, Stream, Table
-from messy_migration.ledger.history import History
-from messy_migration.run.plan import build, levels, ordered, plan_id
+from messy_migration.pipeline.cut import Cutting
+from messy_migration.pipeline.partitions import levels, ordered, plan_id
+from messy_migration.run.plan import build
 from messy_migration.run.run import new_run_id
 from messy_migration.workspace import Request, Workspace
-from messy_migration.databases.open import open_target
 
 COLUMNS = (Column("id", ColumnType("int32")), Column("v", ColumnType("text")))
 KEYED, KEYLESS = Table("t", COLUMNS, ("id",)), Table("t", COLUMNS)
-CUTTING = {"batch_records": 10, "batch_bytes": 100}
+CUTTING = Cutting(10, 100)
 ONE, TWO, THREE = (
     Partition(f"{name}.csv", f"digest of {name}") for name in ("one", "two", "three")
 )
@@ -327,11 +329,11 @@ def test_a_plan_is_another_when_rows_would_be_made_or_cut_otherwise(workspace, r
     shop, rules = Plugin(ONE), Plugin(ONE)
     space = workspace(shop=shop, rules=rules)
     first = plan_id(space, stream(), CUTTING)
-    assert plan_id(space, stream(), dict(reversed(CUTTING.items()))) == first
+    assert plan_id(space, stream(), Cutting.of_options(CUTTING.as_options())) == first
     assert plan_id(space, stream(bookmark="id", tenant="a"), CUTTING) == first
     wider = Table("t", (*COLUMNS, Column("w", ColumnType("text"))), ("id",))
     others = {
-        plan_id(space, stream(), {**CUTTING, "batch_records": 11}),
+        plan_id(space, stream(), replace(CUTTING, records=11)),
         plan_id(space, stream(table=wider), CUTTING),
         plan_id(workspace(rules=rules, shop=shop), stream(), CUTTING),
         plan_id(workspace(shop=shop), stream(), CUTTING),

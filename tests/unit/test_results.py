@@ -6,17 +6,18 @@ import json
 
 import pytest
 
-from messy_migration.api.run import Reconciliation
+from messy_migration.api import Reconciliation
 from messy_migration.cli.summary import outcome_text, reconciliation_text
+from messy_migration.compare.findings import Difference, Findings
 from messy_migration.errors import SourceError
 from messy_migration.ledger.audit import Audit
 from messy_migration.ledger.receipts import StreamTotals, TableTotals
 from messy_migration.ledger.runs import Run
 from messy_migration.model import Fingerprint
-from messy_migration.reconcile.verdict import Difference, Findings, TableVerdict
+from messy_migration.reconcile.reconcile import Proof
+from messy_migration.reconcile.verdict import TableVerdict
 from messy_migration.run.as_json import run_object, status
 from messy_migration.run.outcome import Outcome
-from messy_migration.reconcile.reconcile import Proof
 
 NET = Fingerprint(21_380, 1, 2)
 GOOD = TableVerdict("tickets", (), "shop.tickets", NET, NET, "MATCH")

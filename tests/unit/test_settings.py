@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationInfo, field_val
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from messy_migration.config import settings
-from messy_migration.errors import ConfigurationError, UsageProblem
 from messy_migration.config.secrets import builtin_secret
+from messy_migration.errors import ConfigurationError, UsageProblem
 
 CANARY = "canary-7f3a"
 

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from messy_migration.api import run as api
+from messy_migration import api
 from messy_migration.workspace import Request
 
 KINDS = ("sqlite", "postgresql")

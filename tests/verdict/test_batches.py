@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from messy_migration.reconcile import by_receipts as byledger, replay
+from messy_migration.reconcile import by_receipts as byledger
+from messy_migration.reconcile import replay
 
 from .conftest import kinds, lines, verdict
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 import time
 
 import pytest
 from sqlalchemy import make_url
 
-from messy_migration.api import run as api
-from messy_migration.errors import ProofError, UsageProblem
-from messy_migration.api import reconcile as reconciling
+from messy_migration import api
 from messy_migration.databases.open import open_target
 from messy_migration.databases.postgresql.dialect import PostgreSQL
+from messy_migration.errors import ProofError, UsageProblem
 
 from .conftest import verdict
 
+# `messy_migration.api.reconcile` is the function; this is the module of its name.
+reconciling = importlib.import_module("messy_migration.api.reconcile")
 WAITING = (
     "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
     " AND wait_event_type = 'Lock' AND application_name = 'messy-migration'"

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import make_url
 
 from messy_migration.cli.main import run
+from messy_migration.databases.open import open_target
 from messy_migration.errors import Locked, UsageProblem
 from messy_migration.repair import apply as repairing
-from messy_migration.databases.open import open_target
 
 from .conftest import ROWS, SCHEMA, kinds, lines, verdict
 
@@ -122,7 +122,7 @@ def test_a_repair_that_is_killed_is_finished_by_the_same_command(loaded):
     script = f"""
         import os, signal
         from messy_migration import api
-        from messy_migration.runner import repair
+        from messy_migration.repair import apply as repair
         from messy_migration.workspace import Request
         from pathlib import Path
         repair.ROWS = 4

@@ -1,1 +1,1 @@
-"""TODO: one line."""
+"""DuckDB: read and proven."""

@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from sqlalchemy import URL, Connection, Engine, create_engine, text
 from sqlalchemy.pool import NullPool
 
+from messy_migration.databases import streaming as streamed
+from messy_migration.databases.duckdb import encoding as c1
+from messy_migration.databases.errors import refusals, translate
+from messy_migration.databases.sketch import Scans, Streamed
 from messy_migration.errors import TargetError
 from messy_migration.fingerprint.rows import fingerprint_texts
 from messy_migration.model import Fingerprint, Table
-from messy_migration.databases.duckdb import encoding as c1
-from messy_migration.databases import streaming as streamed
-from messy_migration.databases.errors import refusals, translate
 
 ROWS_PER_FETCH = 10_000
 _LANE = 1 << 64
@@ -33,6 +34,10 @@ class DuckDB:
     """See `Reader`."""
 
     name = "duckdb"
+
+    @property
+    def scans(self) -> Scans:
+        return Streamed(self)
 
     def check(self, connection: Connection) -> str:
         version = connection.execute(text("SELECT version()")).scalar_one()

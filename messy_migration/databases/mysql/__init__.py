@@ -1,1 +1,1 @@
-"""TODO: one line."""
+"""MySQL and MariaDB: read and proven."""

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from sqlalchemy import URL, Connection, Engine, create_engine, text
 from sqlalchemy.pool import NullPool
 
+from messy_migration.databases import streaming as streamed
+from messy_migration.databases.errors import refusals
+from messy_migration.databases.mysql import encoding as c1
+from messy_migration.databases.sketch import Scans, Streamed
 from messy_migration.errors import TargetError
 from messy_migration.fingerprint.rows import fingerprint_texts
 from messy_migration.model import Fingerprint, Table
-from messy_migration.databases.mysql import encoding as c1
-from messy_migration.databases import streaming as streamed
-from messy_migration.databases.errors import refusals
 
 MINIMUM_MARIADB = (10, 5)
 MINIMUM_MYSQL = (8, 0)
@@ -38,6 +39,10 @@ class MySQL:
     """See `Reader`."""
 
     name = "mysql"
+
+    @property
+    def scans(self) -> Scans:
+        return Streamed(self)
 
     def check(self, connection: Connection) -> str:
         words = str(connection.execute(text("SELECT VERSION()")).scalar_one())

@@ -1,1 +1,1 @@
-"""TODO: one line."""
+"""PostgreSQL: read, proven and loaded."""

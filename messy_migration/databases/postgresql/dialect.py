@@ -9,21 +9,17 @@ from contextlib import AbstractContextManager, contextmanager
 import pyarrow as pa
 from sqlalchemy import Connection, Engine, text
 
-from messy_migration.errors import TargetError
-from messy_migration.model import Fingerprint, Table
+from messy_migration.databases.dialect import POSITION, LateKeys, column_types
+from messy_migration.databases.errors import refusals
+from messy_migration.databases.naming import column_list, quote, told_apart
 from messy_migration.databases.postgresql import encoding as c1
 from messy_migration.databases.postgresql import session
-from messy_migration.databases.dialect import (
-    POSITION,
-    LateKeys,
-    column_list,
-    column_types,
-    quote,
-    told_apart,
-)
-from messy_migration.databases.errors import refusals
 from messy_migration.databases.postgresql.copy import column_type, encode
 from messy_migration.databases.postgresql.keys import PostgreSQLKeys
+from messy_migration.databases.postgresql.sketch import PostgreSQLScans
+from messy_migration.databases.sketch import Scans
+from messy_migration.errors import TargetError
+from messy_migration.model import Fingerprint, Table
 
 MINIMUM_VERSION = 150000
 TURNS = session.LOCK ^ 1
@@ -46,6 +42,7 @@ class PostgreSQL:
     name = "postgresql"
     batch_records = 1_000_000
     late_keys: LateKeys | None = PostgreSQLKeys()
+    scans: Scans = PostgreSQLScans()
 
     def check(self, connection: Connection) -> str:
         row = connection.execute(

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from messy_migration.databases.naming import column_list
 from messy_migration.fingerprint.rows import NULL
 from messy_migration.model import Fingerprint
-from messy_migration.databases.dialect import column_list
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

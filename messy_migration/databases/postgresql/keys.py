@@ -11,12 +11,12 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
-from messy_migration.model import Fingerprint, Table
-from messy_migration.databases.postgresql import encoding as c1
-from messy_migration.databases.dialect import column_list, quote
 from messy_migration.databases.errors import refusals
 from messy_migration.databases.merge import row_json
+from messy_migration.databases.naming import column_list, quote
+from messy_migration.databases.postgresql import encoding as c1
 from messy_migration.databases.postgresql.session import naming_blockers
+from messy_migration.model import Fingerprint, Table
 
 ROWS_PER_FETCH = 1_000
 

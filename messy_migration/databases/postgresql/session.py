@@ -23,9 +23,9 @@ from psycopg.pq import ConnStatus
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from messy_migration.errors import Interrupted, MigrationError, TargetBusy, TargetError
-from messy_migration.databases.dialect import quote
 from messy_migration.databases.errors import refusals
+from messy_migration.databases.naming import quote
+from messy_migration.errors import Interrupted, MigrationError, TargetBusy, TargetError
 
 LOCK = int.from_bytes(hashlib.sha256(b"messy_migration run lock").digest()[:8], "big", signed=True)
 

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from sqlalchemy import Connection
 
-from messy_migration.model import Column, ColumnType, Table
-from messy_migration.databases.postgresql import encoding as c1
-from messy_migration.databases.dialect import quote
 from messy_migration.databases.errors import refusals
+from messy_migration.databases.naming import quote
+from messy_migration.databases.postgresql import encoding as c1
 from messy_migration.databases.sketch import (
     Cells,
     Choice,
@@ -22,6 +21,7 @@ from messy_migration.databases.sketch import (
     signed,
     spelled_in,
 )
+from messy_migration.model import Column, ColumnType, Table
 
 ROWS_PER_FETCH = 5_000
 _LANE = 1 << 64

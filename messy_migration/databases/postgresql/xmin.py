@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-from messy_migration.model import Fingerprint, Table
-from messy_migration.databases.postgresql import encoding as c1
-from messy_migration.databases.dialect import Reader, quote, scoped
+from messy_migration.databases.dialect import Reader
 from messy_migration.databases.errors import refusals
+from messy_migration.databases.naming import quote, scoped
+from messy_migration.databases.postgresql import encoding as c1
+from messy_migration.model import Fingerprint, Table
 
 _LOW = (1 << 32) - 1
 _NAMED = text(

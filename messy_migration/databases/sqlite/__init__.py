@@ -1,1 +1,1 @@
-"""TODO: one line."""
+"""SQLite: read, proven and loaded."""

@@ -15,20 +15,16 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy import Connection, Engine, text
 
+from messy_migration.databases.dialect import POSITION, LateKeys, column_types
+from messy_migration.databases.errors import refusals
+from messy_migration.databases.naming import column_list, quote, told_apart
+from messy_migration.databases.sketch import Scans
+from messy_migration.databases.sqlite import encoding as c1
+from messy_migration.databases.sqlite import scan as rows
+from messy_migration.databases.sqlite.sketch import SQLiteScans
 from messy_migration.errors import TargetError
 from messy_migration.fingerprint.rows import fingerprint_texts
 from messy_migration.model import Fingerprint, Table
-from messy_migration.databases.sqlite import encoding as c1
-from messy_migration.databases.sqlite import scan as rows
-from messy_migration.databases.dialect import (
-    POSITION,
-    LateKeys,
-    column_list,
-    column_types,
-    quote,
-    told_apart,
-)
-from messy_migration.databases.errors import refusals
 
 MINIMUM_VERSION = (3, 35, 0)
 ROWS_PER_FETCH = 10_000
@@ -40,6 +36,7 @@ class SQLite:
     name = "sqlite"
     batch_records = 10_000
     late_keys: LateKeys | None = None
+    scans: Scans = SQLiteScans()
 
     @staticmethod
     def prepare(connection: Any) -> None:

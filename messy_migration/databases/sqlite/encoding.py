@@ -25,9 +25,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
+from messy_migration.databases.naming import column_list
 from messy_migration.fingerprint import rows as fingerprint
 from messy_migration.fingerprint.rows import NULL
-from messy_migration.databases.dialect import column_list
 
 if TYPE_CHECKING:
     import sqlite3

@@ -17,11 +17,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute
 
+from messy_migration.databases.naming import column_list
+from messy_migration.databases.sqlite import encoding as sqlite_c1
+from messy_migration.databases.streaming import each_field, joined_fields
 from messy_migration.fingerprint import rows as c1
 from messy_migration.model import Column, Fingerprint, Table
-from messy_migration.databases.sqlite import encoding as sqlite_c1
-from messy_migration.databases.dialect import column_list
-from messy_migration.databases.streaming import each_field, joined_fields
 
 __all__ = ["KINDS", "fingerprint"]
 

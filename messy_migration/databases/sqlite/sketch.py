@@ -11,9 +11,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from messy_migration.errors import TargetError
-from messy_migration.model import Table
-from messy_migration.databases.sqlite import encoding as c1
 from messy_migration.databases.errors import refusals
 from messy_migration.databases.sketch import (
     Cells,
@@ -30,6 +27,9 @@ from messy_migration.databases.sketch import (
     row_of,
     spelled_in,
 )
+from messy_migration.databases.sqlite import encoding as c1
+from messy_migration.errors import TargetError
+from messy_migration.model import Table
 
 ROWS_PER_FETCH = 8_192
 _CHOSEN = "messy_migration_chosen"

@@ -1,1 +1,1 @@
-"""TODO: one line."""
+"""Servers for tests: found, started, and ended with the session."""

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from messy_migration.errors import ConfigurationError, SourceError
 from messy_migration.model import Column, ColumnType, ForeignKey, Stream, Table
-from messy_migration.reflection.tables import UNSIZED, Reflected, reflect, table_names
+from messy_migration.reflection import UNSIZED, Reflected, reflect, table_names
 from messy_migration_sql.names import acyclic, plain_names
 from messy_migration_sql.settings import Source, TableEntry
 

@@ -41,7 +41,7 @@ def whole(place):
     return module if module.startswith("sqlalchemy") else f"messy_migration.{module}", path
 
 
-_TARGET = ("target.postgresql:PostgreSQL", "target.sqlite:SQLite")
+_TARGET = ("databases.postgresql.dialect:PostgreSQL", "databases.sqlite.dialect:SQLite")
 _COMMIT = "sqlalchemy.engine.default:DefaultDialect.do_commit"
 
 
@@ -52,38 +52,38 @@ def _dialects(method):
 POINTS = {
     # Taking the target over.
     "lock.before": _parent("before", *_dialects("lock")),
-    "lock.after": _parent("before", "runner.opening:open_run"),
+    "lock.after": _parent("before", "run.open:open_run"),
     "ledger.upgraded": _parent("after", "ledger.schema:upgrade"),
     "epoch.before": _parent("before", "ledger.fence:raise_epoch"),
     "epoch.after": _parent("after", "ledger.fence:raise_epoch"),
     "run.added": _parent("after", "ledger.runs:add"),
     "heartbeat.after": _parent("after", "ledger.fence:beat"),
-    "run.opened": _parent("after", "runner.opening:open_run"),
+    "run.opened": _parent("after", "run.open:open_run"),
     # Planning.
-    "plan.before": _parent("before", "runner.plan:build"),
-    "table.created": _parent("after", "target.tables:prepare", often=True),
-    "tables.prepared": _parent("after", "runner.prepare:prepare_tables"),
+    "plan.before": _parent("before", "run.plan:build"),
+    "table.created": _parent("after", "databases.ddl:prepare", often=True),
+    "tables.prepared": _parent("after", "run.prepare:prepare_tables"),
     "plan.written": _parent("after", "ledger.runs:plan", often=True),
-    "plan.committed": _parent("before", "runner.run:_work"),
+    "plan.committed": _parent("before", "run.run:_work"),
     # A worker takes a task, and lands it.
-    "worker.started": _worker("after", "runner.work:Worker.__init__", often=False),
-    "extract.mid": _worker("each", "runner.work:extracted_items"),
-    "land.page": _worker("each", "runner.landing:_parts"),
-    "land.written": _worker("before", "runner.landing:_appear"),
-    "land.renamed": _worker("before", "runner.landing:_sync"),
-    "land.digested": _worker("after", "runner.landing:write"),
+    "worker.started": _worker("after", "workers.worker:Worker.__init__", often=False),
+    "extract.mid": _worker("each", "pipeline.extract:extracted_items"),
+    "land.page": _worker("each", "pipeline.landing:_parts"),
+    "land.written": _worker("before", "pipeline.landing:_appear"),
+    "land.renamed": _worker("before", "pipeline.landing:_sync"),
+    "land.digested": _worker("after", "pipeline.landing:write"),
     "land.row": _worker("after", "ledger.landings:add"),
-    "land.committed": _worker("after", "runner.work:Worker._land"),
+    "land.committed": _worker("after", "workers.worker:Worker._land"),
     # The life of a batch.
-    "transform.before": _worker("before", "pipeline.stages:prepare"),
-    "validate.after": _worker("before", "pipeline.stages:_settle"),
+    "transform.before": _worker("before", "pipeline.prepare:prepare"),
+    "validate.after": _worker("before", "pipeline.prepare:_settle"),
     "batch.before": _worker("before", "pipeline.commit:_transaction"),
     "batch.begun": _worker("before", "ledger.receipts:committed"),
     "copy.before": _worker("before", *_dialects("insert")),
     "copy.after": _worker("after", *_dialects("insert")),
     "stage.after": _worker("after", *_dialects("stage")),
-    "displaced.after": _worker("after", "target.merge:_contest"),
-    "merge.after": _worker("after", "target.merge:merge"),
+    "displaced.after": _worker("after", "databases.merge:_contest"),
+    "merge.after": _worker("after", "databases.merge:merge"),
     "quarantine.after": _worker("after", "ledger.quarantine:write"),
     "receipt.after": _worker("after", "ledger.receipts:write"),
     "fence.before": _worker("before", "ledger.fence:check"),
@@ -93,26 +93,26 @@ POINTS = {
     # The end of a run.
     "decision.before": _parent("before", _COMMIT, often=True),
     "decision.after": _parent("after", _COMMIT, often=True),
-    "keys.before": _parent("before", "runner.keys:_complete", kinds=POSTGRES),
+    "keys.before": _parent("before", "run.keys:_complete", kinds=POSTGRES),
     "late.removed": _parent(
-        "after", "target.postgresql_keys:PostgreSQLKeys.remove", kinds=POSTGRES
+        "after", "databases.postgresql.keys:PostgreSQLKeys.remove", kinds=POSTGRES
     ),
-    "key.added": _parent("after", "target.postgresql_keys:PostgreSQLKeys.add", kinds=POSTGRES),
-    "key.ready": _parent("after", "ledger.states:make_ready", kinds=POSTGRES),
-    "stub.after": _parent("after", "runner.finish:_stub"),
-    "bookmark.moved": _parent("after", "ledger.landings:move", often=True),
-    "settled": _parent("after", "runner.finish:finish"),
-    "reconcile.before": _parent("before", "runner.proof:reconcile"),
-    "reconcile.mid": _parent("after", "runner.byledger:ByLedger.scan", often=True),
-    "reconcile.after": _parent("after", "runner.proof:reconcile"),
-    "evidence.before": _parent("before", "reconcile.report.files:write"),
-    "evidence.after": _parent("after", "reconcile.report.files:write"),
+    "key.added": _parent("after", "databases.postgresql.keys:PostgreSQLKeys.add", kinds=POSTGRES),
+    "key.ready": _parent("after", "ledger.known_tables:make_ready", kinds=POSTGRES),
+    "stub.after": _parent("after", "run.finish:_stub"),
+    "bookmark.moved": _parent("after", "ledger.bookmarks:move", often=True),
+    "settled": _parent("after", "run.finish:finish"),
+    "reconcile.before": _parent("before", "reconcile.reconcile:reconcile"),
+    "reconcile.mid": _parent("after", "reconcile.by_receipts:ByLedger.scan", often=True),
+    "reconcile.after": _parent("after", "reconcile.reconcile:reconcile"),
+    "evidence.before": _parent("before", "evidence.files:write"),
+    "evidence.after": _parent("after", "evidence.files:write"),
     "chain.after": _parent("after", "ledger.chain:append"),
     "close.before": _parent("before", "ledger.runs:finish"),
     "close.after": _parent("after", "ledger.runs:finish"),
     "anchor.before": _parent("before", "ledger.anchors:append"),
     "anchor.after": _parent("after", "ledger.anchors:append"),
-    "unlock.before": _parent("after", "runner.closing:close_run"),
-    "unlock.after": _parent("after", "runner.run:execute"),
+    "unlock.before": _parent("after", "run.close:close_run"),
+    "unlock.after": _parent("after", "run.run:execute"),
 }
 """Name -> where it is."""

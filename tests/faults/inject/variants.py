@@ -87,7 +87,8 @@ def _conflict_ignored(_, insert):
     def call(self, connection, table, data):
         import pyarrow as pa
 
-        from messy_migration.databases.dialect import POSITION, column_list, quote
+        from messy_migration.databases.dialect import POSITION
+        from messy_migration.databases.naming import column_list, quote
 
         if not table.key:
             return insert(self, connection, table, data)
@@ -160,14 +161,17 @@ VARIANTS = {
     "second-transaction": {"pipeline.commit:_record": _second_transaction},
     "ledger-first": {"pipeline.commit:_transaction": _ledger_first},
     "conflict-ignored": {
-        "target.sqlite:SQLite.insert": _conflict_ignored,
-        "target.postgresql:PostgreSQL.insert": _conflict_ignored,
+        "databases.sqlite.dialect:SQLite.insert": _conflict_ignored,
+        "databases.postgresql.dialect:PostgreSQL.insert": _conflict_ignored,
     },
-    "error-ends-paging": {"runner.work:extracted_items": _error_ends_paging},
+    "error-ends-paging": {
+        "pipeline.extract:extracted_items": _error_ends_paging,
+        "workers.worker:extracted_items": _error_ends_paging,
+    },
     "no-lookup": {"ledger.receipts:committed": _nothing_committed},
     "no-fence": {"ledger.fence:check": _no_fence},
     "error-is-match": {"reconcile.prove:_compare": _error_is_match},
-    "silent-filter": {"runner.work:prepare": _silent_filter},
+    "silent-filter": {"workers.worker:prepare": _silent_filter},
     # No variant, but what a system without PR_SET_PDEATHSIG does.
-    "untied": {"runner.pool:tie_to_parent": _nothing, "runner.pool:is_orphan": _nothing},
+    "untied": {"workers.pool:tie_to_parent": _nothing, "workers.pool:is_orphan": _nothing},
 }

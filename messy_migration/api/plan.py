@@ -1,0 +1,95 @@
+"""`plan`: what a run would read and write; nothing is written to find out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sqlalchemy import URL
+
+from messy_migration import errors
+from messy_migration.api.preconditions import is_missing
+from messy_migration.databases.ddl import ddl, obstacles
+from messy_migration.databases.errors import refusals
+from messy_migration.databases.open import open_target
+from messy_migration.ledger import known_tables as states
+from messy_migration.ledger import schema
+from messy_migration.ledger.history import History
+from messy_migration.model import Table
+from messy_migration.pipeline.cut import Cutting
+from messy_migration.run import plan as planning
+from messy_migration.run.outcome import Options
+from messy_migration.run.plan import StreamPlan
+from messy_migration.run.run import chosen
+from messy_migration.run.sandbox import served
+from messy_migration.workspace import Request, Workspace, open_workspace
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """What a run would do to a table: create it with `ddl`, or use it; or why it cannot."""
+
+    table: Table
+    stream: str
+    exists: bool
+    ddl: str
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would read and write; nothing was written to find out."""
+
+    target: str
+    server: str
+    streams: tuple[StreamPlan, ...]
+    tables: tuple[TablePlan, ...]
+    exit_code: int
+
+
+def plan(request: Request, options: Options | None = None) -> Plan:
+    """What `run` would read and write; reads sources and target, writes nothing."""
+    options = options or Options()
+    with served(request, options.sandbox) as (asked, _):
+        return _planned(open_workspace(asked), options)
+
+
+def _planned(workspace: Workspace, options: Options) -> Plan:
+    streams = chosen(workspace, options)
+    target = workspace.target
+    if is_missing(target):
+        target = replace(open_target(URL.create("sqlite"), "messy-migration"), label=target.label)
+    core = workspace.settings.core
+    cutting = Cutting(core.batch_records, core.batch_bytes)
+    with (
+        refusals(f"target {target.label}"),
+        target.dialect.reading(target.engine) as connection,
+    ):
+        server = target.dialect.check(connection)
+        target.dialect.check_writable(connection)
+        history = History()
+        revision = schema.version(connection)
+        schema.refuse_newer(revision)
+        if revision == schema.HEAD:
+            history = History.read(connection, workspace.ledger)
+        pending: set[str] = set()
+        if schema.version(connection) == schema.HEAD:
+            known = states.all_states(connection, workspace.ledger).values()
+            pending = {state.table.name for state in known if state.key_pending}
+        tables = []
+        for stream in streams:
+            for table in stream.tables:
+                found = target.dialect.columns(connection, table.name)
+                problems: list[str] = []
+                if found is not None:
+                    has_key = table.name not in pending
+                    problems = obstacles(connection, target.dialect, table, found, with_key=has_key)
+                statement = ddl(target.dialect, table)
+                tables.append(
+                    TablePlan(table, stream.label, found is not None, statement, tuple(problems))
+                )
+    with workspace.releasing():
+        plans = planning.build(workspace, streams, history, cutting, since=options.since)
+    codes = {problem.exit_code for item in plans for problem in item.problems}
+    codes |= {6 for item in tables if item.problems}
+    code = errors.exit_code(codes, mismatch=False, unknown=False)
+    return Plan(target.label, server, tuple(plans), tuple(tables), code)

@@ -1,0 +1,52 @@
+"""`status`: the ledger for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from messy_migration.api.preconditions import refuse_empty, refuse_missing
+from messy_migration.databases.errors import refusals
+from messy_migration.ledger import fence, receipts, runs, schema
+from messy_migration.ledger import known_tables as states
+from messy_migration.ledger.fence import Holder
+from messy_migration.ledger.known_tables import TableState
+from messy_migration.ledger.receipts import StreamTotals
+from messy_migration.ledger.runs import Run
+from messy_migration.workspace import Request, open_workspace
+
+
+@dataclass(frozen=True)
+class Status:
+    """The ledger for people: runs, newest first, with their counts; tables; who holds it."""
+
+    target: str
+    runs: tuple[tuple[Run, tuple[StreamTotals, ...]], ...]
+    tables: tuple[tuple[TableState, int], ...]
+    holder: Holder | None
+    active: bool
+
+
+def status(request: Request, *, limit: int = 10) -> Status:
+    """What the ledger knows: runs, tables, and who holds the target."""
+    workspace = open_workspace(request, needs_plugins=False)
+    target = workspace.target
+    refuse_missing(workspace)
+    with refusals(f"target {target.label}"):
+        with target.dialect.lock(target.engine) as free:
+            active = free is None
+        with target.dialect.reading(target.engine) as connection:
+            refuse_empty(workspace, schema.version(connection))
+            ledger = workspace.ledger
+            found = [
+                (item, tuple(receipts.stream_totals(connection, ledger, item.run_id)))
+                for item in runs.history(connection, ledger, limit)
+            ]
+            sums = receipts.expected(connection, ledger)
+            tables = [
+                (state, sums[*state.key, state.format_id].rows)
+                if (*state.key, state.format_id) in sums
+                else (state, 0)
+                for state in states.all_states(connection, ledger).values()
+            ]
+            holder = fence.holder(connection, ledger)
+    return Status(target.label, tuple(found), tuple(tables), holder, active)

@@ -1,0 +1,148 @@
+"""Decide what a repair would do to each table: which rows to put, to remove, to leave."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from messy_migration.compare.findings import Findings
+from messy_migration.compare.tolerance import number
+from messy_migration.compare.values import Compared, Unequal
+from messy_migration.databases.postgresql import xmin as writers
+from messy_migration.ledger import receipts
+from messy_migration.ledger import xids as transactions
+from messy_migration.ledger.known_tables import TableState
+from messy_migration.pipeline.partitions import levels
+from messy_migration.reconcile.by_value import by_value
+from messy_migration.reconcile.drift import drift
+from messy_migration.reconcile.options import Repair
+from messy_migration.reconcile.prove import prove
+from messy_migration.reconcile.reconcile import Tables, wanted_states
+from messy_migration.reconcile.verdict import TableVerdict
+from messy_migration.workspace import Workspace
+
+
+@dataclass
+class Todo:
+    """What is to be done to one table.
+
+    Attributes:
+        state: the table.
+        put: rows to be inserted or restored.
+        remove: extra rows to be removed.
+        kept: why rows are left as they are -> how many.
+        problem: why nothing is done here at all; empty otherwise.
+    """
+
+    state: TableState
+    put: list[Unequal] = field(default_factory=list)
+    remove: list[Unequal] = field(default_factory=list)
+    kept: Counter[str] = field(default_factory=Counter)
+    problem: str = ""
+
+    def count(self, kind: str) -> int:
+        """Rows of a kind that are to be dealt with."""
+        return sum(item.count for item in (*self.put, *self.remove) if item.kind == kind)
+
+
+def plan_repair(
+    workspace: Workspace, tables: Tables | None, incomplete: dict[str, str], wish: Repair
+) -> list[Todo]:
+    """What a repair would do, parents before children; nothing is written.
+
+    Args:
+        workspace: with the plugins of the streams.
+        tables: (table, scope) pairs, or None for all.
+        incomplete: label of a stream -> why not all of it was read; its tables are left alone.
+        wish: how far to go.
+    """
+    target = workspace.target
+    with target.dialect.reading(target.engine) as connection:
+        wanted = _in_order(workspace, wanted_states(workspace, connection, tables))
+        sums = receipts.expected(connection, workspace.ledger)
+        verdicts = list(prove(connection, target.dialect, wanted, sums, incomplete))
+        found = by_value(workspace, connection, wanted, verdicts, from_source=False)
+        return [
+            _todo(workspace, connection, state, before, after, compared, wish)
+            for state, before, after, compared in zip(
+                wanted, verdicts, found.verdicts, found.compared, strict=True
+            )
+        ]
+
+
+def _in_order(workspace: Workspace, states: Sequence[TableState]) -> list[TableState]:
+    """Tables of parents before those of children, as streams declare them."""
+    order: dict[tuple[str, receipts.Scope], int] = {}
+    for level in levels(workspace.streams()):
+        for stream in level:
+            for table in stream.tables:
+                order[table.name, table.scope] = len(order)
+    return sorted(states, key=lambda item: order.get(item.key, len(order)))
+
+
+def _todo(
+    workspace: Workspace,
+    connection: Connection,
+    state: TableState,
+    before: TableVerdict,
+    after: TableVerdict,
+    compared: Compared | None,
+    wish: Repair,
+) -> Todo:
+    todo = Todo(state)
+    if compared is None or after.verdict == "UNKNOWN":
+        todo.problem = after.reason or before.reason
+    elif not compared.total:
+        pass
+    elif compared.expected != before.expected:
+        todo.problem = "the input read again does not give the rows that the receipts add up to"
+    elif compared.total > sum(item.count for item in compared.rows):
+        todo.problem = f"{compared.total:,} rows differ: load the table again"
+    else:
+        by_others = _by_others(workspace, connection, state, compared)
+        for item, is_foreign in zip(compared.rows, by_others, strict=True):
+            _sort(todo, item, compared, wish, is_foreign=is_foreign)
+    return todo
+
+
+def _by_others(
+    workspace: Workspace, connection: Connection, state: TableState, compared: Compared
+) -> list[bool]:
+    """Which differences somebody else wrote since the load; False where nobody can tell."""
+    reader = workspace.target.dialect
+    if not writers.are_known(reader):
+        return [False] * len(compared.rows)
+    known = transactions.of_table(connection, workspace.ledger, *state.key)
+    found = Findings(state.table.name, tuple(compared.differences), compared.total, ())
+    _, marked = drift(connection, reader, state.table, known, found)
+    return [item.writer == "others" for item in marked.differences]
+
+
+def _sort(todo: Todo, item: Unequal, compared: Compared, wish: Repair, *, is_foreign: bool) -> None:
+    """Decide on one difference."""
+    if item.is_doubled:
+        todo.kept["rows share a key with another row"] += 1
+    elif item.kind == "extra" and wish != "all":
+        todo.kept["extra rows are only listed"] += item.count
+    elif _is_newer(todo.state, item, compared):
+        todo.kept["rows are newer than what was loaded"] += item.count
+    elif is_foreign and wish == "corrupted":
+        todo.kept["rows were written by others since the load"] += item.count
+    elif item.kind == "extra":
+        todo.remove.append(item)
+    else:
+        todo.put.append(item)
+
+
+def _is_newer(state: TableState, item: Unequal, compared: Compared) -> bool:
+    """The row's own bookmark says that it was written after what was loaded."""
+    if state.bookmark is None or item.there is None:
+        return False
+    place = state.table.names.index(state.bookmark)
+    column = state.table.columns[place]
+    theirs = number(column, item.there[place])
+    ours = compared.newest if item.mine is None else number(column, item.mine[place])
+    return theirs is not None and (ours is None or theirs > ours)
