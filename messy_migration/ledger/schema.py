@@ -20,11 +20,14 @@ from sqlalchemy.schema import CreateSchema
 from messy_migration.errors import TargetError
 from messy_migration.ledger.tables import SCHEMA, ledger, naming
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision in `migrations/`; a test compares the two."""
 
 CHAINED = "0002"
 """Runs before this revision wrote no link of the chain."""
+
+SEALED = "0003"
+"""Links before this revision say nothing of the ledger's tables beside receipts and plans."""
 
 
 def version_table(dialect: str) -> str:

@@ -46,6 +46,7 @@ class Ledger:
     epoch: Table
     heartbeat: Table
     chain: Table
+    change: Table
 
 
 def naming(dialect: str) -> tuple[str | None, str]:
@@ -137,6 +138,13 @@ def ledger(dialect: str) -> Ledger:
         Column("started_at", Text, nullable=False),
         Column("committed_at", Text, nullable=False),
         Column("xid", Text),
+        Column("lane", Text),
+        Column("lane_number", BigInteger),
+        Column("previous", Text),
+        Column("server", Text),
+        Column("salt", Text),
+        Column("key_id", Text),
+        Column("mac", Text),
         CheckConstraint("extracted = loaded + quarantined + filtered", name="receipt_balance"),
     )
     Index(f"{prefix}receipt_partition", receipt.c.stream, receipt.c.tenant, receipt.c.partition)
@@ -153,6 +161,8 @@ def ledger(dialect: str) -> Ledger:
         Column("net_lanes", Text, nullable=False),
         Column("amounts", Text),
         Column("losses", Text),
+        Column("file_node", Text),
+        Column("keyed_lanes", Text),
         PrimaryKeyConstraint("batch_id", "table_name", "scope"),
     )
     quarantine = table(
@@ -172,6 +182,8 @@ def ledger(dialect: str) -> Ledger:
         Column("payload_encoding", Text, nullable=False),
         Column("state", Text, nullable=False),
         Column("created_at", Text, nullable=False),
+        Column("salt", Text),
+        Column("payload_digest", Text),
         CheckConstraint("payload_encoding IN ('utf-8', 'base64')", name="quarantine_encoding"),
     )
     Index(f"{prefix}quarantine_stream", quarantine.c.stream, quarantine.c.tenant, quarantine.c.rule)
@@ -188,6 +200,9 @@ def ledger(dialect: str) -> Ledger:
         Column("baseline_rows", BigInteger, nullable=False),
         Column("bookmark", Text),
         Column("state", Text, nullable=False),
+        Column("schema_name", Text),
+        Column("object_id", Text),
+        Column("key_id", Text),
         PrimaryKeyConstraint("table_name", "scope"),
         CheckConstraint("state IN ('key_pending', 'ready')", name="table_state_state"),
     )
@@ -246,6 +261,28 @@ def ledger(dialect: str) -> Ledger:
         Column("verdict", Text, nullable=False),
         Column("head", Text, nullable=False),
         Column("written_at", Text, nullable=False),
+        Column("revision", Text),
+        Column("columns_digest", Text),
+        Column("lanes", Text),
+        Column("last_change", BigInteger),
+        Column("changes", BigInteger),
+        Column("changes_digest", Text),
+        Column("state_digest", Text),
+        Column("key_id", Text),
+        Column("mac", Text),
+    )
+    change = table(
+        "change",
+        Column("seq", number, primary_key=True, autoincrement=True),
+        Column("run_id", Text, nullable=False),
+        Column("table_name", Text, nullable=False),
+        Column("row_key", Text, nullable=False),
+        Column("row_digest", Text, nullable=False),
+        Column("lane", Text, nullable=False),
+        Column("lane_number", BigInteger, nullable=False),
+        Column("previous", Text, nullable=False),
+        Column("written_at", Text, nullable=False),
+        Column("mac", Text),
     )
     return Ledger(
         metadata,
@@ -261,4 +298,5 @@ def ledger(dialect: str) -> Ledger:
         epoch,
         heartbeat,
         chain,
+        change,
     )

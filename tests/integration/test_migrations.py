@@ -162,7 +162,7 @@ def test_a_ledger_of_the_first_revision_keeps_its_rows_when_it_is_upgraded(bare_
         connection.execute(first.insert().values(receipt))
     upgraded(bare_site)
     with bare_site.begin() as connection:
-        assert schema.version(connection) == schema.HEAD == "0002"
+        assert schema.version(connection) == schema.HEAD
         row = connection.execute(first.select()).mappings().one()
         assert {name: row[name] for name in receipt} == receipt
         assert row["xid"] is None
@@ -175,6 +175,29 @@ def test_a_ledger_of_the_first_revision_keeps_its_rows_when_it_is_upgraded(bare_
         assert "xid" not in names
         kept = connection.execute(text(f"SELECT extracted FROM {place}receipt")).scalar_one()
         assert kept == 3
+
+
+def test_a_ledger_of_the_second_revision_keeps_its_rows_and_gets_room_for_seals(bare_site):
+    own, prefix = naming(bare_site.kind)
+    place = f'"{own}".' if own else prefix
+    values = dict.fromkeys(("stream", "tenant", "partition", "run_id", "path", "sha256"), "a")
+    with bare_site.begin() as connection:
+        command.upgrade(configuration(connection), "0002")
+        names = ", ".join((*values, "records", "landed_at"))
+        filled = ", ".join((*(f"'{value}'" for value in values.values()), "5", "''"))
+        connection.execute(text(f"INSERT INTO {place}landing ({names}) VALUES ({filled})"))
+    upgraded(bare_site)
+    with bare_site.begin() as connection:
+        assert schema.version(connection) == schema.HEAD
+        row = connection.execute(bare_site.ledger.landing.select()).mappings().one()
+        assert {name: row[name] for name in values} == values
+        assert connection.execute(bare_site.ledger.change.select()).all() == []
+        command.downgrade(configuration(connection), "0002")
+    with bare_site.begin() as connection:
+        found = inspect(connection).get_columns(bare_site.ledger.table_state.name, schema=own)
+        assert "schema_name" not in {column["name"] for column in found}
+        kept = connection.execute(text(f"SELECT records FROM {place}landing")).scalar_one()
+        assert kept == 5
 
 
 def test_an_upgrade_that_is_rolled_back_leaves_nothing(bare_site):
