@@ -20,8 +20,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from ..integration.compare.pairs import two_files
 from .generated import COLUMNS, Data
 
+__all__ = ["two_files"]
 KINDS = ("sqlite", "postgres")
 PATIENCE = 60.0
 MIGRATE = str(Path(sys.executable).with_name("migrate"))
