@@ -22,6 +22,7 @@ from messy_migration.errors import TargetError
 from messy_migration.fingerprint.arrays import as_numbers, from_flags, from_numbers
 from messy_migration.fingerprint.rows import fields, row_hashes, row_texts
 from messy_migration.model import Table
+from messy_migration.model.conversion import cast_table
 
 # The stubs of pyarrow know its kernels for arrays of one known type only.
 pc: Any = pyarrow.compute
@@ -82,7 +83,7 @@ class Expected:
         with pa.ipc.new_stream(self._sink(), schema, options=options) as writer:
             for data in replayed:
                 label = (data.schema.metadata or {}).get(BATCH, b"").decode()
-                rows = data.select(list(self.table.names)).cast(self.table.arrow_schema())
+                rows = cast_table(data.select(list(self.table.names)), self.table.arrow_schema())
                 for piece in rows.combine_chunks().to_batches(max_chunksize=_ROWS):
                     hashes = row_hashes(row_texts(piece, self.table.columns))
                     keys = self._keys(piece)

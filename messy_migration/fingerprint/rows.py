@@ -23,6 +23,7 @@ import pyarrow.compute
 from messy_migration.fingerprint.arrays import as_flags, as_numbers, from_numbers, texts
 from messy_migration.fingerprint.json import canonical_json
 from messy_migration.model import Fingerprint
+from messy_migration.model.conversion import cast_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -164,7 +165,7 @@ def _parts(
     """What to join to get the C1 field of each cell behind a text; none of it holds a NULL."""
     array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     if array.type != kind.arrow:
-        array = array.cast(kind.arrow)
+        array = cast_exactly(array, kind.arrow)
     if kind.kind in _SIZED:
         text = _hex_bytes(array) if kind.kind == "bytes" else array
         return [_lengths(array, before), _without_nulls(text)]

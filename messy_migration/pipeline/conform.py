@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from messy_migration.errors import PluginError
 from messy_migration.model import RECORD, Column, Violation
+from messy_migration.model.conversion import cast_exactly
 from messy_migration.pipeline import losses
 
 _TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
@@ -160,11 +161,8 @@ def _column(
         )
     if found == wanted:
         return array, []
-    if pa.types.is_integer(found) and pa.types.is_decimal(wanted):
-        # Straight from int64 Arrow wants a precision for the largest int64, whatever is there.
-        array = pc.cast(array, pa.decimal256(76, wanted.scale))
     try:
-        return pc.cast(array, wanted), []
+        return cast_exactly(array, wanted), []
     except pa.ArrowInvalid:
         return _cell_by_cell(array, wanted)
 
@@ -180,9 +178,9 @@ def _cell_by_cell(
 ) -> tuple[pa.ChunkedArray[Any], list[int]]:
     cells: list[Any] = []
     misfits = []
-    for place, cell in enumerate(array):
+    for place in range(len(array)):
         try:
-            cells.append(pc.cast(cell, wanted))
+            cells.append(cast_exactly(array.slice(place, 1), wanted)[0])
         except pa.ArrowInvalid:
             cells.append(pa.scalar(None, wanted))
             misfits.append(place)

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from messy_migration.errors import SourceError, TargetError
 from messy_migration.ledger.landings import Landed
 from messy_migration.model import Extracted, Filtered, Frame, Origin, Rejected, Stream
+from messy_migration.model.conversion import cast_table
 
 ROWS = 5_000
 _FRAME, _REJECTED, _FILTERED = 0, 1, 2
@@ -145,8 +146,8 @@ def _frame_part(stream: Stream, frame: Frame, start: int, schema: pa.Schema) -> 
     rows = frame.table.slice(start, ROWS)
     names = [column.name for column in _columns(stream)]
     try:
-        data = rows.select(names).cast(pa.schema(_columns(stream)))
-    except (KeyError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        data = cast_table(rows.select(names), pa.schema(_columns(stream)))
+    except (KeyError, pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
         raise SourceError(
             "extracted records do not have the declared columns",
             f"stream {stream.label}",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from messy_migration.model import ForeignKey, Table
+from messy_migration.errors import PluginError
+from messy_migration.fingerprint.json import canonical_json
+from messy_migration.model import Column, ForeignKey, Table
+from messy_migration.model.conversion import typed
 
 
 def stub_rows(
@@ -19,6 +22,9 @@ def stub_rows(
         table: the parent.
         foreign_key: with the declaration of its stubs.
         found: one mapping a missing parent: child column -> value as text.
+
+    Raises:
+        PluginError: a text is no value of its column.
     """
     declared = dict(foreign_key.stub)
     arrays = []
@@ -31,5 +37,19 @@ def stub_rows(
             cells = [row[text[1:]] for row in found]
         else:
             cells = [text] * len(found)
-        arrays.append(pc.cast(pa.array(cells, pa.string()), column.type.arrow))
+        arrays.append(_values(table, column, cells))
     return pa.Table.from_arrays(arrays, schema=table.arrow_schema())
+
+
+def _values(table: Table, column: Column, cells: Sequence[str | None]) -> pa.Array[Any]:
+    try:
+        if column.type.kind == "json":
+            cells = [None if cell is None else canonical_json(cell) for cell in cells]
+        return typed(cells, column.type)
+    except ValueError as error:
+        raise PluginError(
+            "a stub for a missing parent cannot be made",
+            f"table {table.name}, column {column.name}",
+            f"what its declaration gives is no {column.type}",
+            "correct the `stub` of the foreign key",
+        ) from error

@@ -19,6 +19,7 @@ from pgpq.encoders import StringEncoderBuilder
 from pgpq.schema import Jsonb
 
 from messy_migration.errors import TargetError
+from messy_migration.model.conversion import cast_exactly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -113,7 +114,7 @@ def _builder(field: pa.Field[Any], kind: ColumnType | None) -> EncoderBuilder:
 def _wire(array: pa.Array[Any], name: str, kind: ColumnType | None) -> pa.Array[Any]:
     if kind is None:
         return array
-    typed = array if array.type == kind.arrow else array.cast(kind.arrow)
+    typed = array if array.type == kind.arrow else cast_exactly(array, kind.arrow)
     return _uuids(typed, name) if kind.kind == "uuid" else typed
 
 

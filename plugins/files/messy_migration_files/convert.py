@@ -13,7 +13,6 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from typing import Any, NoReturn, cast
 from zoneinfo import ZoneInfo
 
@@ -22,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from messy_migration.model.conversion import decimals
 from messy_migration_files.moments import DAY, Pattern, iso_patterns, read_cells
 from messy_migration_files.schema import SourceColumn
 from messy_migration_files.zones import MAX_INSTANT, MIN_INSTANT, to_utc
@@ -60,9 +60,10 @@ def convert(cells: pa.StringArray, column: SourceColumn) -> Converted:
         "uuid": _uuids,
         "json": lambda cells, column: _each(cells, column, _json),
         "bytes": _binaries,
+        "decimal": _decimals,
     }
     if column.wide is not None:
-        found = _numbers(cells, replace(column, type=column.wide))
+        found = _decimals(cells, replace(column, type=column.wide))
         return replace(found, faults=dict.fromkeys(found.faults, _reason(column)))
     return readers.get(column.type.kind, _numbers)(cells, column)
 
@@ -112,6 +113,16 @@ def _within(cells: pa.StringArray, alphabet: bytes) -> bool:
     return not text[places[0] : places[-1]].tobytes().translate(None, alphabet)
 
 
+def _decimals(cells: pa.StringArray, column: SourceColumn) -> Converted:
+    bad = np.zeros(len(cells), bool)
+    if not _within(cells, _ALPHABET["decimal"]):
+        bad = _mismatches(cells, _GRAMMAR["decimal"])
+        cells = pc.if_else(pa.array(bad), pa.scalar(None, pa.string()), cells)
+    values, misfits = decimals(cells, column.type)
+    bad[misfits] = True
+    return _checked(values, bad, column)
+
+
 def _numbers(cells: pa.StringArray, column: SourceColumn) -> Converted:
     name = "int" if column.type.kind.startswith("int") else column.type.kind
     if _within(cells, _ALPHABET[name]):
@@ -126,8 +137,6 @@ def _numbers(cells: pa.StringArray, column: SourceColumn) -> Converted:
     if name == "int":
         bits = int(column.type.kind[3:])
         return _each(cells, column, _integers(1 << (bits - 1)))
-    if name == "decimal":
-        return _each(cells, column, _decimals(column.type.precision, column.type.scale))
     return _each(cells, column, _float)
 
 
@@ -173,21 +182,6 @@ def _integers(limit: int) -> Callable[[str], int]:
         if not -limit <= value < limit:
             raise ValueError
         return value
-
-    return read
-
-
-def _decimals(precision: int, scale: int) -> Callable[[str], Decimal]:
-    def read(text: str) -> Decimal:
-        if re.fullmatch(_GRAMMAR["decimal"], text) is None:
-            raise ValueError
-        whole, _, fraction = text.removeprefix("-").partition(".")
-        whole, fraction = whole.lstrip("0"), fraction.rstrip("0")
-        # Rounding would be a silent change of money.
-        if len(whole) > precision - scale or len(fraction) > scale:
-            raise ValueError
-        sign = "-" if text.startswith("-") else ""
-        return Decimal(f"{sign}{whole or '0'}.{fraction or '0'}")
 
     return read
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +18,14 @@ import pyarrow as pa
 import pyarrow.compute
 
 from messy_migration.model import ColumnType
-from messy_migration_sql.wire import exact_decimal
+from messy_migration.model.conversion import (
+    date_of,
+    decimal_of,
+    decimals,
+    instant_of,
+    is_number,
+    uuid_of,
+)
 
 __all__ = ["to_array"]
 
@@ -26,10 +33,10 @@ __all__ = ["to_array"]
 pc: Any = pyarrow.compute
 
 _NONE = type(None)
-_DAY = re.compile(r"(\d{4}-\d\d-\d\d)(?:[ T]00:00(?::00(?:\.0+)?)?)?\Z")
-_MOMENT = re.compile(
-    r"(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d(?::\d\d)?)(?:\.(\d{1,6})0*)?)?\s?(Z|[+-]\d\d:?\d\d)?\Z"
-)
+_MIDNIGHT = re.compile(r"\d{4}-\d\d-\d\d[ T]00:00(?::00(?:\.0+)?)?", re.ASCII)
+_DATE_LENGTHS = (10,)
+# Of a day, of a time with seconds, and with milliseconds or microseconds.
+_INSTANT_LENGTHS = (10, 19, 23, 26)
 _EXACT_FLOAT = 1 << 53
 _INTEGERS = {"int16": 15, "int32": 31, "int64": 63}
 
@@ -57,7 +64,7 @@ def to_array(
     for row, value in enumerate(values):
         try:
             cells.append(None if value is None else _SLOW[kind.kind](value, kind))
-        except (ValueError, OverflowError, InvalidOperation, UnicodeError) as error:
+        except (ValueError, OverflowError) as error:
             cells.append(None)
             # What others say may quote the value.
             known = str(error) if isinstance(error, _Misfit) else f"the value is no {kind}"
@@ -77,17 +84,29 @@ def _bools(values: Sequence[Any], kind: ColumnType) -> pa.Array[Any]:
 
 def _decimals(values: Sequence[Any], kind: ColumnType) -> pa.Array[Any]:
     texts = [None if value is None else str(value) for value in values]
-    found: pa.Array[Any] = pc.cast(pa.array(texts, pa.string()), kind.arrow)
-    return found
+    numbers, misfits = decimals(pa.array(texts, pa.string()), kind)
+    if len(misfits):
+        raise ValueError
+    return numbers
 
 
 def _dates(values: Sequence[Any], kind: ColumnType) -> pa.Array[Any]:
-    return _from_year_one(pc.cast(pa.array(values, pa.string()), kind.arrow), date(1, 1, 1))
+    texts = _of_lengths(values, _DATE_LENGTHS)
+    return _from_year_one(pc.cast(texts, kind.arrow), date(1, 1, 1))
 
 
-def _moments(values: Sequence[Any], kind: ColumnType) -> pa.Array[Any]:
-    plain = pc.cast(pa.array(values, pa.string()), pa.timestamp("us"))
+def _instants(values: Sequence[Any], kind: ColumnType) -> pa.Array[Any]:
+    plain = pc.cast(_of_lengths(values, _INSTANT_LENGTHS), pa.timestamp("us"))
     return _from_year_one(plain, datetime(1, 1, 1)).cast(pa.int64()).cast(kind.arrow)  # noqa: DTZ001
+
+
+def _of_lengths(values: Sequence[Any], lengths: Sequence[int]) -> pa.Array[Any]:
+    """Texts of which each has one of the lengths; of others Arrow knows more forms than we do."""
+    texts = pa.array(values, pa.string())
+    known = pa.array(lengths, pa.int32())
+    if not pc.all(pc.is_in(pc.binary_length(texts.drop_null()), known), min_count=0).as_py():
+        raise ValueError
+    return texts
 
 
 def _from_year_one(array: pa.Array[Any], first: object) -> pa.Array[Any]:
@@ -123,7 +142,10 @@ def _float(value: Any, kind: ColumnType) -> float:
 def _decimal(value: Any, kind: ColumnType) -> Decimal:
     if isinstance(value, bytes) or (isinstance(value, float) and not math.isfinite(value)):
         raise _Misfit(f"{_class(value)} where a {kind} is declared")
-    number = exact_decimal(str(value).strip(), kind)
+    text = str(value).strip()
+    if not is_number(text):
+        raise _Misfit(f"the value is no {kind}")
+    number = decimal_of(text, kind)
     if number is None:
         raise _Misfit(f"the number does not fit {kind} without rounding")
     return number
@@ -140,26 +162,30 @@ def _text(value: Any, kind: ColumnType) -> str:
 
 
 def _date(value: Any, kind: ColumnType) -> date:
-    match = _DAY.match(_text(value, kind))
-    if match is None:
+    """A day, or an instant without a zone at the very beginning of one."""
+    text = _text(value, kind)
+    if _MIDNIGHT.fullmatch(text):
+        text = text[:10]
+    day = date_of(text)
+    if day is None:
         raise _Misfit("the text is no date such as 2026-01-31")
-    return date.fromisoformat(match[1])
+    return day
 
 
-def _moment(value: Any, kind: ColumnType) -> datetime:
-    match = _MOMENT.match(_text(value, kind))
-    if match is None:
+def _instant(value: Any, kind: ColumnType) -> datetime:
+    moment = instant_of(_text(value, kind))
+    if moment is None:
         raise _Misfit("the text is no moment such as 2026-01-31 23:59:59")
-    time, fraction, zone = match[2] or "00:00", (match[3] or "0").ljust(6, "0"), match[4]
-    seconds = time if time.count(":") == 2 else f"{time}:00"
-    moment = datetime.fromisoformat(f"{match[1]}T{seconds}.{fraction}{zone or '+00:00'}")
-    return moment.astimezone(UTC)
+    return moment
 
 
 def _uuid(value: Any, kind: ColumnType) -> str:
     if isinstance(value, bytes) and len(value) == 16:
         return str(UUID(bytes=value))
-    return str(UUID(_text(value, kind)))
+    found = uuid_of(_text(value, kind))
+    if found is None:
+        raise _Misfit("the text is no uuid")
+    return found
 
 
 def _bytes(value: Any, kind: ColumnType) -> bytes:
@@ -182,7 +208,7 @@ _FAST: dict[str, tuple[set[type], Callable[[Sequence[Any], ColumnType], pa.Array
     "float64": ({float}, _as_is),
     "decimal": ({int, float, str}, _decimals),
     "date": ({str}, _dates),
-    "timestamp": ({str}, _moments),
+    "timestamp": ({str}, _instants),
     "bytes": ({bytes}, _as_is),
 }
 _SLOW: dict[str, Callable[[Any, ColumnType], Any]] = {
@@ -195,7 +221,7 @@ _SLOW: dict[str, Callable[[Any, ColumnType], Any]] = {
     "float64": _float,
     "decimal": _decimal,
     "date": _date,
-    "timestamp": _moment,
+    "timestamp": _instant,
     "uuid": _uuid,
     "bytes": _bytes,
 }

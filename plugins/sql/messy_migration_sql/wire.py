@@ -17,21 +17,17 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute
 from numpy.typing import NDArray
 
 from messy_migration.model import ColumnType
+from messy_migration.model.conversion import decimals
 from messy_migration_sql.readable import readable
 
 __all__ = ["Chunk", "Refused", "header_length", "is_trailer", "wire_type"]
-
-# The stubs of pyarrow know its kernels for arrays of one known type only.
-pc: Any = pyarrow.compute
 
 Places = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -326,35 +322,12 @@ def _decimal_texts(
     texts: pa.Array[Any], kind: ColumnType
 ) -> tuple[pa.Array[Any], list[tuple[int, str]]]:
     """Decimals of more than 18 digits, written out by the server."""
-    try:
-        return pc.cast(texts, kind.arrow), []
-    except pa.ArrowInvalid:
-        pass
-    cells: list[Decimal | None] = []
+    numbers, misfits = decimals(texts, kind)
     refused = []
-    for row, text in enumerate(texts.to_pylist()):
-        number = None if text is None else exact_decimal(text, kind)
-        if text is not None and number is None:
-            special = text if text in _SPECIAL.values() else ""
-            refused.append((row, _no_number(special, kind)))
-        cells.append(number)
-    return pa.array(cells, kind.arrow), refused
-
-
-def exact_decimal(text: str, kind: ColumnType) -> Decimal | None:
-    """The number at the declared scale, or None if it is none that fits without rounding."""
-    number = Decimal(text)
-    if not number.is_finite():
-        return None
-    sign, digits, exponent = number.as_tuple()
-    whole = int("".join(map(str, digits)) or "0")
-    shift = int(exponent) + kind.scale
-    if whole and shift > kind.precision:
-        return None
-    scaled, rest = (whole * 10**shift, 0) if shift >= 0 else divmod(whole, 10**-shift)
-    if rest or scaled >= 10**kind.precision:
-        return None
-    return Decimal((sign, tuple(map(int, str(scaled))), -kind.scale))
+    for row in misfits.tolist():
+        text = texts[row].as_py()
+        refused.append((row, _no_number(text if text in _SPECIAL.values() else "", kind)))
+    return numbers, refused
 
 
 def _valid_texts(cells: pa.Array[Any]) -> tuple[pa.Array[Any], list[tuple[int, str]]]:
