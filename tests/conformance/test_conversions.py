@@ -20,7 +20,7 @@ import pyarrow as pa
 import pytest
 
 from messy_migration.model import ColumnType
-from messy_migration.model.conversion import cast_exactly, decimals, typed
+from messy_migration.model.conversion import cast_exactly, decimals
 from messy_migration_files.convert import convert
 from messy_migration_files.schema import SourceColumn
 from messy_migration_sql.cells import to_array
@@ -441,53 +441,3 @@ def test_g01_a_decimal_of_another_scale_is_the_same_number_or_none(count):
             assert found == wanted, (value, source, other)
         fitting += wanted is not None
     assert count // 10 < fitting < count
-
-
-@pytest.mark.parametrize(
-    "kind, text, value",
-    [
-        ("bool", "t", True),
-        ("bool", "0", False),
-        ("int16", "-32768", -32768),
-        ("float64", "NaN", math.nan),
-        ("float64", "-Infinity", -math.inf),
-        ("float64", "1e-400", 0.0),
-        ("bytes", r"\x00ff", b"\0\xff"),
-        ("date", "2024-02-29", date(2024, 2, 29)),
-        ("timestamp", "2024-02-29 23:00:00+13", datetime(2024, 2, 29, 10, tzinfo=UTC)),
-        ("uuid", "01234567-89AB-cdef-0123-456789abcdef", "01234567-89ab-cdef-0123-456789abcdef"),
-        ("decimal(38,30)", "12345678.5", Decimal("12345678.5")),
-        ("text", " x ", " x "),
-    ],
-)
-def test_what_a_database_writes_becomes_a_value(kind, text, value):
-    (found, none) = typed([text, None], ColumnType.parse(kind)).to_pylist()
-    assert none is None
-    assert same(found, value) or (math.isnan(found) and math.isnan(value))
-
-
-@pytest.mark.parametrize(
-    "kind, text",
-    [
-        ("decimal(38,30)", "350000000"),
-        ("decimal(10,2)", "3402823669209384634633746074317682114.57"),
-        ("int16", "32768"),
-        ("int64", "0x10"),
-        ("int64", "1" * 20),
-        ("float64", "1e400"),
-        ("float64", "1_0"),
-        ("bool", "yes"),
-        ("date", "2024-02-30"),
-        ("date", "2024-02-01 BC"),
-        ("timestamp", "2024-02-30 00:00:00"),
-        ("timestamp", "2024-01-01 00:00:00.0000001"),
-        ("timestamp", "infinity"),
-        ("bytes", "00ff"),
-        ("uuid", "0_123456-89ab-cdef-0123-456789abcdef"),
-        ("uuid", "{01234567-89ab-cdef-0123-456789abcdef"),
-    ],
-)
-def test_g01_what_is_no_value_is_refused_without_being_quoted(kind, text):
-    with pytest.raises(ValueError, match="a text is no ") as caught:
-        typed(["1", text] if kind.startswith(("int", "dec")) else [text], ColumnType.parse(kind))
-    assert text not in str(caught.value)
