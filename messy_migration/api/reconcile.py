@@ -21,8 +21,9 @@ from messy_migration.errors import (
     TargetUnavailable,
     UsageProblem,
 )
-from messy_migration.ledger import receipts, runs, schema
+from messy_migration.ledger import completeness, receipts, runs, schema
 from messy_migration.ledger.audit import Audit
+from messy_migration.ledger.completeness import Completeness
 from messy_migration.ledger.runs import short
 from messy_migration.model import stream_label
 from messy_migration.reconcile import reconcile as proving
@@ -51,6 +52,7 @@ class Reconciliation:
         verdict: over all tables.
         exit_code: of the command.
         untouched: what the quick form found.
+        completeness: what was loaded, and what was not, of the streams of these tables.
         strict: nothing but equal rows was accepted.
         repaired: what a repair did, or would do.
         problems: what went wrong on the way, of a repair or an adoption.
@@ -63,6 +65,7 @@ class Reconciliation:
     verdict: Word
     exit_code: int
     untouched: tuple[Untouched, ...] = ()
+    completeness: tuple[Completeness, ...] = ()
     strict: bool = False
     repaired: Repaired | None = None
     problems: tuple[MigrationError, ...] = ()
@@ -178,7 +181,8 @@ def _changed(
         mismatch=result.verdict == "MISMATCH",
         unknown=result.verdict == "UNKNOWN",
     )
-    return replace(result, exit_code=code, problems=outcome.problems)
+    others = [problem for problem in outcome.problems if problem.exit_code != 7]
+    return replace(result, exit_code=code, problems=(*others, *result.problems))
 
 
 def concluded(
@@ -188,10 +192,24 @@ def concluded(
     verdict = overall(proof.verdicts)
     if found and found.reasons and verdict == "MATCH":
         verdict = "UNKNOWN"
-    code = errors.exit_code(set(), mismatch=verdict == "MISMATCH", unknown=verdict == "UNKNOWN")
+    wanting = completeness.problems(proof.completeness)
+    code = errors.exit_code(
+        {problem.exit_code for problem in wanting},
+        mismatch=verdict == "MISMATCH",
+        unknown=verdict == "UNKNOWN",
+    )
     if asked.strict and proof.allowed:
         code = 8
-    return Reconciliation(target, proof, verdict, code, strict=asked.strict, audit=found)
+    return Reconciliation(
+        target,
+        proof,
+        verdict,
+        code,
+        completeness=proof.completeness,
+        strict=asked.strict,
+        problems=tuple(wanting),
+        audit=found,
+    )
 
 
 def reconciliation_object(result: Reconciliation) -> dict[str, Any]:
@@ -237,9 +255,22 @@ def _doubted(verdict: TableVerdict) -> TableVerdict:
 def _quick(workspace: Workspace, tables: Tables | None, audit: Audit) -> Reconciliation:
     if audit.reasons:
         raise refused(workspace, audit)
-    found = quick(workspace, tables)
-    code = 0 if word(found) == "UNTOUCHED" else 8
-    return Reconciliation(workspace.target.label, Proof((), ()), "UNKNOWN", code, found)
+    found, counts = quick(workspace, tables)
+    wanting = completeness.problems(counts)
+    code = errors.exit_code(
+        {problem.exit_code for problem in wanting},
+        mismatch=word(found) == "TOUCHED",
+        unknown=word(found) == "UNKNOWN",
+    )
+    return Reconciliation(
+        workspace.target.label,
+        Proof((), ()),
+        "UNKNOWN",
+        code,
+        found,
+        counts,
+        problems=tuple(wanting),
+    )
 
 
 def _scope_of(

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from messy_migration import errors
 from messy_migration.config import settings as configuration
 from messy_migration.errors import UsageProblem
 from messy_migration.evidence import document, files, page
 from messy_migration.evidence.verify import Verified, verify
+from messy_migration.evidence.words import completeness
 from messy_migration.ledger import anchors
+from messy_migration.ledger.completeness import problems
 from messy_migration.run.anchors import ANCHORS
 from messy_migration.workspace import Request
 
@@ -25,6 +28,19 @@ class Report:
     evidence: Path
     page: Path
     document: dict[str, Any]
+
+    @property
+    def exit_code(self) -> int:
+        """Of the verdict and of what was not loaded, in the order of all exit codes."""
+        document = self.document
+        codes = {problem.exit_code for problem in problems(completeness(document))}
+        if "completeness" not in document:
+            codes = {problem["exit_code"] for problem in document.get("problems", ())} & {7}
+        return errors.exit_code(
+            codes,
+            mismatch=document["verdict"] == "MISMATCH",
+            unknown=document["verdict"] == "UNKNOWN",
+        )
 
 
 def find_report(request: Request, name: str | None = None) -> Report:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from messy_migration import errors
 from messy_migration.api.preconditions import refuse_empty, refuse_missing
 from messy_migration.databases.errors import refusals
 from messy_migration.ledger import fence, receipts, runs, schema
 from messy_migration.ledger import known_tables as states
+from messy_migration.ledger.completeness import Completeness, completeness, problems
 from messy_migration.ledger.fence import Holder
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.ledger.receipts import StreamTotals
@@ -17,13 +19,32 @@ from messy_migration.workspace import Request, open_workspace
 
 @dataclass(frozen=True)
 class Status:
-    """The ledger for people: runs, newest first, with their counts; tables; who holds it."""
+    """The ledger for people.
+
+    Attributes:
+        target: its URL without password.
+        runs: newest first, each with what it did per stream.
+        tables: each with the rows that its receipts add up to.
+        holder: the run that wrote the last heartbeat.
+        active: a run holds the target now.
+        completeness: what was loaded, and what was not, of every stream, over all runs.
+    """
 
     target: str
     runs: tuple[tuple[Run, tuple[StreamTotals, ...]], ...]
     tables: tuple[tuple[TableState, int], ...]
     holder: Holder | None
     active: bool
+    completeness: tuple[Completeness, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """7 where too much of a stream is in quarantine, or nothing of it was loaded; else 0.
+
+        The verdict of an earlier run does not enter: nothing was proven now.
+        """
+        codes = {problem.exit_code for problem in problems(self.completeness)}
+        return errors.exit_code(codes, mismatch=False, unknown=False)
 
 
 def status(request: Request, *, limit: int = 10) -> Status:
@@ -49,4 +70,5 @@ def status(request: Request, *, limit: int = 10) -> Status:
                 for state in states.all_states(connection, ledger).values()
             ]
             holder = fence.holder(connection, ledger)
-    return Status(target.label, tuple(found), tuple(tables), holder, active)
+            counts = completeness(connection, ledger, workspace.settings.core.quarantine_limit)
+    return Status(target.label, tuple(found), tuple(tables), holder, active, counts)

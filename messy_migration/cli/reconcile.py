@@ -81,4 +81,7 @@ def object_of(result: api.Reconciliation) -> dict[str, Any]:
     if not result.untouched:
         return {**whole, "report": result.report, "report_page": result.report_page}
     named = ("schema", "exit_code", "target")
-    return {**{name: whole[name] for name in named}, **quick_facts(result.untouched)}
+    return {
+        **{name: whole[name] for name in named},
+        **quick_facts(result.untouched, result.completeness),
+    }

@@ -50,13 +50,17 @@ def show(
     name: str | None,
     as_json: bool,  # noqa: FBT001 - click passes by name
 ) -> int:
-    """Show the verdict and the figures of an evidence file."""
+    """Show the verdict and the figures of an evidence file.
+
+    The exit code is that of its verdict (8 for MISMATCH and UNKNOWN), or 7 if too much of a
+    stream was in quarantine, or nothing was loaded of a stream that had records.
+    """
     found = api.find_report(common.request(), name)
     if as_json:
         emit_json({**found.document, "report": str(found.evidence), "page": str(found.page)})
     else:
         click.echo(_summary(found))
-    return 0
+    return found.exit_code
 
 
 @command.command("open")
@@ -164,7 +168,7 @@ def _summary(found: api.Report) -> str:
         f"target {cell(document['target'])}",
         *([table(["stream", *_COUNTS], streams, "lrrrr")] if streams else []),
         table(["table", "expected", "actual", "verdict"], tables, "lrrl"),
-        f"{document['verdict']}  {cell(words.sentence.replace(NARROW, ','))}",
+        f"{cell(words.headline)}  {cell(words.sentence.replace(NARROW, ','))}",
         f"report: {short_path(str(found.page))}",
     ]
     chain = document.get("chain")

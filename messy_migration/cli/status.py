@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from messy_migration import api
 from messy_migration.cli.options import Common, common_options, json_option, target_option
-from messy_migration.cli.render import emit_json, table
-from messy_migration.ledger.runs import short
+from messy_migration.cli.render import cell, emit_json, table
+from messy_migration.ledger.completeness import headline, problems, told
+from messy_migration.ledger.receipts import StreamTotals
+from messy_migration.ledger.runs import Run, short
 from messy_migration.model import stream_label
 from messy_migration.run.as_json import stream_object
 
@@ -29,14 +32,17 @@ def command(
 ) -> int:
     """Show the runs and tables that the ledger knows, and who holds the target.
 
-    Works while a run is under way, from any terminal that reaches the target.
+    Works while a run is under way, from any terminal that reaches the target. Exit code 7 if
+    too much of a stream is in quarantine, or nothing was loaded of a stream that had records.
     """
     found = api.status(common.request(**flags), limit=limit)
     if as_json:
         emit_json(status_object(found))
     else:
         click.echo(status_text(found))
-    return 0
+    for problem in problems(found.completeness):
+        click.echo(f"error: {cell(' '.join(str(problem).splitlines()))}", err=True)
+    return found.exit_code
 
 
 def status_text(found: api.Status) -> str:
@@ -49,7 +55,7 @@ def status_text(found: api.Status) -> str:
             [
                 short(run.run_id),
                 state,
-                run.verdict or "-",
+                _verdict(run, totals),
                 ",".join(run.plugins),
                 sum(item.extracted for item in totals),
                 sum(item.loaded for item in totals),
@@ -76,6 +82,7 @@ def status_text(found: api.Status) -> str:
             "lrl",
         ),
     ]
+    parts += _last(found)
     if found.active and found.holder:
         holder = found.holder
         parts.append(
@@ -85,6 +92,24 @@ def status_text(found: api.Status) -> str:
     elif any(run.state == "open" for run, _ in found.runs):
         parts.append("an unfinished run can be resumed: type its command again")
     return "\n".join(parts)
+
+
+def _verdict(run: Run, totals: Sequence[StreamTotals]) -> str:
+    """The verdict of a run, and that not all of what it read was loaded."""
+    is_partial = any(item.quarantined or (item.extracted and not item.loaded) for item in totals)
+    if run.verdict == "MATCH" and is_partial:
+        return "MATCH of what was loaded"
+    return run.verdict or "-"
+
+
+def _last(found: api.Status) -> list[str]:
+    """The newest verdict, and in the same line what was not loaded over all runs."""
+    newest = next((run for run, _ in found.runs if run.verdict), None)
+    if newest is None or newest.verdict is None:
+        return []
+    rest = told(found.completeness)
+    line = headline(newest.verdict, found.completeness) + (f"; {rest}" if rest else "")
+    return [f"run {short(newest.run_id)}: {line}"]
 
 
 def status_object(found: api.Status) -> dict[str, Any]:
@@ -102,6 +127,8 @@ def status_object(found: api.Status) -> dict[str, Any]:
             if found.holder and found.active
             else None
         ),
+        "exit_code": found.exit_code,
+        "completeness": [one.as_dict() for one in found.completeness],
         "runs": [
             {
                 "run_id": run.run_id,

@@ -64,7 +64,7 @@ def reconciliation_text(result: Reconciliation) -> str:
     """A reconciliation: tables, differences, verdict."""
     proof = result.proof
     if result.untouched:
-        return f"target {result.target}\n{quick_text(result.untouched)}"
+        return f"target {result.target}\n{quick_text(result.untouched, result.completeness)}"
     strict = strict_line(proof) if result.strict else ""
     return "\n".join(
         [

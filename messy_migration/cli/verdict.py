@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from messy_migration.cli.render import counted, table
 from messy_migration.compare.findings import Findings
+from messy_migration.ledger.completeness import Completeness, told
 from messy_migration.ledger.runs import short
 from messy_migration.reconcile.money import summed, text
 from messy_migration.reconcile.reconcile import Proof
@@ -23,22 +24,25 @@ _TOTALS = 4
 
 
 def last_line(verdict: str, proof: Proof) -> str:
-    """The verdict in one line: rows, differences, money, waivers."""
-    verdicts = proof.verdicts
+    """The verdict in one line: what was not loaded, rows, differences, money, waivers."""
+    verdicts, rest = proof.verdicts, told(proof.completeness)
     if verdict == "MATCH":
         rows = sum(item.expected.rows for item in verdicts)
         waivers = {name for item in verdicts for name, _ in item.waivers}
         name = f"MATCH with {counted(len(waivers), 'waiver')}" if waivers else "MATCH"
+        if rest:
+            name += f" of what was loaded; {rest};"
         found = "0 missing, 0 extra, 0 changed"
         if waivers:
             found = f"{_differing(verdicts):,} rows waived, nothing else differs"
         size = f"{rows:,} rows in {counted(len(verdicts), 'table')}{_FORMS[proof.form]}"
-        return f"{name}  {size}: {found}{money(verdicts)}"
+        return f"{name}{' ' if rest else '  '}{size}: {found}{money(verdicts)}"
     wrong = [item.table for item in verdicts if item.verdict == verdict]
     line = f"{verdict}  {', '.join(dict.fromkeys(wrong)) or 'nothing was compared'}"
     unread = sum(item.verdict == "UNKNOWN" for item in verdicts)
-    rest = f"; {counted(unread, 'table')} could not be proven" if verdict == "MISMATCH" else ""
-    return line + _kinds(proof.findings) + (rest if unread else "") + money(verdicts)
+    more = f"; {counted(unread, 'table')} could not be proven" if verdict == "MISMATCH" else ""
+    line += _kinds(proof.findings) + (more if unread else "") + money(verdicts)
+    return f"{line}; {rest}" if rest else line
 
 
 def money(verdicts: Sequence[TableVerdict]) -> str:
@@ -92,7 +96,7 @@ def strict_line(proof: Proof) -> str:
     return f"not accepted under --strict: {'; '.join(proof.allowed)}"
 
 
-def quick_text(found: Sequence[Untouched]) -> str:
+def quick_text(found: Sequence[Untouched], completeness: Sequence[Completeness]) -> str:
     """The quick form: a table, and one line that says what it is and what it is not."""
     rows = [
         [
@@ -104,10 +108,12 @@ def quick_text(found: Sequence[Untouched]) -> str:
         ]
         for item in found
     ]
+    rest = told(completeness)
+    line = f"{word(found)}  {counted(len(found), 'table')} since the load, {CLAIM}"
     return "\n".join(
         [
             table(["table", "loaded", "ours", "others", "verdict"], rows, "lrrrl"),
-            f"{word(found)}  {counted(len(found), 'table')} since the load, {CLAIM}",
+            f"{line}; {rest}" if rest else line,
         ]
     )
 

@@ -16,13 +16,15 @@ from messy_migration.evidence import document as documents
 from messy_migration.evidence.figures import pairs, receipt_dicts
 from messy_migration.evidence.notation import label
 from messy_migration.ledger.chain import Link, Row, head_of, plans_digest, receipts_digest
+from messy_migration.ledger.completeness import COUNTED, Completeness, of_rows, problems
 from messy_migration.ledger.receipts import READING, WRITING, scope_of
 from messy_migration.model import Fingerprint
 
 FIELDS = frozenset(
     (
         *("against", "allowed", "notes", "repair", "strict", "waivers"),
-        *("adopted", "assumed", "chain", "command", "differences", "digest", "environment"),
+        *("adopted", "assumed", "carried", "chain", "command", "completeness", "differences"),
+        *("digest", "environment"),
         *("exit_code", "inputs", "kind", "ledger", "located", "masked", "moments", "planned"),
         *("problems", "quarantine", "receipts", "resumed", "run", "run_id", "sandbox", "schema"),
         *("seconds", "skipped_partitions", "snapshot", "status", "streams", "sums", "tables"),
@@ -73,6 +75,8 @@ def derive(document: Document) -> list[Check]:
             _checked("the tables are the sums of their receipts", _tables, document),
             _checked("expected rows are the sums of all receipts", _expected, document),
         ]
+    if "completeness" in document:
+        found.append(_checked("what was not loaded follows from the counts", _complete, document))
     if "snapshot" in document:
         found.append(_checked("the snapshot of the proof is one", _snapshot, document))
     found += [
@@ -235,6 +239,38 @@ def _expected(document: Document) -> Iterator[str]:
             yield f"table {item['table']} expects {item['expected_rows']}, its sum is {total.rows}"
 
 
+def _complete(document: Document) -> Iterator[str]:
+    """Counts that balance, and that are those of earlier links and of the receipts since."""
+    rows = {(one.stream, one.tenant): one for one in of_rows(document["completeness"])}
+    if len(rows) != len(document["completeness"]):
+        yield "a stream is counted twice"
+    for one in rows.values():
+        if one.extracted != one.loaded + one.quarantined + one.filtered:
+            yield f"{one.label} does not balance"
+    if document["kind"] == "run":
+        if document["waiting"] != sum(one.quarantined for one in rows.values()):
+            yield "the records in quarantine are not the sum over the streams"
+        yield from _summed(document, rows)
+
+
+def _summed(document: Document, rows: Mapping[tuple[str, str], Completeness]) -> Iterator[str]:
+    _rows(document)
+    after = document["receipts"]["after"]
+    sums = {
+        (item["stream"], item["tenant"]): [item[name] for name in COUNTED]
+        for item in document["carried"]
+    }
+    for item in receipt_dicts(document):
+        place = (item["stream"], item["tenant"])
+        if item["seq"] > after and place in sums:
+            sums[place] = [a + item[b] for a, b in zip(sums[place], COUNTED, strict=True)]
+    for place, one in rows.items():
+        if sums.pop(place, None) != [getattr(one, name) for name in COUNTED]:
+            yield f"{one.label} is not the sum of its receipts"
+    for place in sums:
+        yield f"{label(*place)} is counted in receipts alone"
+
+
 def _scope(item: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(item["scope"].items()))
 
@@ -296,8 +332,11 @@ def _overall(document: Document) -> Iterator[str]:
     if word != document["verdict"]:
         yield f"the tables say {word}, the file says {str(document['verdict'])[:20]}"
     codes = {item["exit_code"] for item in document.get("problems", ())}
-    if document["kind"] != "run":
-        codes -= {7}  # what waits in quarantine is no matter of a reconciliation
+    if "completeness" in document:
+        wanting = problems(of_rows(document["completeness"]))
+        codes = codes - {7} | {problem.exit_code for problem in wanting}
+    elif document["kind"] != "run":
+        codes -= {7}  # what waited in quarantine was no matter of a reconciliation then
     written = document["exit_code"]
     if 130 in codes and written == 143:  # SIGTERM is told from SIGINT by the code alone
         codes = codes - {130} | {143}

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _ZEROS = "0" * 64
+_AMBER = ".verdict.INCOMPLETE { --tone: var(--UNKNOWN); --tint: var(--UNKNOWN-tint); }\n"
+# Apart from the style sheet, so that pages which do not need it are the same bytes as before.
 _SEAL = re.compile(r"<!-- page sha256 ([0-9a-f]{64}) -->\n\Z")
 _EVIDENCE = re.compile(r'<meta name="evidence" content="([0-9a-f]{64})">')
 
@@ -38,6 +40,7 @@ def render(document: Mapping[str, Any]) -> str:
         "totals": figures.totals(document),
         "facts": figures.facts(document),
         "style": _resource("page.css"),
+        "amber": _AMBER,
     }
     text = _environment().get_template("page.html.j2").render(view).rstrip() + "\n"
     text += f"<!-- page sha256 {_ZEROS} -->\n"

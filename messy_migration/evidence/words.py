@@ -8,15 +8,34 @@ from typing import Any
 
 from messy_migration.evidence.figures import pairs, scope_label, totals
 from messy_migration.evidence.notation import number, plural
+from messy_migration.ledger.completeness import (
+    Completeness,
+    headline,
+    of_rows,
+    problems,
+    told,
+)
 
-_MARKS = {"MATCH": "\u2713", "MISMATCH": "\u2260", "UNKNOWN": "?"}
+_MARKS = {"MATCH": "\u2713", "MISMATCH": "\u2260", "UNKNOWN": "?", "INCOMPLETE": "!"}
 
 
 @dataclass(frozen=True)
 class Words:
-    """What stands on top of the page."""
+    """What stands on top of the page.
+
+    Attributes:
+        mark: a sign for the verdict.
+        tone: the class that colours it: the verdict, or INCOMPLETE for a MATCH beside which too
+            much was not loaded.
+        headline: the verdict in a few words.
+        title: what the document is.
+        sentence: the verdict, and what was not loaded.
+        proven, unproven, next: one line each.
+    """
 
     mark: str
+    tone: str
+    headline: str
     title: str
     sentence: str
     proven: tuple[str, ...]
@@ -27,14 +46,25 @@ class Words:
 def of(document: Mapping[str, Any]) -> Words:
     """The words of a document."""
     verdict = document["verdict"]
+    counts = completeness(document)
+    tone = verdict if verdict in _MARKS else ""
+    if verdict == "MATCH" and problems(counts):
+        tone = "INCOMPLETE"
     return Words(
-        mark=_MARKS.get(verdict, "?"),
+        mark=_MARKS.get(tone, "?"),
+        tone=tone,
+        headline=headline(verdict, counts),
         title="Migration" if document["kind"] == "run" else "Reconciliation",
         sentence=_sentence(document),
         proven=tuple(_proven(document)),
         unproven=tuple(_unproven(document)),
         next=tuple(_next(document)),
     )
+
+
+def completeness(document: Mapping[str, Any]) -> tuple[Completeness, ...]:
+    """What a document says was loaded and what was not; nothing where it is older than that."""
+    return of_rows(document.get("completeness", ()))
 
 
 def _name(item: Mapping[str, Any]) -> str:
@@ -57,6 +87,12 @@ def _rows(items: list[Mapping[str, Any]]) -> str:
 
 
 def _sentence(document: Mapping[str, Any]) -> str:
+    """The verdict, and in the same paragraph what it does not cover."""
+    rest = told(completeness(document), number)
+    return _claim(document) + (f" Not loaded: {rest}." if rest else "")
+
+
+def _claim(document: Mapping[str, Any]) -> str:
     if document["verdict"] == "MATCH":
         waived = sum(bool(pairs(item.get("waivers"))) for item in document["tables"])
         text = (

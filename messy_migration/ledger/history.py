@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
@@ -15,7 +15,7 @@ from messy_migration.model import Partition, Stream
 __all__ = ["History"]
 
 Place = tuple[str, str, str]
-"""(stream, tenant, partition digest)."""
+"""(stream, tenant, partition digest or run id)."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,27 @@ class History:
 
     def standing(self, stream: Stream) -> list[Planned]:
         """What was loaded of a stream and not replaced since by other content of its input."""
-        found = self.loaded(stream)
-        versions = {item.partition.input: item.partition.version for item in found}
-        return [item for item in found if item.partition.version == versions[item.partition.input]]
+        return _newest(self.loaded(stream))
+
+    def standing_places(self) -> set[Place]:
+        """Of all streams: the partitions that stand, and the runs that loaded any of these.
+
+        A receipt that belongs to no partition (of a row that lost its place to another one when
+        the key came after the load) stands as long as something of its run does.
+        """
+        groups: dict[tuple[str, str], list[Planned]] = {}
+        for item in self.planned:
+            place = (item.stream, item.tenant, item.partition.digest)
+            if (*place, item.plan_id) in self.begun:
+                groups.setdefault(place[:2], []).append(item)
+        return {
+            (item.stream, item.tenant, name)
+            for group in groups.values()
+            for item in _newest(group)
+            for name in (item.partition.digest, item.run_id)
+        }
+
+
+def _newest(loaded: Sequence[Planned]) -> list[Planned]:
+    versions = {item.partition.input: item.partition.version for item in loaded}
+    return [item for item in loaded if item.partition.version == versions[item.partition.input]]

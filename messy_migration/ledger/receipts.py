@@ -233,30 +233,29 @@ def stream_totals(connection: Connection, ledger: Ledger, run_id: str) -> list[S
 
 
 def standing(
-    connection: Connection, ledger: Ledger, newest: Collection[tuple[str, str, str]]
-) -> dict[tuple[str, str], tuple[int, int]]:
-    """(stream, tenant) -> records extracted and quarantined, over all runs.
+    connection: Connection, ledger: Ledger, places: Collection[tuple[str, str, str]]
+) -> dict[tuple[str, str], tuple[int, int, int, int]]:
+    """(stream, tenant) -> records extracted, loaded, quarantined and filtered, over all runs.
 
     Args:
         connection: any.
         ledger: of the target.
-        newest: (stream, tenant, partition digest) of what was not read again since; what was
-            repaired and read again counts no more.
+        places: (stream, tenant, partition digest or run id) of what was not read again since;
+            what was repaired and read again counts no more.
     """
     table = ledger.receipt
-    query = select(
-        table.c.stream,
-        table.c.tenant,
-        table.c.partition,
-        func.sum(table.c.extracted),
-        func.sum(table.c.quarantined),
-    ).group_by(table.c.stream, table.c.tenant, table.c.partition)
-    found: dict[tuple[str, str], tuple[int, int]] = {}
-    for stream, tenant, digest, extracted, quarantined in connection.execute(query):
-        if not digest or (stream, tenant, digest) in newest:
-            before = found.get((stream, tenant), (0, 0))
-            found[stream, tenant] = (before[0] + int(extracted), before[1] + int(quarantined))
-    return found
+    names = ("extracted", "loaded", "quarantined", "filtered")
+    place = (table.c.stream, table.c.tenant, table.c.partition, table.c.run_id)
+    query = select(*place, *(func.sum(table.c[name]) for name in names)).group_by(*place)
+    sums: dict[tuple[str, str], tuple[int, int, int, int]] = {}
+    for stream, tenant, digest, run_id, *counts in connection.execute(query):
+        if (stream, tenant, digest or run_id) in places:
+            before = sums.get((stream, tenant), (0, 0, 0, 0))
+            extracted, loaded, quarantined, filtered = (
+                old + int(new) for old, new in zip(before, counts, strict=True)
+            )
+            sums[stream, tenant] = (extracted, loaded, quarantined, filtered)
+    return sums
 
 
 def warnings(connection: Connection, ledger: Ledger) -> dict[tuple[str, str], int]:

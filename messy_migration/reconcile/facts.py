@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from messy_migration.ledger.completeness import Completeness
 from messy_migration.reconcile.reconcile import Proof
 from messy_migration.reconcile.untouched import CLAIM, Untouched, word
 from messy_migration.reconcile.verdict import TableVerdict
@@ -51,16 +52,18 @@ def proof_facts(proof: Proof) -> dict[str, Any]:
         "notes": list(proof.notes),
         "allowed": list(proof.allowed),
         "waivers": sum(len(item.waivers) for item in proof.verdicts),
+        "completeness": [one.as_dict() for one in proof.completeness],
     }
 
 
-def quick_facts(found: Iterable[Untouched]) -> dict[str, Any]:
+def quick_facts(found: Iterable[Untouched], completeness: Iterable[Completeness]) -> dict[str, Any]:
     """The quick form, which has words of its own."""
     found = list(found)
     return {
         "against": "transactions",
         "verdict": word(found),
         "claim": CLAIM,
+        "completeness": [one.as_dict() for one in completeness],
         "tables": [
             {
                 "table": item.table,

@@ -26,6 +26,7 @@ from messy_migration.ledger import (
 from messy_migration.ledger import (
     xids as transactions,
 )
+from messy_migration.ledger.completeness import Completeness, completeness
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.ledger.receipts import Scope
 from messy_migration.ledger.runs import now
@@ -60,6 +61,7 @@ class Proof:
         allowed: what the verdict rests on that `--strict` does not accept, one line each.
         snapshot: when the target was read (in UTC), and the transactions that were seen, as the
             database writes them; None where it does not tell.
+        completeness: what was loaded, and what was not, of the streams of these tables.
     """
 
     verdicts: tuple[TableVerdict, ...]
@@ -68,6 +70,7 @@ class Proof:
     notes: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
     snapshot: tuple[str, str] | None = None
+    completeness: tuple[Completeness, ...] = ()
 
 
 def reconcile(
@@ -93,6 +96,7 @@ def reconcile(
     with target.dialect.reading(target.engine) as connection:
         seen = (now(), writers.snapshot(connection)) if writers.are_known(target.dialect) else None
         wanted = wanted_states(workspace, connection, tables)
+        complete = completeness_of(workspace, connection, wanted)
         sums = receipts.expected(connection, workspace.ledger)
         ledger = ByLedger(workspace, connection, course)
         scan = ledger.scan if asked.against == "ledger" else None
@@ -133,6 +137,7 @@ def reconcile(
         (*notes, *remarks(waivers, judged, today)),
         (*allowed, *_allowed(judged)),
         seen,
+        complete,
     )
 
 
@@ -144,7 +149,18 @@ def wanted_states(
     return [state for key, state in known.items() if tables is None or key in tables]
 
 
-def quick(workspace: Workspace, tables: Tables | None) -> tuple[Untouched, ...]:
+def completeness_of(
+    workspace: Workspace, connection: Connection, states: Sequence[TableState]
+) -> tuple[Completeness, ...]:
+    """What was loaded, and what was not, of the streams that own these tables."""
+    streams = {(state.stream, state.tenant) for state in states}
+    limit = workspace.settings.core.quarantine_limit
+    return completeness(connection, workspace.ledger, limit, streams)
+
+
+def quick(
+    workspace: Workspace, tables: Tables | None
+) -> tuple[tuple[Untouched, ...], tuple[Completeness, ...]]:
     """Ask only whether tables are untouched since the load; reads no value.
 
     Raises:
@@ -160,15 +176,17 @@ def quick(workspace: Workspace, tables: Tables | None) -> tuple[Untouched, ...]:
         )
     with target.dialect.reading(target.engine) as connection:
         sums = receipts.expected(connection, workspace.ledger)
-        return tuple(
+        wanted = wanted_states(workspace, connection, tables)
+        found = tuple(
             untouched(
                 connection,
                 state.table,
                 transactions.of_table(connection, workspace.ledger, *state.key),
                 sums.get((*state.key, state.format_id), Fingerprint()),
             )
-            for state in wanted_states(workspace, connection, tables)
+            for state in wanted
         )
+        return found, completeness_of(workspace, connection, wanted)
 
 
 def shown(found: Findings, limit: int) -> Findings:

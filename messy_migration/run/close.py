@@ -6,22 +6,16 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
-
 from messy_migration import errors
 from messy_migration.databases.errors import refusals
 from messy_migration.errors import (
     Interrupted,
     Locked,
-    MigrationError,
-    QualityError,
     TargetUnavailable,
 )
-from messy_migration.ledger import chain, quarantine, receipts, runs
-from messy_migration.ledger.history import History
+from messy_migration.ledger import chain, completeness, quarantine, receipts, runs
 from messy_migration.ledger.receipts import Scope, StreamTotals, TableTotals
 from messy_migration.ledger.runs import short
-from messy_migration.model import stream_label
 from messy_migration.reconcile.prove import LOST
 from messy_migration.reconcile.reconcile import Proof, reconcile
 from messy_migration.reconcile.verdict import overall
@@ -49,8 +43,8 @@ def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:
     moments = {"proof_began": runs.now()}
     proof = state.patiently(lambda: _proven(state, tables))
     moments["proof_ended"] = runs.now()
-    streams, rows, reasons, waiting = state.patiently(lambda: _counts(state))
-    state.problems += _over_limit(waiting, workspace.settings.core.quarantine_limit)
+    streams, rows, reasons = state.patiently(lambda: _counts(state))
+    state.problems += completeness.problems(proof.completeness)
     verdict = overall(list(proof.verdicts))
     codes = {problem.exit_code for problem in state.problems}
     if stop.number:
@@ -66,7 +60,7 @@ def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:
         tables=tuple(rows),
         proof=proof,
         quarantine=tuple(reasons),
-        waiting=sum(quarantined for _, quarantined in waiting.values()),
+        waiting=sum(one.quarantined for one in proof.completeness),
         problems=tuple(state.problems),
         skipped=sum(len(plan.skipped) for plan in state.plans),
         verdict=verdict,
@@ -96,16 +90,14 @@ def _counts(
     list[StreamTotals],
     list[TableTotals],
     list[tuple[str, str, str, str | None, int]],
-    dict[tuple[str, str], tuple[int, int]],
 ]:
-    """What the run did, from the receipts: streams, tables, reasons, and what waits."""
+    """What the run did, from the receipts: streams, tables and reasons."""
     ledger, target, run_id = state.workspace.ledger, state.workspace.target, state.run.run_id
     with target.dialect.reading(target.engine) as connection:
         return (
             receipts.stream_totals(connection, ledger, run_id),
             receipts.table_totals(connection, ledger, run_id),
             quarantine.reasons(connection, ledger, run_id),
-            _waiting(state, connection),
         )
 
 
@@ -167,36 +159,3 @@ def _all_streams(state: RunState, found: Sequence[StreamTotals]) -> tuple[Stream
         )
         for plan in state.plans
     )
-
-
-def _waiting(state: RunState, connection: Connection) -> dict[tuple[str, str], tuple[int, int]]:
-    """(stream, tenant) of this run -> records extracted and quarantined, over all runs."""
-    ledger = state.workspace.ledger
-    history = History.read(connection, ledger)
-    places = {
-        (stream.name, stream.tenant, item.partition.digest)
-        for stream in state.streams
-        for item in history.standing(stream)
-    }
-    ours = {(stream.name, stream.tenant) for stream in state.streams}
-    totals = receipts.standing(connection, ledger, places)
-    return {place: counts for place, counts in totals.items() if place in ours}
-
-
-def _over_limit(
-    waiting: Mapping[tuple[str, str], tuple[int, int]], limit: float
-) -> list[MigrationError]:
-    """A stream stays over the limit until its records are repaired, however often it is run."""
-    found: list[MigrationError] = []
-    for (stream, tenant), (extracted, quarantined) in waiting.items():
-        share = 100 * quarantined / extracted if extracted else 0.0
-        if share > limit:
-            found.append(
-                QualityError(
-                    f"{share:.2f} % of the records are in quarantine",
-                    f"stream {stream_label(stream, tenant)}",
-                    f"{quarantined:,} of {extracted:,}, the limit is {limit:g} %",
-                    "repair them at the source, or raise quarantine_limit in the profile",
-                )
-            )
-    return found

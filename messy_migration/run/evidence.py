@@ -16,6 +16,7 @@ from messy_migration.evidence import document, files, masking, page
 from messy_migration.evidence.masking import Mask
 from messy_migration.ledger import chain, receipts
 from messy_migration.ledger.chain import Link, Row
+from messy_migration.ledger.completeness import COUNTED
 from messy_migration.ledger.known_tables import all_states
 from messy_migration.ledger.runs import now, short
 from messy_migration.model import Fingerprint
@@ -75,6 +76,7 @@ def file_run(
             "are_listed": len(rows) <= LISTED,
         },
         "sums": _sums(connection, state, outcome, rows, before.last_seq if before else 0),
+        "carried": _carried(outcome, rows, before.last_seq if before else 0),
     }
     link = chain.following(
         before,
@@ -276,6 +278,24 @@ def _sums(
             }
         )
     return found
+
+
+def _carried(outcome: Outcome, rows: Sequence[Row], after: int) -> list[dict[str, Any]]:
+    """Of each stream: the counts that stand and are not those of the receipts since the last link.
+
+    They are below zero where an input of an earlier link was read again with other content.
+    """
+    names = ["seq", *chain.RECEIPT]
+    counts = {(one.stream, one.tenant): one.as_dict() for one in outcome.proof.completeness}
+    for row in rows:
+        receipt = dict(zip(names, row, strict=False))
+        found = counts.get((str(receipt["stream"]), str(receipt["tenant"])))
+        if found and int(str(receipt["seq"])) > after:
+            for name in COUNTED:
+                found[name] -= receipt[name]
+    return [
+        {name: found[name] for name in ("stream", "tenant", *COUNTED)} for found in counts.values()
+    ]
 
 
 def with_files(outcome: Outcome, filed: Filed) -> Outcome:
