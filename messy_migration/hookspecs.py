@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from messy_migration.model import (
         Batch,
         Extracted,
+        Fingerprint,
         LoadCounts,
         Partition,
         Sandbox,
@@ -101,6 +102,30 @@ def count(stream: Stream, partition: Partition, settings: Any) -> int | None:
     last batch is committed. Independent of `extract`: a header, a total, a COUNT. It has to be
     the number of records that were extracted; for a stream that lands, where paging may give a
     record twice, at least the different values of the first column of its record.
+    """
+
+
+@hookspec
+def source_fingerprint(stream: Stream, partition: Partition, settings: Any) -> Fingerprint | None:
+    """The source's own fingerprint of a partition's rows; None if it cannot compute one.
+
+    Asked of the stream's owner in a worker, when all of the partition was read and before its
+    last batch is committed; never of a stream that lands. It covers the rows that `extract`
+    yields in frames, and no rejected record: every column of the stream's `record`, or of its
+    first table, with the value that is declared. It is computed where the rows are, in the
+    snapshot in which `extract` read them, and by other code: it is held against what was
+    extracted, before any hook. `messy_migration.c1` has what it is made of.
+    """
+
+
+@hookspec
+def source_rows(
+    stream: Stream, partition: Partition, settings: Any
+) -> Iterator[Sequence[str]] | None:
+    """The rows behind `source_fingerprint`: the C1 field of each cell, as the source writes it.
+
+    Asked of the stream's owner in the parent process, where the fingerprint of a partition
+    differs from that of what was extracted, to name the rows and columns.
     """
 
 

@@ -16,7 +16,8 @@ class CoreSettings(BaseModel):
     None means one for each CPU. A worker that shows no sign of life for `frozen_after` seconds
     is replaced. A statement waits `lock_seconds` for a lock on the target, a run `outage_seconds`
     for a target that went away or stays locked, and `disk_full_seconds` for one that is full.
-    `report_masked` keeps personal data in keys out of the evidence. `target` and
+    `report_masked` keeps personal data in keys out of the evidence. `source_proof` asks sources
+    that can compute it for their own fingerprint of what they gave. `target` and
     `target_password` are left out of the repr.
     """
 
@@ -35,6 +36,7 @@ class CoreSettings(BaseModel):
     disk_full_seconds: float = Field(600.0, ge=0, le=86400, allow_inf_nan=False)
     report: Path = Field(Path(), strict=False)
     report_masked: bool = True
+    source_proof: bool = True
     landing: Path = Field(Path(".migrate/landing"), strict=False)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"

@@ -52,8 +52,14 @@ class Written:
     amounts: Totals | None = None
 
 
-def add(connection: Connection, dialect: Dialect, table: Table, data: pa.Table) -> Written:
-    """Insert all rows.
+def add(
+    connection: Connection,
+    dialect: Dialect,
+    table: Table,
+    data: pa.Table,
+    known: Fingerprint | None = None,
+) -> Written:
+    """Insert all rows; `known` is their fingerprint, where it was computed before.
 
     Raises:
         KeyTaken: some key is in the table already; roll back, then `merge`.
@@ -61,7 +67,8 @@ def add(connection: Connection, dialect: Dialect, table: Table, data: pa.Table) 
     """
     dialect.insert(connection, table, data)
     amounts = of_rows(table, data) if table.amounts else None
-    return Written(data.num_rows, 0, 0, fingerprint(data, table.columns), amounts=amounts)
+    net = known or fingerprint(data, table.columns)
+    return Written(data.num_rows, 0, 0, net, amounts=amounts)
 
 
 class Overtaken(TargetError):

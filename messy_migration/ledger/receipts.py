@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Text, cast, func, insert, sele
 from messy_migration.ledger import money as amounts
 from messy_migration.ledger.runs import Planned, now
 from messy_migration.ledger.tables import Ledger, legible
-from messy_migration.model import Fingerprint, Receipt, TableReceipt
+from messy_migration.model import Extraction, Fingerprint, Receipt, TableReceipt
 
 Scope = tuple[tuple[str, str], ...]
 
@@ -110,6 +110,7 @@ def write(
             started_at=signature.started_at,
             committed_at=now(),
             xid=_transaction(connection),
+            **_extraction(receipt.extraction),
         )
     )
     rows = [
@@ -130,6 +131,17 @@ def write(
     ]
     if rows:
         connection.execute(insert(ledger.receipt_table), rows)
+
+
+def _extraction(extraction: Extraction) -> dict[str, object]:
+    read, source = extraction.read, extraction.source
+    return {
+        "read_rows": read.rows if read else None,
+        "read_lanes": read.lanes if read else None,
+        "source_rows": source.rows if source else None,
+        "source_lanes": source.lanes if source else None,
+        "source_note": extraction.note or None,
+    }
 
 
 def _transaction(connection: Connection) -> ColumnElement[str] | None:
@@ -192,16 +204,20 @@ def committed(connection: Connection, ledger: Ledger, batch_ids: Sequence[str]) 
 
 def of_partition(
     connection: Connection, ledger: Ledger, stream: str, tenant: str, digest: str
-) -> set[str]:
-    """The committed batches of a partition."""
+) -> dict[str, Fingerprint | None]:
+    """The committed batches of a partition, and what each held before any hook, if it is known."""
     table = ledger.receipt
-    query = select(table.c.batch_id).where(
+    query = select(table.c.batch_id, table.c.read_rows, table.c.read_lanes).where(
         table.c.kind == "load",
         table.c.stream == stream,
         table.c.tenant == tenant,
         table.c.partition == digest,
     )
-    return set(connection.execute(query).scalars())
+    with legible("table receipt"):
+        return {
+            identity: None if rows is None else Fingerprint.of(rows, lanes)
+            for identity, rows, lanes in connection.execute(query)
+        }
 
 
 def stream_totals(connection: Connection, ledger: Ledger, run_id: str) -> list[StreamTotals]:

@@ -20,7 +20,7 @@ from sqlalchemy.schema import CreateSchema
 from messy_migration.errors import TargetError
 from messy_migration.ledger.tables import SCHEMA, ledger, naming
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest revision in `migrations/`; a test compares the two."""
 
 CHAINED = "0002"

@@ -145,6 +145,11 @@ def ledger(dialect: str) -> Ledger:
         Column("salt", Text),
         Column("key_id", Text),
         Column("mac", Text),
+        Column("read_rows", BigInteger),
+        Column("read_lanes", Text),
+        Column("source_rows", BigInteger),
+        Column("source_lanes", Text),
+        Column("source_note", Text),
         CheckConstraint("extracted = loaded + quarantined + filtered", name="receipt_balance"),
     )
     Index(f"{prefix}receipt_partition", receipt.c.stream, receipt.c.tenant, receipt.c.partition)

@@ -7,7 +7,14 @@ left of it in the ledger.
 from __future__ import annotations
 
 from messy_migration.model.loss import Loss
-from messy_migration.model.receipts import Fingerprint, LoadCounts, Receipt, TableReceipt, Totals
+from messy_migration.model.receipts import (
+    Extraction,
+    Fingerprint,
+    LoadCounts,
+    Receipt,
+    TableReceipt,
+    Totals,
+)
 from messy_migration.model.records import (
     Batch,
     Extracted,
@@ -36,6 +43,7 @@ __all__ = [
     "Column",
     "ColumnType",
     "Extracted",
+    "Extraction",
     "Filtered",
     "Fingerprint",
     "ForeignKey",

@@ -90,10 +90,28 @@ class TableReceipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Extraction:
+    """What a batch held before any hook, and what the source itself says of its partition.
+
+    Attributes:
+        read: the fingerprint of the batch's rows as `extract` gave them; None where the source
+            was not asked.
+        source: the source's own fingerprint of the whole partition, in the receipt of its last
+            batch only.
+        note: why the two are not held against each other; empty where they are.
+    """
+
+    read: Fingerprint | None = None
+    source: Fingerprint | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """The counts and fingerprints of one committed batch.
 
     `extracted` = `loaded` + `quarantined` + the sum of `filtered`, in source records.
+    `extraction` is empty where the source cannot compute a fingerprint.
     """
 
     batch_id: str
@@ -107,3 +125,4 @@ class Receipt:
     quarantined: int
     filtered: Mapping[str, int]
     tables: tuple[TableReceipt, ...]
+    extraction: Extraction = field(default_factory=Extraction)

@@ -27,6 +27,7 @@ from messy_migration.ledger.receipts import Signature
 from messy_migration.ledger.tables import Ledger
 from messy_migration.model import (
     Batch,
+    Extraction,
     LoadCounts,
     Partition,
     Receipt,
@@ -201,7 +202,7 @@ def _write(
             net = counts.net or fingerprint(data, table.columns)
             result = Written(counts.inserted, counts.updated, counts.unchanged, net)
         elif not table.key or (writer.is_first(table) and not merging):
-            result = add(connection, dialect, table, data)
+            result = add(connection, dialect, table, data, prepared.sent.get(table.name))
         else:
             result = merge(
                 connection,
@@ -289,6 +290,7 @@ def _receipt(
         quarantined,
         dict(filtered),
         parts,
+        prepared.extraction,
     )
 
 
@@ -329,6 +331,7 @@ def _record(
                 quarantined=len(displaced),
                 filtered={},
                 tables=(),
+                extraction=Extraction(),
             )
             quarantine.write(
                 connection,
@@ -374,7 +377,7 @@ def _trial(
 ) -> RowsRefused | None:
     """How the database refuses some records; nothing stays written."""
     tables = {name: only(data, records) for name, data in prepared.tables.items()}
-    trial, dialect = replace(prepared, tables=tables), writer.target.dialect
+    trial, dialect = replace(prepared, tables=tables, sent={}), writer.target.dialect
     try:
         with (
             refusals("trial"),

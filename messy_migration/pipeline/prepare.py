@@ -18,7 +18,16 @@ from messy_migration.errors import PluginError
 from messy_migration.fingerprint.arrays import from_flags, from_numbers
 from messy_migration.fingerprint.rows import fingerprint
 from messy_migration.ledger.quarantine import Entry
-from messy_migration.model import RECORD, Batch, Partition, Stream, Transformed, Violation
+from messy_migration.model import (
+    RECORD,
+    Batch,
+    Extraction,
+    Fingerprint,
+    Partition,
+    Stream,
+    Transformed,
+    Violation,
+)
 from messy_migration.pipeline.conform import as_table, conform
 from messy_migration.pipeline.cut import Cut
 from messy_migration.pipeline.losses import Changed
@@ -47,6 +56,8 @@ class Prepared:
         warnings: violations that stop nothing.
         cut: where the records came from.
         changed: what declared losses have changed.
+        extraction: what the rows were before any hook, where the source is asked for its proof.
+        sent: table -> the fingerprint of its rows, where that is known already.
     """
 
     extracted: int
@@ -57,13 +68,15 @@ class Prepared:
     cut: Cut
     stream: Stream
     changed: Changed = field(default_factory=dict)
+    extraction: Extraction = field(default_factory=Extraction)
+    sent: Mapping[str, Fingerprint] = field(default_factory=dict)
 
     def without(self, violations: list[Violation]) -> Prepared:
         """The same batch after more records went to quarantine."""
         records = {violation.record for violation in violations}
         tables = {name: without(data, records) for name, data in self.tables.items()}
         entries = _entries(self.stream, self.cut, violations, self.tables)
-        return replace(self, tables=tables, entries=(*self.entries, *entries))
+        return replace(self, tables=tables, entries=(*self.entries, *entries), sent={})
 
 
 def prepare(

@@ -145,8 +145,10 @@ def _partition(
     refusing: Mapping[str, frozenset[str]],
     only: AbstractSet[str] | None,
 ) -> Iterator[tuple[str, pa.Table]]:
-    done = receipts.of_partition(
-        connection, workspace.ledger, stream.name, stream.tenant, item.partition.digest
+    done = set(
+        receipts.of_partition(
+            connection, workspace.ledger, stream.name, stream.tenant, item.partition.digest
+        )
     )
     if only is not None:
         done &= only

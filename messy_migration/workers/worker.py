@@ -25,13 +25,14 @@ from messy_migration.errors import (
 from messy_migration.ledger import landings, receipts
 from messy_migration.ledger.receipts import Signature
 from messy_migration.ledger.runs import now
-from messy_migration.model import Partition, Stream
+from messy_migration.model import Fingerprint, Partition, Stream
 from messy_migration.pipeline import landing
 from messy_migration.pipeline.commit import Writer, batch_id, commit
 from messy_migration.pipeline.cut import Cut
 from messy_migration.pipeline.extract import cuts, extracted_items, landed_at
 from messy_migration.pipeline.halves import Span, left_over, span_of
 from messy_migration.pipeline.prepare import Prepared, condemned, prepare
+from messy_migration.pipeline.source_proof import Reading
 from messy_migration.workers.task import Briefing, Task
 from messy_migration.workspace import open_workspace
 
@@ -77,6 +78,7 @@ class Worker:
         done = patience.persist(lambda: self._done(where, stream, task))
         if stream.lands:
             self._land(stream, task.partition, patience, is_begun=bool(done))
+        reading = Reading(self.workspace, stream, task.partition, done)
         extracted = 0
         for part in cuts(self.workspace, self.briefing.cutting, stream, task.partition):
             if should_stop():
@@ -85,14 +87,15 @@ class Worker:
             if part.last and not stream.lands:
                 self._check_count(stream, task.partition, extracted, extracted)
             identity = batch_id(stream, task.partition, task.plan_id, part)
-            for some in left_over(part, identity, done, task.fatal):
+            reading.take(part, identity)
+            for some in left_over(part, identity, done.keys(), task.fatal):
                 at(span_of(some))
-                prepared = self._prepare(stream, task, some)
+                prepared = reading.with_extraction(self._prepare(stream, task, some), part)
                 commit(writer, task.partition, task.plan_id, prepared)
             at(Span(part.ordinal + 1, 0, 0))
         return True
 
-    def _done(self, where: str, stream: Stream, task: Task) -> set[str]:
+    def _done(self, where: str, stream: Stream, task: Task) -> dict[str, Fingerprint | None]:
         target = self.workspace.target
         with refusals(where), target.dialect.reading(target.engine) as connection:
             return receipts.of_partition(

@@ -17,9 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from messy_migration.model import Extracted, Partition, Stream
+    from messy_migration.model import Extracted, Fingerprint, Partition, Stream
 
-__all__ = ["count", "extract", "partitions", "release", "settings_model", "streams"]
+__all__ = [
+    "count",
+    "extract",
+    "partitions",
+    "release",
+    "settings_model",
+    "source_fingerprint",
+    "source_rows",
+    "streams",
+]
 
 
 @hookimpl
@@ -56,6 +65,22 @@ def extract(stream: Stream, partition: Partition, settings: SqlSettings) -> Iter
 def count(stream: Stream, partition: Partition, settings: SqlSettings) -> int:
     """The database's own count of the rows of the range."""
     return source.counted(stream, partition, settings)
+
+
+@hookimpl
+def source_fingerprint(
+    stream: Stream, partition: Partition, settings: SqlSettings
+) -> Fingerprint | None:
+    """The database's own fingerprint of the rows of the range, in the snapshot that is read."""
+    return source.fingerprint(stream, partition, settings)
+
+
+@hookimpl
+def source_rows(
+    stream: Stream, partition: Partition, settings: SqlSettings
+) -> Iterator[Sequence[str]]:
+    """The rows of the range as the database encodes them."""
+    return source.encoded(stream, partition, settings)
 
 
 @hookimpl

@@ -27,7 +27,7 @@ from messy_migration.model.conversion import (
     uuid_of,
 )
 
-__all__ = ["to_array"]
+__all__ = ["to_array", "to_value"]
 
 # The stubs of pyarrow know its kernels for arrays of one known type only.
 pc: Any = pyarrow.compute
@@ -70,6 +70,15 @@ def to_array(
             known = str(error) if isinstance(error, _Misfit) else f"the value is no {kind}"
             refused.append((row, known))
     return pa.array(cells, kind.arrow), refused
+
+
+def to_value(value: Any, kind: ColumnType) -> Any:
+    """One value of SQLite, not NULL, as Python has it.
+
+    Raises:
+        ValueError, OverflowError, ArithmeticError: it is no exact value of the type.
+    """
+    return _SLOW[kind.kind](value, kind)
 
 
 def _as_is(values: Sequence[Any], kind: ColumnType) -> pa.Array[Any]:

@@ -13,6 +13,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -31,7 +32,7 @@ from messy_migration_sql.settings import Source, SqlSettings
 from messy_migration_sql.tables import Layout
 from messy_migration_sql.wire import Chunk, Message, header_length, is_trailer, wire_type
 
-__all__ = ["count", "cut", "engine", "read"]
+__all__ = ["asking", "count", "cut", "engine", "read", "rows_of"]
 
 _ROWS = 8_192
 _BYTES = 8 << 20
@@ -138,16 +139,33 @@ def count(settings: SqlSettings, source: Source, partition: Partition) -> int:
     Raises:
         SourceError: the source, or the snapshot, is gone.
     """
-    bounds = partition.bounds
-    query = sql.SQL("SELECT count(*) FROM {}{}").format(_from(bounds), _where(bounds))
-    with reading(f"{source.label}, table {bounds['table']}, {partition.name}"):
+    query = sql.SQL("SELECT count(*) FROM {}").format(rows_of(partition))
+    with asking(settings, source, partition) as connection:
+        return int(one(connection, query)[0])
+
+
+@contextmanager
+def asking(
+    settings: SqlSettings, source: Source, partition: Partition
+) -> Iterator[psycopg.Connection[Any]]:
+    """A connection in the partition's snapshot, for anything but its rows.
+
+    Raises:
+        SourceError: the source, or the snapshot, is gone.
+    """
+    with reading(f"{source.label}, table {partition.bounds['table']}, {partition.name}"):
         opened = session(settings, source, partition.held)
         try:
             plan_for(opened.connection, is_reading=False)
-            return int(one(opened.connection, query)[0])
+            yield opened.connection
         except psycopg.Error:
             drop(settings, opened)
             raise
+
+
+def rows_of(partition: Partition) -> sql.Composed:
+    """What follows FROM: the table of a partition, and its rows."""
+    return sql.SQL("{}{}").format(_from(partition.bounds), _where(partition.bounds))
 
 
 class _Table:

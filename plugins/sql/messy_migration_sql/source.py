@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
@@ -11,13 +11,13 @@ import pyarrow as pa
 from sqlalchemy import Engine
 
 from messy_migration.errors import ConfigurationError, SourceError
-from messy_migration.model import Column, Extracted, Frame, Partition, Stream
-from messy_migration_sql import postgres, sqlite
+from messy_migration.model import Column, Extracted, Fingerprint, Frame, Partition, Stream
+from messy_migration_sql import postgres, postgres_proof, sqlite, sqlite_proof
 from messy_migration_sql.failures import reading
 from messy_migration_sql.settings import Source, SqlSettings
 from messy_migration_sql.tables import PLUGIN, Layout, layouts, streams
 
-__all__ = ["counted", "offered", "records", "slices"]
+__all__ = ["counted", "encoded", "fingerprint", "offered", "records", "slices"]
 
 
 class _Kind(Protocol):
@@ -50,7 +50,32 @@ class _Kind(Protocol):
         """The source's own count of them."""
 
 
+class _Proof(Protocol):
+    """What the module does that asks a kind of database for its own fingerprints."""
+
+    def fingerprint(
+        self,
+        settings: SqlSettings,
+        source: Source,
+        columns: Sequence[Column],
+        shared: Mapping[str, str],
+        partition: Partition,
+    ) -> Fingerprint | None:
+        """Its own fingerprint of a partition's rows, without rejected records."""
+
+    def encoded(
+        self,
+        settings: SqlSettings,
+        source: Source,
+        columns: Sequence[Column],
+        shared: Mapping[str, str],
+        partition: Partition,
+    ) -> Iterator[Sequence[str]]:
+        """The rows behind it, each cell as its C1 field."""
+
+
 _KINDS: dict[str, _Kind] = {"postgresql": postgres, "sqlite": sqlite}
+_PROOFS: dict[str, _Proof] = {"postgresql": postgres_proof, "sqlite": sqlite_proof}
 
 
 def offered(settings: SqlSettings) -> list[Stream]:
@@ -106,6 +131,24 @@ def counted(stream: Stream, partition: Partition, settings: SqlSettings) -> int:
     """How many rows the source says the partition has."""
     source = settings.of(stream.tenant)
     return _KINDS[source.kind].count(settings, source, partition)
+
+
+def fingerprint(stream: Stream, partition: Partition, settings: SqlSettings) -> Fingerprint | None:
+    """The source's own fingerprint of what `records` yields in frames.
+
+    Raises:
+        SourceError: the source cannot be read, or what the parent held of it is gone.
+    """
+    source, table = settings.of(stream.tenant), stream.tables[0]
+    kind = _PROOFS[source.kind]
+    return kind.fingerprint(settings, source, table.columns, dict(table.scope), partition)
+
+
+def encoded(stream: Stream, partition: Partition, settings: SqlSettings) -> Iterator[Sequence[str]]:
+    """The rows behind it, each cell as its C1 field; raises as `fingerprint`."""
+    source, table = settings.of(stream.tenant), stream.tables[0]
+    kind = _PROOFS[source.kind]
+    return kind.encoded(settings, source, table.columns, dict(table.scope), partition)
 
 
 def _all(settings: SqlSettings) -> list[Layout]:

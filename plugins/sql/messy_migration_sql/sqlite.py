@@ -16,6 +16,7 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -34,7 +35,7 @@ from messy_migration_sql.readable import as_json
 from messy_migration_sql.settings import Source, SqlSettings
 from messy_migration_sql.tables import Layout
 
-__all__ = ["assumed", "count", "cut", "engine", "read"]
+__all__ = ["asking", "assumed", "count", "cut", "engine", "quoted", "read", "selected"]
 
 _ROWS = 8_192
 _MASK = (1 << 64) - 1
@@ -146,12 +147,29 @@ def count(settings: SqlSettings, source: Source, partition: Partition) -> int:
         SourceError: the file cannot be read, or is not what it was when the run began.
     """
     del settings
-    bounds = partition.bounds
-    where = f"{source.label}, table {bounds['table']}, {partition.name}"
+    with asking(source, partition) as connection:
+        return int(selected(connection, ["count(*)"], partition).fetchone()[0])
+
+
+@contextmanager
+def asking(source: Source, partition: Partition) -> Iterator[sqlite3.Connection]:
+    """A connection to the file in the state in which the partition is read.
+
+    Raises:
+        SourceError: the file cannot be read, or is not what it was when the run began.
+    """
+    where = f"{source.label}, table {partition.bounds['table']}, {partition.name}"
     with reading(where), transaction(source, partition.held) as (connection, _):
-        condition, values = _where(bounds)
-        query = f"SELECT count(*) FROM {_quoted(bounds['table'])}{condition}"
-        return int(connection.execute(query, values).fetchone()[0])
+        yield connection
+
+
+def selected(
+    connection: sqlite3.Connection, expressions: Sequence[str], partition: Partition
+) -> sqlite3.Cursor:
+    """Expressions over the rows of a partition."""
+    condition, values = _where(partition.bounds)
+    table = quoted(partition.bounds["table"])
+    return connection.execute(f"SELECT {', '.join(expressions)} FROM {table}{condition}", values)
 
 
 class _Table:
@@ -199,7 +217,7 @@ class _Table:
     def ranges(self, records: int, state: str) -> list[Partition]:
         """Ranges of the key of one batch each; one for all where the key may miss rows."""
         where, values = _where(self.bounds)
-        query = f"SELECT count(*) FROM {_quoted(self.layout.table)}{where}"
+        query = f"SELECT count(*) FROM {quoted(self.layout.table)}{where}"
         rows = int(self.connection.execute(query, values).fetchone()[0])
         inner = self._hopped(records) if self.layout.key and rows > records else []
         limits = [None, *inner, None]
@@ -220,9 +238,9 @@ class _Table:
 
     def _hopped(self, records: int) -> list[list[Any]]:
         """The key of every so many-th row; none if a key is NULL or of a kind JSON has not."""
-        keys = ", ".join(map(_quoted, self.layout.key))
-        missing = " OR ".join(f"{_quoted(name)} IS NULL" for name in self.layout.key)
-        name = _quoted(self.layout.table)
+        keys = ", ".join(map(quoted, self.layout.key))
+        missing = " OR ".join(f"{quoted(name)} IS NULL" for name in self.layout.key)
+        name = quoted(self.layout.table)
         if self.connection.execute(f"SELECT 1 FROM {name} WHERE {missing} LIMIT 1").fetchone():
             return []
         found: list[list[Any]] = []
@@ -250,10 +268,10 @@ class _Table:
     def _until(self) -> str | None:
         if self.layout.bookmark is None:
             return None
-        column = _quoted(self.layout.bookmark)
+        column = quoted(self.layout.bookmark)
         (found,) = self.connection.execute(
             f"SELECT strftime('%Y-%m-%dT%H:%M:%f', min(max(julianday({column})),"
-            f" julianday('now'))) FROM {_quoted(self.layout.table)}"
+            f" julianday('now'))) FROM {quoted(self.layout.table)}"
         ).fetchone()
         return f"{found}+00:00" if found else self.since
 
@@ -262,10 +280,10 @@ def _rows(
     connection: sqlite3.Connection, bounds: Mapping[str, Any]
 ) -> Iterator[list[tuple[Any, ...]]]:
     """The rows in a stable order; text that is no UTF-8 comes with lone surrogates."""
-    columns = ", ".join(map(_quoted, bounds["columns"]))
-    order = ", ".join(map(_quoted, bounds["key"])) or _row_number(bounds["columns"])
+    columns = ", ".join(map(quoted, bounds["columns"]))
+    order = ", ".join(map(quoted, bounds["key"])) or _row_number(bounds["columns"])
     where, values = _where(bounds)
-    query = f"SELECT {columns} FROM {_quoted(bounds['table'])}{where} ORDER BY {order}"
+    query = f"SELECT {columns} FROM {quoted(bounds['table'])}{where} ORDER BY {order}"
     connection.text_factory = str
     seen = 0
     cursor = connection.execute(query, values)
@@ -295,7 +313,7 @@ def _row_number(columns: Sequence[str]) -> str:
 
 
 def _where(bounds: Mapping[str, Any]) -> tuple[str, list[Any]]:
-    keys = ", ".join(map(_quoted, bounds["key"]))
+    keys = ", ".join(map(quoted, bounds["key"]))
     parts = []
     values: list[Any] = []
     for word, operator in (("after", ">"), ("through", "<=")):
@@ -303,7 +321,7 @@ def _where(bounds: Mapping[str, Any]) -> tuple[str, list[Any]]:
             parts.append(f"({keys}) {operator} ({', '.join('?' for _ in bounds[word])})")
             values += bounds[word]
     if bounds["since"] is not None:
-        column = _quoted(bounds["bookmark"])
+        column = quoted(bounds["bookmark"])
         since = datetime.fromisoformat(bounds["since"]) - _BLUR
         # What is no moment is never older than one.
         parts.append(f"(julianday({column}) >= julianday(?) OR julianday({column}) IS NULL)")
@@ -311,7 +329,8 @@ def _where(bounds: Mapping[str, Any]) -> tuple[str, list[Any]]:
     return (f" WHERE {' AND '.join(parts)}" if parts else ""), values
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A name as SQLite takes it."""
     return '"' + name.replace('"', '""') + '"'
 
 
