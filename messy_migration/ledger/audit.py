@@ -124,7 +124,9 @@ def _anchored(
         return "no anchor here: no head of this ledger was written down on this machine", False, []
     known = anchors[-1]
     wanted = f"link {known.ordinal} (run {runs.short(known.run_id)})"
-    since = f"anchored here since {known.at[:19]}Z"
+    same = (known.ledger, known.ordinal, known.head)
+    first = next(one for one in anchors if (one.ledger, one.ordinal, one.head) == same)
+    since = f"anchored here since {first.at[:19]}Z"
     heads = {link.ordinal: link.head for link in found}
     if known.ordinal not in heads:
         why = "is missing: ledger and data were set back to an older state"

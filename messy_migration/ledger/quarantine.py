@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, select
@@ -90,6 +90,67 @@ def write(
         )
     if rows:
         connection.execute(insert(ledger.quarantine), rows)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A record that passed all hooks, and that the target refused.
+
+    Attributes:
+        run_id, batch_id: whose batch it was in.
+        rule: why.
+        identity: of the record, or of the row that lost.
+        is_open: nothing that was read later stands in its place.
+    """
+
+    run_id: str
+    batch_id: str
+    rule: str
+    identity: str
+    is_open: bool
+
+
+def refused(
+    connection: Connection,
+    ledger: Ledger,
+    stream: str,
+    tenant: str,
+    rules: Sequence[str],
+    places: Collection[tuple[str, str, str]],
+) -> list[Refused]:
+    """The records of a stream that only the ledger knows to be refused.
+
+    Args:
+        connection: any.
+        ledger: of the target.
+        stream: whose.
+        tenant: of the stream.
+        rules: by which the target refuses.
+        places: (stream, tenant, partition digest or run id) of what was not read again since.
+    """
+    table, head = ledger.quarantine, ledger.receipt
+    query = (
+        select(
+            table.c.run_id,
+            table.c.batch_id,
+            table.c.rule,
+            table.c.identity,
+            table.c.state,
+            head.c.partition,
+        )
+        .join(head, head.c.batch_id == table.c.batch_id)
+        .where(table.c.stream == stream, table.c.tenant == tenant, table.c.rule.in_(rules))
+    )
+    return [
+        Refused(
+            run_id,
+            batch_id,
+            rule,
+            identity,
+            state == "open" and (stream, tenant, digest or run_id) in places,
+        )
+        for run_id, batch_id, rule, identity, state, digest in connection.execute(query)
+    ]
 
 
 def batches_of(connection: Connection, ledger: Ledger, rule: str) -> set[str]:

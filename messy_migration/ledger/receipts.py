@@ -220,6 +220,20 @@ def of_partition(
         }
 
 
+def committed_by(
+    connection: Connection, ledger: Ledger, stream: str, tenant: str, digest: str
+) -> dict[str, str]:
+    """The committed batches of a partition -> the run that committed each."""
+    table = ledger.receipt
+    query = select(table.c.batch_id, table.c.run_id).where(
+        table.c.kind == "load",
+        table.c.stream == stream,
+        table.c.tenant == tenant,
+        table.c.partition == digest,
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
 def stream_totals(connection: Connection, ledger: Ledger, run_id: str) -> list[StreamTotals]:
     """What a run did, per stream."""
     table = ledger.receipt

@@ -227,7 +227,7 @@ def _read_again(
         else [whole(stream, "")]
     )
     notes += _digests(workspace, connection, stream, offered)
-    refusing = refused(workspace, connection, stream)
+    refusing = refused(workspace, connection, stream).now
     tables = [item.table for item in sides.values()]
     for number, partition in enumerate(offered):
         records = 0

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
 import pyarrow as pa
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from messy_migration.compare.stored_rows import BATCH
 from messy_migration.errors import PluginError
@@ -16,6 +18,7 @@ from messy_migration.fingerprint.rows import row_hashes, row_texts, total
 from messy_migration.ledger import quarantine, receipts, runs
 from messy_migration.ledger.history import History
 from messy_migration.ledger.known_tables import TableState
+from messy_migration.ledger.quarantine import Refused
 from messy_migration.ledger.runs import Planned, short
 from messy_migration.ledger.tables import legible
 from messy_migration.ledger.xids import Signed
@@ -30,6 +33,11 @@ from messy_migration.pipeline.records import numbers, present, without
 from messy_migration.pipeline.rules import CRASH, DUPLICATE_KEY, TARGET
 from messy_migration.pipeline.stubs import stub_rows
 from messy_migration.workspace import Workspace
+
+Refusals = Mapping[str, frozenset[str]]
+"""Rule -> identities of records, or of rows, that the target refused."""
+
+_NONE: Refusals = {DUPLICATE_KEY: frozenset(), TARGET: frozenset()}
 
 
 def stream_of(workspace: Workspace, state: TableState) -> Stream:
@@ -142,14 +150,13 @@ def _partition(
     stream: Stream,
     tables: Sequence[Table],
     item: Planned,
-    refusing: Mapping[str, frozenset[str]],
+    refusing: Refusing,
     only: AbstractSet[str] | None,
 ) -> Iterator[tuple[str, pa.Table]]:
-    done = set(
-        receipts.of_partition(
-            connection, workspace.ledger, stream.name, stream.tenant, item.partition.digest
-        )
+    committed_by = receipts.committed_by(
+        connection, workspace.ledger, stream.name, stream.tenant, item.partition.digest
     )
+    done = set(committed_by)
     if only is not None:
         done &= only
         if not done:
@@ -168,7 +175,9 @@ def _partition(
     for part in cuts(workspace, cutting, stream, item.partition):
         identity = batch_id(stream, item.partition, item.plan_id, part)
         for some in committed_parts(part, identity, done):
-            left.discard(part_id(identity, some))
+            batch = part_id(identity, some)
+            left.discard(batch)
+            gone = refusing.in_batch(batch, committed_by[batch])
             prepared = prepare(
                 workspace.registry,
                 stream,
@@ -177,7 +186,7 @@ def _partition(
                 workspace.target.dialect.unstorable,
             )
             label = f"{item.partition.name} batch {part.ordinal + 1}".encode()
-            for name, data in rows_of(tables, prepared.tables, some, refusing):
+            for name, data in rows_of(tables, prepared.tables, some, gone):
                 yield name, data.replace_schema_metadata({BATCH: label})
         if only is not None and not left:
             return
@@ -187,7 +196,7 @@ def rows_of(
     tables: Sequence[Table],
     prepared: Mapping[str, pa.Table],
     part: Cut,
-    refusing: Mapping[str, frozenset[str]],
+    refusing: Refusals,
 ) -> Iterator[tuple[str, pa.Table]]:
     """(table, rows) of a prepared batch, without what the target refused."""
     for table in tables:
@@ -196,9 +205,7 @@ def rows_of(
             yield table.name, _as_loaded(table, data, part, refusing).drop_columns([RECORD])
 
 
-def _as_loaded(
-    table: Table, data: pa.Table, part: Cut, refusing: Mapping[str, frozenset[str]]
-) -> pa.Table:
+def _as_loaded(table: Table, data: pa.Table, part: Cut, refusing: Refusals) -> pa.Table:
     """Without the records that the target refused, which only the ledger knows of."""
     gone = set()
     if refusing[DUPLICATE_KEY]:
@@ -214,20 +221,48 @@ def _as_loaded(
     return without(data, gone)
 
 
-def refused(
-    workspace: Workspace, connection: Connection, stream: Stream
-) -> Mapping[str, frozenset[str]]:
-    """Rule -> identities of records that passed all hooks, and that the target refused."""
-    table = workspace.ledger.quarantine
-    return {
-        rule: frozenset(
-            connection.execute(
-                select(table.c.identity).where(
-                    table.c.stream == stream.name,
-                    table.c.tenant == stream.tenant,
-                    table.c.rule == rule,
-                )
-            ).scalars()
-        )
-        for rule in (DUPLICATE_KEY, TARGET)
-    }
+@dataclass(frozen=True)
+class Refusing:
+    """What the target refused of one stream; each refusal holds for what it was met in alone.
+
+    Attributes:
+        batches: batch -> identities that were refused in it, by rule.
+        runs: run -> identities of rows that contradict another row of it; such a row may have
+            been met in any of its batches.
+        now: what was not set right by anything that was read since.
+    """
+
+    batches: Mapping[str, Refusals]
+    runs: Mapping[str, Refusals]
+    now: Refusals
+
+    def in_batch(self, batch_id: str, run_id: str) -> Refusals:
+        """What is to be taken off a batch as it was loaded."""
+        return {**self.batches.get(batch_id, _NONE), **self.runs.get(run_id, {})}
+
+
+def refused(workspace: Workspace, connection: Connection, stream: Stream) -> Refusing:
+    """The records of a stream that passed all hooks, and that the target refused."""
+    ledger = workspace.ledger
+    places = History.read(connection, ledger).standing_places()
+    entries = quarantine.refused(
+        connection, ledger, stream.name, stream.tenant, (DUPLICATE_KEY, TARGET), places
+    )
+    batches: dict[str, list[Refused]] = defaultdict(list)
+    runs: dict[str, list[Refused]] = defaultdict(list)
+    for entry in entries:
+        batches[entry.batch_id].append(entry)
+        if entry.rule == DUPLICATE_KEY:
+            runs[entry.run_id].append(entry)
+    return Refusing(
+        {name: {**_NONE, **_by_rule(group)} for name, group in batches.items()},
+        {name: _by_rule(group) for name, group in runs.items()},
+        {**_NONE, **_by_rule(entry for entry in entries if entry.is_open)},
+    )
+
+
+def _by_rule(entries: Iterable[Refused]) -> Refusals:
+    found: dict[str, set[str]] = defaultdict(set)
+    for entry in entries:
+        found[entry.rule].add(entry.identity)
+    return {rule: frozenset(identities) for rule, identities in found.items()}

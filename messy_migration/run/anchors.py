@@ -42,7 +42,7 @@ def audited(
 
 
 def note(workspace: Workspace, ledger: str, link: Link) -> None:
-    """Write the newest head down; where that cannot be, the run is no less right.
+    """Write the newest head down once; where that cannot be, the run is no less right.
 
     Args:
         workspace: of the target.
@@ -51,6 +51,9 @@ def note(workspace: Workspace, ledger: str, link: Link) -> None:
     """
     target = workspace.target
     place = anchors.identity(target.engine.url)
+    before = known(workspace)
+    if before and (before[-1].ledger, before[-1].head) == (ledger, link.head):
+        return
     _append(
         workspace,
         Anchor(place, target.label, ledger, link.ordinal, link.head, link.run_id, now()),
