@@ -18,6 +18,7 @@ from messy_migration.cli.options import (
     target_option,
 )
 from messy_migration.cli.render import emit_json, table
+from messy_migration.run.plan import StreamPlan
 
 
 @click.command("plan")
@@ -91,7 +92,12 @@ def plan_object(plan: api.Plan) -> dict[str, Any]:
                 "tenant": item.stream.tenant,
                 "plan_id": item.plan_id,
                 "partitions": [
-                    {"name": part.name, "digest": part.digest, "records": part.records}
+                    {
+                        "name": part.name,
+                        "digest": part.digest,
+                        "records": part.records,
+                        "estimated": part.estimated,
+                    }
                     for part in item.partitions
                 ],
                 "skipped": [part.name for part in item.skipped],
@@ -117,8 +123,10 @@ def plan_object(plan: api.Plan) -> dict[str, Any]:
     }
 
 
-def _records(item: Any) -> str:
+def _records(item: StreamPlan) -> str:
+    """Records to read: `~` marks what the source only expects, `?` what it does not say."""
     known = [part.records for part in item.partitions]
     if any(count is None for count in known):
         return "?"
-    return f"{sum(known):,}"
+    mark = "~" if any(part.estimated for part in item.partitions) else ""
+    return f"{mark}{sum(known):,}"

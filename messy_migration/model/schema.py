@@ -330,6 +330,7 @@ class Partition:
             bookmark stands once all partitions are committed.
         held: what of the source the parent process holds open for it (a snapshot), as a text
             that a worker can use; good for one command only, so the ledger never has it.
+        estimated: `records` is what the source expects, not a count.
     """
 
     name: str
@@ -338,6 +339,7 @@ class Partition:
     records: int | None = None
     until: str | None = None
     held: str | None = None
+    estimated: bool = False
 
     @property
     def input(self) -> str:

@@ -168,7 +168,7 @@ def _content(
                 "plan_id": plan.plan_id,
                 "partition": mask.text(part.name),
                 "bounds": mask.deep(dict(part.bounds)),
-                "records": part.records,
+                "records": None if part.estimated else part.records,
                 "until": part.until,
                 "digest": part.digest,
                 "state": stage,

@@ -73,7 +73,7 @@ def cut(
         if not layout.stream.tables[0].key:
             return [table.whole(planned or (), own.snapshot)]
         if planned is not None:
-            return [replace(part, held=own.snapshot) for part in planned]
+            return [replace(part, held=own.snapshot, estimated=True) for part in planned]
         return table.ranges(records, own.snapshot)
 
 
@@ -237,6 +237,7 @@ class _Table:
                 rows // (len(limits) - 1),
                 until,
                 snapshot,
+                estimated=True,
             )
             for place, (after, through) in enumerate(pairwise(limits))
         ]
