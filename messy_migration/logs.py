@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 from structlog.types import EventDict, ExcInfo, Processor, WrappedLogger
 
-from messy_migration.redaction import Redactor
+from messy_migration.redaction import Redactor, printable
 
 _OWN = "messy_migration.handler"
 
@@ -47,6 +47,7 @@ def configure(
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             redacting(redactor),
+            _escaped,
             _renderer(format, color),
         ],
     )
@@ -84,6 +85,16 @@ def redacting(redactor: Redactor) -> Callable[[WrappedLogger, str, EventDict], E
             return {"event": "log.dropped", "level": name, "cause": type(error).__name__}
 
     return redact
+
+
+def _escaped(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    """The event with nothing in it that acts on the terminal; the lines of a traceback stay."""
+    return {
+        printable(name): "\n".join(printable(line) for line in value.split("\n"))
+        if isinstance(value, str)
+        else value
+        for name, value in event.items()
+    }
 
 
 def _renderer(format: str, color: bool | None) -> Processor:  # noqa: A002, FBT001

@@ -50,6 +50,26 @@ _BESIDE = re.compile(
 _SCHEME = re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9._~+/=\-]{6,}", re.IGNORECASE)
 
 
+def printable(text: str, keep: str = "") -> str:
+    """The text with all escaped that acts on a terminal or a page instead of being read.
+
+    That is control and escape characters, marks that turn the direction of writing, spaces that
+    are none of the keyboard, and lone surrogates.
+
+    Args:
+        text: of data, of a server, of a file system.
+        keep: characters that are let through.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char
+        if char.isprintable() or char in keep
+        else char.encode("unicode_escape", "surrogatepass").decode()
+        for char in text
+    )
+
+
 class Redactor:
     """Masks secrets in whatever is shown, logged or written.
 

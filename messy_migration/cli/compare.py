@@ -12,7 +12,7 @@ import click
 from messy_migration import api
 from messy_migration.api import Budget, Comparison, TableComparison, Wishes
 from messy_migration.cli.options import Common
-from messy_migration.cli.render import counted, emit_json, table
+from messy_migration.cli.render import cell, counted, emit_json, say, table
 from messy_migration.cli.summary import differences_text
 from messy_migration.errors import UsageProblem
 from messy_migration.run.as_json import difference_objects, findings_objects
@@ -99,7 +99,7 @@ def run(
     if as_json:
         emit_json(comparison_object(result))
     else:
-        click.echo(comparison_text(result))
+        say(comparison_text(result))
     return result.exit_code
 
 
@@ -145,8 +145,8 @@ def _table_object(item: TableComparison) -> dict[str, Any]:
 def comparison_text(result: Comparison) -> str:
     """Both sides, tables, differences, verdict."""
     lines = [
-        f"left   {result.left} ({result.servers[0]})",
-        f"right  {result.right} ({result.servers[1]})",
+        cell(f"left   {result.left} ({result.servers[0]})"),
+        cell(f"right  {result.right} ({result.servers[1]})"),
         table(
             ["table", "left", "right", "verdict"],
             [
@@ -163,8 +163,7 @@ def comparison_text(result: Comparison) -> str:
     ]
     findings = [item.findings for item in result.tables if item.findings is not None]
     lines += differences_text(findings)
-    lines += _compared_as(result)
-    lines.append(_last_line(result))
+    lines += map(cell, (*_compared_as(result), _last_line(result)))
     return "\n".join(lines)
 
 

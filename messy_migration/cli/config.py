@@ -40,9 +40,9 @@ def show(common: Common, *, as_json: bool) -> None:
             }
         )
         return
-    click.echo(f"profile {loaded.profile}, {loaded.config or 'no configuration file'}", err=True)
+    render.say(f"profile {loaded.profile}, {loaded.config or 'no configuration file'}", err=True)
     shown = [(key, _text(value), origin) for key, value, origin in rows]
-    click.echo(render.table(("setting", "value", "origin"), shown))
+    render.say(render.table(("setting", "value", "origin"), shown))
 
 
 def _rows(loaded: settings.Settings, redactor: Redactor) -> list[tuple[str, Any, str]]:

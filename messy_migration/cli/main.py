@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from messy_migration.cli.render import say
 from messy_migration.errors import Interrupted, MigrationError, PluginError, UsageProblem
-from messy_migration.redaction import Redactor, sounds_secret
+from messy_migration.redaction import Redactor, printable, sounds_secret
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoints
@@ -165,8 +166,8 @@ def _report(error: BaseException, argv: Sequence[str], redactor: Redactor) -> in
     try:
         if "--debug" in options and not isinstance(error, click.ClickException):
             text = redactor.text("".join(traceback.format_exception(error)))
-            click.echo(text.encode("utf-8", "backslashreplace").decode(), err=True)
-        click.echo(f"error: {_one_line(redactor.text(str(known)))}", err=True)
+            say(text, err=True)
+        say(f"error: {_one_line(redactor.text(str(known)))}", err=True)
         if "--json" in options:
             click.echo(json.dumps({"schema": 1, "error": _fields(known, redactor)}))
         sys.stdout.flush()
@@ -219,10 +220,7 @@ def _defect(error: BaseException) -> MigrationError:
 
 def _one_line(text: str) -> str:
     """The text with control characters and undecodable bytes escaped, on one line."""
-    shown = " ".join(part for part in text.splitlines() if part)
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in shown
-    )
+    return printable(" ".join(part for part in text.splitlines() if part))
 
 
 def _reader_left() -> bool:

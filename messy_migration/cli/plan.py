@@ -17,7 +17,7 @@ from messy_migration.cli.options import (
     sandbox_option,
     target_option,
 )
-from messy_migration.cli.render import emit_json, table
+from messy_migration.cli.render import cell, emit_json, say, table
 from messy_migration.run.plan import StreamPlan
 
 
@@ -50,13 +50,13 @@ def show_plan(plan: api.Plan, *, as_json: bool) -> int:
     if as_json:
         emit_json(plan_object(plan))
     else:
-        click.echo(plan_text(plan))
+        say(plan_text(plan))
     return plan.exit_code
 
 
 def plan_text(plan: api.Plan) -> str:
     """A plan for people."""
-    parts = [f"target {plan.target} ({plan.server})"]
+    parts = [cell(f"target {plan.target} ({plan.server})")]
     parts.append(
         table(
             ["stream", "to read", "records", "in the target"],
@@ -74,9 +74,9 @@ def plan_text(plan: api.Plan) -> str:
     )
     for item in plan.tables:
         state = "is there" if item.exists else f"would be created:\n  {item.ddl}"
-        parts.append(f"table {item.table.name} (stream {item.stream}) {state}")
-        parts += [f"  error: {problem}" for problem in item.problems]
-    parts += [f"error: {problem}" for item in plan.streams for problem in item.problems]
+        parts.append(f"{cell(f'table {item.table.name} (stream {item.stream})')} {state}")
+        parts += [cell(f"  error: {problem}") for problem in item.problems]
+    parts += [cell(f"error: {problem}") for item in plan.streams for problem in item.problems]
     return "\n".join(parts)
 
 
@@ -125,8 +125,8 @@ def plan_object(plan: api.Plan) -> dict[str, Any]:
 
 def _records(item: StreamPlan) -> str:
     """Records to read: `~` marks what the source only expects, `?` what it does not say."""
-    known = [part.records for part in item.partitions]
-    if any(count is None for count in known):
+    known = [part.records for part in item.partitions if part.records is not None]
+    if len(known) < len(item.partitions):
         return "?"
     mark = "~" if any(part.estimated for part in item.partitions) else ""
     return f"{mark}{sum(known):,}"

@@ -31,11 +31,11 @@ def list_plugins(common: Common, *, as_json: bool) -> None:
         click.echo("no plugin is installed: pip install messy-migration-files", err=True)
         return
     rows = [(item.name, item.version, item.distribution, item.status) for item in found]
-    click.echo(render.table(("plugin", "version", "distribution", "status"), rows))
+    render.say(render.table(("plugin", "version", "distribution", "status"), rows))
     for plugin in found:
         if plugin.problem:
             problem = render.cell(common.redactor.text(plugin.problem))
-            click.echo(f"{plugin.name}: {problem}", err=True)
+            render.say(f"{plugin.name}: {problem}", err=True)
 
 
 @command.command("info")
@@ -54,4 +54,4 @@ def show_plugin(common: Common, name: str, *, as_json: bool) -> None:
         for label, value in facts.items()
         if value
     ]
-    click.echo(render.table(("fact", "value"), rows))
+    render.say(render.table(("fact", "value"), rows))

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import click
-
+from messy_migration.cli.render import cell, say
 from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.runs import Run, short
 from messy_migration.model import Stream, stream_label
@@ -69,7 +68,7 @@ class Lines:
 
     def _say(self, text: str) -> None:
         if not self._quiet:
-            click.echo(text, err=True)
+            say(cell(text), err=True)
 
 
 class Live:
@@ -80,7 +79,7 @@ class Live:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
         self._progress: Progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.fields[shown]}", justify="right"),
             TimeElapsedColumn(),
@@ -105,19 +104,19 @@ class Live:
         """See `Observer`."""
         word = " (resumed)" if resumed else ""
         for line in (f"run {short(run.run_id)}{word} -> {target}", *_assumptions(streams)):
-            self._progress.console.print(line, highlight=False, markup=False)
+            self._progress.console.print(cell(line), highlight=False, markup=False)
 
     def planned(self, plans: Sequence[StreamPlan], workers: int) -> None:
         """See `Observer`."""
         del workers
         for line in _renewals(plans):
-            self._progress.console.print(line, highlight=False, markup=False)
+            self._progress.console.print(cell(line), highlight=False, markup=False)
         for plan in plans:
             known = [part.records for part in plan.partitions]
             total = sum(count or 0 for count in known) if known and all(known) else None
             key = (plan.stream.name, plan.stream.tenant)
             self._tasks[key] = self._progress.add_task(
-                plan.stream.label, total=total if plan.partitions else 1, shown=""
+                cell(plan.stream.label), total=total if plan.partitions else 1, shown=""
             )
             if not plan.partitions:
                 self._progress.update(self._tasks[key], completed=1, shown="nothing new")

@@ -19,7 +19,7 @@ from messy_migration.cli.options import (
     target_option,
 )
 from messy_migration.cli.reconcile_options import asked_options, changed_options
-from messy_migration.cli.render import cell, emit_json
+from messy_migration.cli.render import complain, emit_json, say
 from messy_migration.cli.summary import reconciliation_text
 from messy_migration.reconcile.facts import quick_facts
 
@@ -67,11 +67,11 @@ def command(
         common.request(**flags), run_id=run_id, limit=limit, asked=asked, sandbox=sandbox
     )
     for problem in result.problems:
-        click.echo(f"error: {cell(' '.join(str(problem).splitlines()))}", err=True)
+        complain(problem)
     if as_json:
         emit_json(object_of(result))
     else:
-        click.echo(reconciliation_text(result))
+        say(reconciliation_text(result))
     return result.exit_code
 
 

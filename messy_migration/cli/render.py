@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from messy_migration.redaction import printable
+
 SCHEMA = 1
 """Version of the objects that `--json` prints."""
 
@@ -20,7 +22,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], align: str =
     `align` has one letter for each column, `l` or `r`; columns without a letter are `l`.
     Nothing is cut off: a narrow terminal wraps, a pipe gets all of it.
     """
-    lines = [list(headers), *([cell(value) for value in row] for row in rows)]
+    lines = [[cell(name) for name in headers], *([cell(value) for value in row] for row in rows)]
     widths = [max(_width(line[place]) for line in lines) for place in range(len(headers))]
     sides = align.ljust(len(headers), "l")
     return "\n".join(
@@ -40,10 +42,20 @@ def cell(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, int | float | Decimal):
         return number(value)
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode()
-        for char in str(value)
-    )
+    return printable(str(value))
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print lines: whatever data they hold, none of it acts on the terminal.
+
+    A line of data that may hold a newline of its own goes through `cell` first.
+    """
+    click.echo("\n".join(printable(line) for line in text.split("\n")), err=err)
+
+
+def complain(problem: Exception) -> None:
+    """One line on stderr for an error."""
+    say(f"error: {cell(' '.join(str(problem).splitlines()))}", err=True)
 
 
 def number(value: float | Decimal) -> str:

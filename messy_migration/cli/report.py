@@ -13,7 +13,7 @@ import click
 
 from messy_migration import api
 from messy_migration.cli.options import Common, anchor_option, common_options, json_option
-from messy_migration.cli.render import cell, emit_json, table
+from messy_migration.cli.render import cell, complain, emit_json, say, table
 from messy_migration.cli.summary import short_path
 from messy_migration.evidence.notation import NARROW
 from messy_migration.evidence.verify import Verified
@@ -59,7 +59,7 @@ def show(
     if as_json:
         emit_json({**found.document, "report": str(found.evidence), "page": str(found.page)})
     else:
-        click.echo(_summary(found))
+        say(_summary(found))
     return found.exit_code
 
 
@@ -78,7 +78,7 @@ def open_(
     if as_json:
         emit_json({"report": str(found.evidence), "page": str(found.page), "opened": opened})
     else:
-        click.echo(f"{'opened' if opened else 'no browser here; the page is'} {found.page}")
+        say(f"{'opened' if opened else 'no browser here; the page is'} {found.page}")
     return 0
 
 
@@ -106,10 +106,10 @@ def verify(
     if as_json:
         emit_json(verified_object(found))
     else:
-        click.echo("\n".join(line for item in found for line in _lines(item)))
+        say("\n".join(line for item in found for line in _lines(item)))
     for item in found:
         if item.problem is not None:
-            click.echo(f"error: {cell(str(item.problem))}", err=True)
+            complain(item.problem)
     return 0 if all(item.is_verified for item in found) else 8
 
 
@@ -164,16 +164,16 @@ def _summary(found: api.Report) -> str:
         for item in document["tables"]
     ]
     parts = [
-        f"{words.title.lower()} of {document['moments']['written_at'][:19]}Z",
+        cell(f"{words.title.lower()} of {document['moments']['written_at'][:19]}Z"),
         f"target {cell(document['target'])}",
         *([table(["stream", *_COUNTS], streams, "lrrrr")] if streams else []),
         table(["table", "expected", "actual", "verdict"], tables, "lrrl"),
         f"{cell(words.headline)}  {cell(words.sentence.replace(NARROW, ','))}",
-        f"report: {short_path(str(found.page))}",
+        cell(f"report: {short_path(str(found.page))}"),
     ]
     chain = document.get("chain")
     if chain:
-        parts.append(f"chain: link {chain['ordinal']}, head {chain['head']}")
+        parts.append(cell(f"chain: link {chain['ordinal']}, head {chain['head']}"))
     return "\n".join(parts)
 
 

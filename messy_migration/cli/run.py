@@ -21,7 +21,7 @@ from messy_migration.cli.options import (
 )
 from messy_migration.cli.plan import show_plan
 from messy_migration.cli.progress import observer
-from messy_migration.cli.render import cell, emit_json
+from messy_migration.cli.render import complain, emit_json, say
 from messy_migration.cli.summary import outcome_text
 from messy_migration.run.as_json import run_object
 
@@ -73,9 +73,9 @@ def command(
     with observer(quiet=as_json) as watching:
         outcome = api.run(request, watching, options)
     for problem in outcome.problems:
-        click.echo(f"error: {cell(' '.join(str(problem).splitlines()))}", err=True)
+        complain(problem)
     if as_json:
         emit_json(run_object(outcome))
     else:
-        click.echo(outcome_text(outcome))
+        say(outcome_text(outcome))
     return outcome.exit_code

@@ -9,7 +9,7 @@ import click
 
 from messy_migration import api
 from messy_migration.cli.options import Common, common_options, json_option, target_option
-from messy_migration.cli.render import cell, emit_json, table
+from messy_migration.cli.render import cell, complain, emit_json, say, table
 from messy_migration.ledger.completeness import headline, problems, told
 from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.runs import Run, short
@@ -39,9 +39,9 @@ def command(
     if as_json:
         emit_json(status_object(found))
     else:
-        click.echo(status_text(found))
+        say(status_text(found))
     for problem in problems(found.completeness):
-        click.echo(f"error: {cell(' '.join(str(problem).splitlines()))}", err=True)
+        complain(problem)
     return found.exit_code
 
 
@@ -66,7 +66,7 @@ def status_text(found: api.Status) -> str:
         )
     headers = ["run", "state", "verdict", "plugins", "extracted", "loaded", "quarantined"]
     parts = [
-        f"target {found.target}",
+        f"target {cell(found.target)}",
         table([*headers, "filtered", "started"], rows, "llllrrrrl"),
         table(
             ["table", "rows expected", "stream"],
@@ -82,12 +82,14 @@ def status_text(found: api.Status) -> str:
             "lrl",
         ),
     ]
-    parts += _last(found)
+    parts += map(cell, _last(found))
     if found.active and found.holder:
         holder = found.holder
         parts.append(
-            f"held by run {short(holder.run_id)} on {holder.host}, process {holder.pid},"
-            f" last heartbeat {holder.beat_at[:19]}Z"
+            cell(
+                f"held by run {short(holder.run_id)} on {holder.host}, process {holder.pid},"
+                f" last heartbeat {holder.beat_at[:19]}Z"
+            )
         )
     elif any(run.state == "open" for run, _ in found.runs):
         parts.append("an unfinished run can be resumed: type its command again")

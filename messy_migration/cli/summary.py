@@ -22,7 +22,7 @@ def outcome_text(outcome: Outcome) -> str:
     size = f"{counted(len(run.plugins), 'plugin')}, {counted(len(outcome.streams), 'stream')}"
     effort = f"{counted(outcome.workers, 'worker')} . {outcome.seconds:.1f} s"
     parts = [
-        f"run {short(run.run_id)} . {size} -> {outcome.target} . {effort}",
+        cell(f"run {short(run.run_id)} . {size} -> {outcome.target} . {effort}"),
         table(
             ["stream", "extracted", "loaded", "quarantined", "filtered"],
             [
@@ -43,8 +43,7 @@ def outcome_text(outcome: Outcome) -> str:
     if outcome.skipped:
         verb = "was" if outcome.skipped == 1 else "were"
         parts.append(f"{counted(outcome.skipped, 'partition')} {verb} in the target already")
-    parts += below(outcome.proof)
-    parts.append(last_line(outcome.verdict, outcome.proof))
+    parts += map(cell, (*below(outcome.proof), last_line(outcome.verdict, outcome.proof)))
     held = sum(count for *_, count in outcome.quarantine)
     if held:
         rules = ", ".join(
@@ -52,10 +51,10 @@ def outcome_text(outcome: Outcome) -> str:
             for _, _, rule, column, count in outcome.quarantine[:4]
         )
         more = " ..." if len(outcome.quarantine) > 4 else ""
-        parts.append(f"{counted(held, 'record')} in quarantine: {rules}{more}")
+        parts.append(cell(f"{counted(held, 'record')} in quarantine: {rules}{more}"))
     if outcome.waiting > held:
         parts.append(f"{counted(outcome.waiting, 'record')} in quarantine over all runs")
-    parts.append(f"report: {short_path(outcome.report_page)}")
+    parts.append(cell(f"report: {short_path(outcome.report_page)}"))
     parts.append(f"chain: link {outcome.link}, head {outcome.head}")
     return "\n".join(parts)
 
@@ -64,19 +63,21 @@ def reconciliation_text(result: Reconciliation) -> str:
     """A reconciliation: tables, differences, verdict."""
     proof = result.proof
     if result.untouched:
-        return f"target {result.target}\n{quick_text(result.untouched, result.completeness)}"
-    strict = strict_line(proof) if result.strict else ""
+        return f"target {cell(result.target)}\n{quick_text(result.untouched, result.completeness)}"
+    below_tables = [
+        *below(proof),
+        *(repaired_lines(result.repaired) if result.repaired else []),
+        *_audit(result),
+        *([f"report: {short_path(result.report_page)}"] if result.report_page else []),
+        last_line(result.verdict, proof),
+        *(filter(None, [strict_line(proof)]) if result.strict else ()),
+    ]
     return "\n".join(
         [
-            f"target {result.target}",
+            f"target {cell(result.target)}",
             _verdicts(proof.verdicts, None),
             *differences_text(proof.findings),
-            *below(proof),
-            *(repaired_lines(result.repaired) if result.repaired else []),
-            *_audit(result),
-            *([f"report: {short_path(result.report_page)}"] if result.report_page else []),
-            last_line(result.verdict, proof),
-            *([strict] if strict else []),
+            *map(cell, below_tables),
         ]
     )
 
@@ -116,42 +117,47 @@ def _verdicts(verdicts: Sequence[TableVerdict], outcome: Outcome | None) -> str:
 
 def differences_text(findings: Sequence[Findings]) -> list[str]:
     """Rows that differ, in which columns, and the rules that could explain it."""
-    lines = []
-    for found in findings:
-        rows: list[list[object]] = [
-            [
-                " ".join(filter(None, (item.kind, _told_of(item)))),
-                item.table,
-                ", ".join(f"{name}={value}" for name, value in item.key) or "(no key)",
-                ", ".join(_ruled(item)) if item.rules else ", ".join(item.columns),
-                item.rows,
-            ]
-            for item in found.differences
+    return [text for found in findings for text in (*_listed(found), *map(cell, _counts(found)))]
+
+
+def _listed(found: Findings) -> list[str]:
+    """The table of the differences that are listed; none where there are none."""
+    rows: list[list[object]] = [
+        [
+            " ".join(filter(None, (item.kind, _told_of(item)))),
+            item.table,
+            ", ".join(f"{name}={value}" for name, value in item.key) or "(no key)",
+            ", ".join(_ruled(item)) if item.rules else ", ".join(item.columns),
+            item.rows,
         ]
-        if rows:
-            lines.append(table(["difference", "table", "key", "columns", "rows"], rows, "llllr"))
-        lines += [line for item in found.differences for line in _values(item)]
-        listed = sum(item.rows for item in found.differences)
-        if found.total > listed:
-            about = "" if found.is_exact else "about "
-            lines.append(f"... and {about}{found.total - listed:,} more in {found.table}")
-        if found.columns:
-            of = "" if found.is_exact else f" (of {found.looked_at:,} rows looked at)"
-            columns = ", ".join(
-                f"{name} in {counted(count, 'row')}" for name, count in found.columns
-            )
-            lines.append(f"{found.table} differs in: {columns}{of}")
-        lines += [
-            f"{found.table}.{column} could be: "
-            + ", ".join(f"{rule} ({count:,})" for rule, count in rules)
-            for column, rules in found.rules
-        ]
-        if found.batches:
-            batches = ", ".join(f"{name} ({count:,})" for name, count in found.batches[:_BATCHES])
-            more = " ..." if len(found.batches) > _BATCHES else ""
-            lines.append(f"{found.table} rows came in: {batches}{more}")
-        if found.note:
-            lines.append(f"{found.table}: {found.note}")
+        for item in found.differences
+    ]
+    headers = ["difference", "table", "key", "columns", "rows"]
+    return [table(headers, rows, "llllr")] if rows else []
+
+
+def _counts(found: Findings) -> list[str]:
+    """Values, where they were asked for, and what is counted of all differences of a table."""
+    lines = [line for item in found.differences for line in _values(item)]
+    listed = sum(item.rows for item in found.differences)
+    if found.total > listed:
+        about = "" if found.is_exact else "about "
+        lines.append(f"... and {about}{found.total - listed:,} more in {found.table}")
+    if found.columns:
+        of = "" if found.is_exact else f" (of {found.looked_at:,} rows looked at)"
+        columns = ", ".join(f"{name} in {counted(count, 'row')}" for name, count in found.columns)
+        lines.append(f"{found.table} differs in: {columns}{of}")
+    lines += [
+        f"{found.table}.{column} could be: "
+        + ", ".join(f"{rule} ({count:,})" for rule, count in rules)
+        for column, rules in found.rules
+    ]
+    if found.batches:
+        batches = ", ".join(f"{name} ({count:,})" for name, count in found.batches[:_BATCHES])
+        more = " ..." if len(found.batches) > _BATCHES else ""
+        lines.append(f"{found.table} rows came in: {batches}{more}")
+    if found.note:
+        lines.append(f"{found.table}: {found.note}")
     return lines
 
 
@@ -163,7 +169,7 @@ def _ruled(item: Difference) -> list[str]:
 def _values(item: Difference) -> list[str]:
     key = ", ".join(f"{name}={value}" for name, value in item.key) or item.kind
     return [
-        f"  {item.table} {key}: {column} {cell(left)!r} -> {cell(right)!r}"
+        f"  {item.table} {key}: {column} '{cell(left)}' -> '{cell(right)}'"
         for column, left, right in item.values
     ]
 

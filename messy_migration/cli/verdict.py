@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from messy_migration.cli.render import counted, table
+from messy_migration.cli.render import cell, counted, table
 from messy_migration.compare.findings import Findings
 from messy_migration.ledger.completeness import Completeness, told
 from messy_migration.ledger.runs import short
@@ -113,7 +113,7 @@ def quick_text(found: Sequence[Untouched], completeness: Sequence[Completeness])
     return "\n".join(
         [
             table(["table", "loaded", "ours", "others", "verdict"], rows, "lrrrl"),
-            f"{line}; {rest}" if rest else line,
+            cell(f"{line}; {rest}" if rest else line),
         ]
     )
 

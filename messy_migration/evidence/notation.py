@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from decimal import Decimal, InvalidOperation
 
+from messy_migration.redaction import printable
+
 NARROW = "\u202f"
 """Between groups of digits."""
 
@@ -40,10 +42,7 @@ def plural(count: int, noun: str) -> str:
 
 def shown(value: object) -> str:
     """A text of the data: what does not print, or turns the direction of others, is escaped."""
-    return "".join(
-        char if char.isprintable() or char == NARROW else char.encode("unicode_escape").decode()
-        for char in str(value)
-    )
+    return printable(str(value), keep=NARROW)
 
 
 def prose(value: object) -> str:
@@ -55,7 +54,7 @@ def moment(text: str | None) -> str:
     """A moment of the ledger to the second, or a dash."""
     if not text:
         return "\u2013"
-    return text[:19].replace("T", " ") + " UTC" if text[10:11] == "T" else shown(text)
+    return shown(text[:19].replace("T", " ") + " UTC" if text[10:11] == "T" else text)
 
 
 def label(stream: str, tenant: str) -> str:
