@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from messy_migration.fingerprint.rows import row_hashes, row_texts
 from messy_migration.model import RECORD, Column, ColumnType, Table
 from messy_migration.pipeline.rules import Repeats, check, repeated_keys
 
@@ -220,3 +221,21 @@ def test_keys_that_a_target_calls_equal_are_equal(kind, one, other):
 def test_keys_that_differ_in_a_byte_are_two_keys(one, other):
     table = Table("t", columns(a="text"), ("a",))
     assert repeated_keys(table, rows(table, (one,), (other,)), None) == Repeats()
+
+
+def test_a_record_that_loses_and_repeats_another_loser_is_counted_once():
+    """One record may make several rows of one key: it is a loser then, and no echo beside it."""
+    table = Table("t", columns(id="int32", v="text"), ("id",))
+    texts = sorted("abc", key=lambda text: tuple(hashes(table, (1, text))))
+    low, middle, high = texts
+    data = rows(table, (1, high), (1, low), (1, middle), (1, low), records=[9, 1, 2, 2])
+    found = repeated_keys(table, data, None)
+    assert sorted(item.record for item in found.contradictions) == [1, 2]
+    assert found.echoes == frozenset()
+    # A third record that only repeats a loser is one.
+    more = rows(table, (1, high), (1, low), (1, low), records=[9, 1, 3])
+    assert repeated_keys(table, more, None).echoes == {3}
+
+
+def hashes(table, row):
+    return row_hashes(row_texts(rows(table, row), table.columns))[0].tolist()
