@@ -65,7 +65,7 @@ def every_file(shared_project):
     for name, (content, *_) in {**RECORDS, **BROKEN}.items():
         project.stream(name.lower(), content)
     project.stream("p16_other", "id,name\n1,a\n2,b\n2,other\n")
-    project.stream("f01_empty", "")
+    project.stream("f01_empty", "id,name\n")
     project.stream("p16_equal", "id,name\n1,a\n2,b\n2,b\n1,a\n")
     project.stream("f27_nothing", path="nothing_here_*.csv")
     project.stream("f26_twice", GOOD, GOOD)
@@ -100,7 +100,7 @@ def test_a_file_that_cannot_be_read_whole_leaves_its_table_unknown(every_file, c
     assert words in lines[0]
 
 
-def test_F01_an_empty_file_is_no_record_and_no_error(every_file):  # noqa: N802
+def test_F01_a_file_with_a_header_only_is_no_record_and_no_error(every_file):  # noqa: N802
     _, result, _ = every_file
     assert result.table("f01_empty")["verdict"] == "MATCH"
     assert result.stream("files.f01_empty")["extracted"] == 0

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from messy_migration.errors import MigrationError
 from messy_migration.model import Extracted, Filtered, Frame, Origin, Rejected
 from messy_migration_files.convert import convert
-from messy_migration_files.header import Layout, dialect_of, header, matched, positioned
+from messy_migration_files.header import Layout, blank, dialect_of, header, matched, positioned
 from messy_migration_files.records import Block, Positions, blocks
 from messy_migration_files.schema import Schema, SourceColumn
 from messy_migration_files.text import as_utf8, offset_before
@@ -66,13 +66,14 @@ def read_csv(
         width: fields of the first record of a file without header, if `read` starts later.
 
     Raises:
-        SourceError: the header does not fit the schema, the encoding is another one, or `read`
-            raises it, after all whole records before.
+        SourceError: the file ends before its first record, the header does not fit the schema,
+            the encoding is another one, or `read` raises it, after all whole records before.
     """
     text = as_utf8(read, schema.format.encoding, shown)
     layout: Layout | None = None
+    is_empty = True
     for found in blocks(text, dialect_of(schema.format), block_size):
-        block = found
+        block, is_empty = found, False
         if layout is None:
             if schema.format.header:
                 layout = matched(header(found, schema.format, shown), schema, shown)
@@ -85,6 +86,8 @@ def read_csv(
                 yield from _broken(Layout(shown, schema, 0, ()), found)
                 continue
         yield from _extracted(layout, block)
+    if is_empty:
+        raise blank(shown)
 
 
 def _broken(layout: Layout, block: Block) -> Iterator[Rejected]:

@@ -38,6 +38,36 @@ class Layout:
         return restored(record, self.schema.format.encoding)
 
 
+def is_blank(read: Callable[[int], bytes], declared: Format, shown: str) -> bool:
+    """Whether a file ends before its first record: no byte, only a mark, or only white space.
+
+    In a file without a header white space may be a record, so there only no byte is blank.
+
+    Args:
+        read: gives at most that many bytes of the file, none only at the end.
+        declared: how the file is written.
+        shown: its name, for errors.
+
+    Raises:
+        SourceError: the file cannot be read so far, or is in another encoding.
+    """
+    text = as_utf8(read, declared.encoding, shown)
+    while piece := text(1 << 16):
+        if not declared.header or piece.strip():
+            return False
+    return True
+
+
+def blank(shown: str) -> SourceError:
+    """The refusal of files that end before their first record."""
+    return SourceError(
+        "the file is empty",
+        shown,
+        "it ends before its first record, as a failed export or a cut transfer does",
+        "fetch it again; an export without records still has its header",
+    )
+
+
 def header_of(read: Callable[[int], bytes], declared: Format, shown: str) -> list[str]:
     """The names in the header of a file; none if it is empty or declared to have no header."""
     if declared.header:

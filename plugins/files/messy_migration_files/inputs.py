@@ -33,6 +33,10 @@ _GZIP = b"\x1f\x8b"
 _PIECE = 1 << 20
 
 
+class CutOff(SourceError):
+    """A compressed file ends before its end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Input:
     """A file or an archive member as `partitions` found it; plain values for its bounds.
@@ -273,7 +277,7 @@ def _inflated(stored: Stored, wbits: int) -> Iterator[bytes]:
         while not engine.eof and (out := engine.decompress(b"", _PIECE)):
             yield out
     if begun and not engine.eof:
-        raise SourceError(
+        raise CutOff(
             "the compressed file is cut off", shown, "its end is missing", "fetch the file again"
         )
 

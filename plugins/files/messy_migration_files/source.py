@@ -11,14 +11,16 @@ from typing import Any
 from messy_migration.errors import ConfigurationError, SourceError
 from messy_migration.model import Extracted, Frame, Partition, Stream
 from messy_migration_files.csvfile import BLOCK_SIZE, read_csv
-from messy_migration_files.header import header_of
-from messy_migration_files.inputs import Input, find_files, opened, survey
+from messy_migration_files.header import blank, header_of, is_blank
+from messy_migration_files.inputs import CutOff, Input, find_files, opened, survey
 from messy_migration_files.schema import Schema, load_schema
 from messy_migration_files.settings import FilesSettings, FileStream
 from messy_migration_files.spans import Span
 
 PLUGIN = "files"
 """The name after `--plugins`; the streams are called `files.<entry>`."""
+MOST_NAMED = 5
+"""Files that one error names."""
 
 
 def declared(settings: FilesSettings) -> list[Stream]:
@@ -41,13 +43,17 @@ def slices(stream: Stream, settings: FilesSettings) -> list[Partition]:
     """One partition per file, span of a large file or archive member, in the order of names.
 
     Raises:
-        SourceError: no file matches, a file cannot be read, or two are the same.
+        SourceError: no file matches, a file cannot be read or is empty, or two are the same.
     """
     entry = _entry(stream, settings)
     schema = _schema(entry)
     found: dict[str, str] = {}
     offered: list[Partition] = []
+    empty: list[str] = []
     for about, spans in _inputs(entry, schema):
+        if not spans and _is_blank(about, entry, schema):
+            empty.append(about.shown)
+            continue
         digest = hashlib.sha256(f"{about.digest}:{schema.digest}".encode()).hexdigest()
         if digest in found:
             raise SourceError(
@@ -67,7 +73,25 @@ def slices(stream: Stream, settings: FilesSettings) -> list[Partition]:
         }
         whole = Partition(name=about.shown, digest=digest, bounds=bounds)
         offered += _parts(whole, spans) or [whole]
+    if empty:
+        more = f" and {len(empty) - MOST_NAMED:,} more" if len(empty) > MOST_NAMED else ""
+        raise blank(", ".join(empty[:MOST_NAMED]) + more)
     return offered
+
+
+def _is_blank(about: Input, entry: FileStream, schema: Schema) -> bool:
+    """Whether an input is empty. One that is damaged says so when its turn comes.
+
+    Raises:
+        CutOff: a compressed file is cut off before its first record.
+    """
+    try:
+        with opened(about, entry.directory, _wanted(entry)) as (_, content):
+            return is_blank(content.read, schema.format, about.shown)
+    except CutOff:
+        raise
+    except SourceError:
+        return False
 
 
 def _parts(whole: Partition, spans: Sequence[Span]) -> list[Partition]:

@@ -79,8 +79,8 @@ def test_block_size_changes_nothing(folder):
     assert whole.records == 40 * 9 + 39
 
 
-@pytest.mark.parametrize("data", ["", "a,b\n", "a,b"])
-def test_f01_empty_file_and_header_only_hold_no_records(folder, data: str):
+@pytest.mark.parametrize("data", ["a,b\n", "a,b", "\ufeffa,b\r\n"])
+def test_f01_a_file_with_a_header_only_holds_no_records(folder, data: str):
     outcome = folder.read(data, TWO)
     assert outcome.records == 0
     assert outcome.error is None
