@@ -39,6 +39,8 @@ class Request:
         command: the command line as it was typed, for the evidence; empty from Python.
         sections: plugin -> its section, in place of the one that is configured (sandboxes).
         redactor: is told every secret of this process; never sent to another.
+        directory: the working folder when the request was made. What a plugin does to the one of
+            the process moves no path, neither here nor in a worker.
     """
 
     config: Path | None = None
@@ -48,11 +50,19 @@ class Request:
     command: tuple[str, ...] = ()
     sections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     redactor: Redactor = field(default_factory=Redactor, compare=False, repr=False)
+    directory: Path = field(default_factory=Path.cwd)
 
     def for_workers(self, digest: str) -> Request:
-        """The same request for another process: absolute, pinned, and without any secret."""
-        config = self.config.absolute() if self.config else None
-        return replace(self, config=config, digest=digest, redactor=Redactor())
+        """The same request for another process: pinned, and without any secret."""
+        return replace(self, digest=digest, redactor=Redactor())
+
+    def load(self) -> Settings:
+        """The settings that are asked for.
+
+        Raises:
+            ConfigurationError, UsageProblem: see `config.settings.load`.
+        """
+        return configuration.load(self.config, self.profile, self.flags, directory=self.directory)
 
 
 @dataclass(frozen=True)
@@ -129,8 +139,7 @@ def open_workspace(
         UsageProblem: no plugin is named anywhere.
         ConfigurationError, PluginError: something of it is wrong.
     """
-    settings = configuration.load(request.config, request.profile, request.flags)
-    settings = configuration.pinned(settings, request.sections)
+    settings = configuration.pinned(request.load(), request.sections)
     if request.digest and request.digest != settings.digest:
         raise ConfigurationError(
             "the configuration changed while the run was under way",
@@ -149,6 +158,7 @@ def open_workspace(
         redactor.register(value)
     registry = _registry(settings, settings.core.plugins, redactor)
     logs.configure(settings.core.log_level, settings.core.log_format, redactor)
+    _warn(request, settings)
     sections: dict[str, Any] = {}
     for name in registry.names:
         try:
@@ -165,6 +175,12 @@ def open_workspace(
         redactor.register(str(url.password))
     target = open_target(url, application, settings.core.lock_seconds, keep=keep)
     return Workspace(request, settings, registry, target, ledger(target.dialect.name), sections)
+
+
+def _warn(request: Request, settings: Settings) -> None:
+    """Log what is unwise and allowed; not in a worker, whose parent has told."""
+    for warning in () if request.digest else settings.warnings:
+        _log.warning("%s", warning)
 
 
 def _registry(settings: Settings, plugins: Sequence[str], redactor: Redactor) -> Registry:

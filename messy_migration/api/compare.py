@@ -16,7 +16,6 @@ from messy_migration.compare.budget import Budget
 from messy_migration.compare.databases import Side, TableComparison
 from messy_migration.compare.findings import Word
 from messy_migration.compare.matching import Wishes
-from messy_migration.config import settings as configuration
 from messy_migration.config.secrets import builtin_secret, is_reference
 from messy_migration.config.settings import Settings
 from messy_migration.config.urls import is_loopback, parse_database
@@ -82,8 +81,10 @@ def compare(
         TargetError: the right database cannot be opened, or a catalogue cannot be read.
     """
     wishes, budget = wishes or Wishes(), budget or Budget()
-    settings = configuration.load(request.config, request.profile, request.flags)
+    settings = request.load()
     logs.configure(settings.core.log_level, settings.core.log_format, request.redactor)
+    for warning in settings.warnings:
+        _LOG.warning("%s", warning)
     urls = {
         name: _url(settings, request, name, text)
         for name, text in (("left", left), ("right", right))

@@ -34,7 +34,7 @@ from messy_migration.reconcile.verdict import TableVerdict, overall
 from messy_migration.repair.apply import Repaired
 from messy_migration.repair.as_json import repair_facts
 from messy_migration.repair.run import adopt, repair
-from messy_migration.run.anchors import audited, note, refused
+from messy_migration.run.anchors import audited, note_again, refused
 from messy_migration.run.as_json import audit_object, proof_object
 from messy_migration.run.evidence import file_reconciliation
 from messy_migration.run.lock import Hold
@@ -139,7 +139,7 @@ def _examined(workspace: Workspace, run_id: str | None, limit: int, asked: Asked
             ) from error
     result = concluded(target.label, proof, asked, found)
     if found.newest and not found.reasons:
-        note(workspace, found.ledger, found.newest)
+        note_again(workspace, found.ledger, found.newest)
     return _filed(workspace, result, asked)
 
 

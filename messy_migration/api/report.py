@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from messy_migration import errors
-from messy_migration.config import settings as configuration
 from messy_migration.errors import UsageProblem
 from messy_migration.evidence import document, files, page
 from messy_migration.evidence.verify import Verified, verify
@@ -81,7 +80,7 @@ def _path(request: Request, name: str | None) -> Path:
         if not path.exists():
             raise UsageProblem("there is no such evidence file", str(path))
         return path
-    loaded = configuration.load(request.config, request.profile, request.flags)
+    loaded = request.load()
     folder = loaded.directory / loaded.core.report
     known = [path for pattern in _PATTERNS for path in folder.glob(pattern)]
     if name is not None:

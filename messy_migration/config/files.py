@@ -160,8 +160,9 @@ def dotenv_warnings(where: Path) -> tuple[str, ...]:
         return ()
     status = where.stat()
     found = []
-    if status.st_mode & stat.S_IROTH:
-        found.append(f"{where} can be read by every user of this machine: chmod 600 it")
+    if status.st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        who = "every user of this machine" if status.st_mode & stat.S_IROTH else "its group"
+        found.append(f"{where} may hold secrets and can be read by {who}: chmod 600 {where}")
     if status.st_uid not in {0, os.geteuid()}:
         found.append(f"{where} belongs to another user")
     return tuple(found)

@@ -80,15 +80,24 @@ def load(
     profile: str | None,
     flags: Mapping[str, object],
     env: Mapping[str, str] = os.environ,
+    directory: Path | None = None,
 ) -> Settings:
     """Read migrate.toml, .env, the environment and the flags; None in `flags` is not given.
+
+    Args:
+        config: the configuration file, or None for migrate.toml in `directory` if there is one.
+        profile: its name, or None.
+        flags: core settings from the command line.
+        env: the environment.
+        directory: the working folder of whoever asks, absolute; None for that of this process.
 
     Raises:
         ConfigurationError: a file, variable or key is wrong; all wrong keys are in one error.
         UsageProblem: only flags are wrong.
     """
-    path = _find(config, env)
-    directory = path.parent if path else Path.cwd()
+    start = directory or Path.cwd()
+    path = _find(config, env, start)
+    directory = path.parent if path else start
     toml_bytes = layers.read_bytes(path, "the configuration file") if path else b""
     tables = layers.read_toml(toml_bytes, path) if path else {}
     dotenv_path = directory / ".env"
@@ -228,12 +237,12 @@ def unknown_sections(settings: Settings, installed_names: Iterable[str]) -> None
         raise ConfigurationError(*listed(problems, str(settings.config)))
 
 
-def _find(config: Path | None, env: Mapping[str, str]) -> Path | None:
+def _find(config: Path | None, env: Mapping[str, str], start: Path) -> Path | None:
     if config is None and env.get("MIGRATE_CONFIG"):
         config = Path(env["MIGRATE_CONFIG"])
     if config is not None:
-        return config.expanduser().absolute()
-    default = Path.cwd() / layers.CONFIG_NAME
+        return start / config.expanduser()
+    default = start / layers.CONFIG_NAME
     return default if default.exists() or default.is_symlink() else None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -99,6 +101,10 @@ def postgresql_engine(
 def _sqlite(url: URL, lock_seconds: float) -> Engine:
     engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": lock_seconds})
 
+    @event.listens_for(engine, "do_connect")
+    def make_private(*_: object) -> None:
+        _make_private(url.database)
+
     @event.listens_for(engine, "connect")
     def connect(connection: object, _: object) -> None:
         SQLite.prepare(connection)
@@ -113,6 +119,19 @@ def _sqlite(url: URL, lock_seconds: float) -> Engine:
         connection.exec_driver_sql(statement)  # type: ignore[attr-defined]
 
     return engine
+
+
+def _make_private(database: str | None) -> None:
+    """Make the file of a new target, readable by its owner alone whatever the umask.
+
+    SQLite gives its log and its index the rights of the file. Only a file that was not there is
+    opened: closing one that SQLite has open would drop the locks of this process on it.
+    """
+    if not database or database == ":memory:":
+        return
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    with suppress(OSError):  # it is there, or it cannot be made and SQLite says why
+        os.close(os.open(os.path.realpath(database), flags, 0o600))
 
 
 KINDS = ("postgresql", "sqlite", "mysql", "mariadb", "duckdb")

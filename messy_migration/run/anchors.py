@@ -60,6 +60,12 @@ def note(workspace: Workspace, ledger: str, link: Link) -> None:
     )
 
 
+def note_again(workspace: Workspace, ledger: str, link: Link) -> None:
+    """The same for a command that only reads: it makes no folder where nobody keeps a profile."""
+    if workspace.settings.config is not None or anchors_path(workspace).exists():
+        note(workspace, ledger, link)
+
+
 def _append(workspace: Workspace, anchor: Anchor) -> None:
     path = anchors_path(workspace)
     try:

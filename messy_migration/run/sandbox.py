@@ -15,7 +15,6 @@ from typing import Any
 import uvicorn
 
 from messy_migration import registry as registries
-from messy_migration.config import settings
 from messy_migration.errors import MigrationError, PluginError, UsageProblem
 from messy_migration.workers.child import is_orphan, tie_to_parent
 from messy_migration.workers.pool import revived
@@ -146,6 +145,6 @@ def served(request: Request, sandbox: int | None) -> Iterator[tuple[Request, lis
     if sandbox is None:
         yield request, []
         return
-    plugins = settings.load(request.config, request.profile, request.flags).core.plugins
+    plugins = request.load().core.plugins
     with serve(plugins, sandbox) as boxes:
         yield replace(request, sections={box.plugin: box.section for box in boxes}), boxes
