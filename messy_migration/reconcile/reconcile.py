@@ -31,6 +31,7 @@ from messy_migration.ledger.known_tables import TableState
 from messy_migration.ledger.receipts import Scope
 from messy_migration.ledger.runs import now
 from messy_migration.model import Fingerprint, stream_label
+from messy_migration.reconcile import strays
 from messy_migration.reconcile.by_receipts import ByLedger
 from messy_migration.reconcile.by_value import by_value
 from messy_migration.reconcile.checks import unread
@@ -121,6 +122,9 @@ def reconcile(
             _told(workspace, connection, state, verdict, behind)
             for state, (verdict, behind) in zip(wanted, located, strict=True)
         ]
+        if not connection.invalidated:
+            known = states.all_states(connection, workspace.ledger).values()
+            results = strays.with_strays(connection, known, wanted, results)
         allowed = _adopted(workspace, connection, wanted)
     today = datetime.now(UTC).date()
     waivers = workspace.settings.waivers
@@ -186,7 +190,23 @@ def quick(
             )
             for state in wanted
         )
+        found = _with_strays(workspace, connection, found)
         return found, completeness_of(workspace, connection, wanted)
+
+
+def _with_strays(
+    workspace: Workspace, connection: Connection, found: Sequence[Untouched]
+) -> tuple[Untouched, ...]:
+    """The first of each table is TOUCHED where rows of it belong to no stream."""
+    known = states.all_states(connection, workspace.ledger).values()
+    told = list(found)
+    for name in dict.fromkeys(item.table for item in found if item.verdict != "UNKNOWN"):
+        rows = strays.counted(connection, known, name)
+        place = next(place for place, item in enumerate(found) if item.table == name)
+        if rows:
+            why = "; ".join(filter(None, (found[place].reason, strays.words(rows))))
+            told[place] = replace(found[place], verdict="TOUCHED", reason=why)
+    return tuple(told)
 
 
 def shown(found: Findings, limit: int) -> Findings:

@@ -1,0 +1,151 @@
+"""Rows of a table that belong to no stream: those outside of every scope that the ledger knows.
+
+A table that several streams share is proven scope by scope, so that a row whose scope is spelled
+in another case, is NULL, or is of a tenant that nobody ever loaded is in no proof at all. Such a
+row was read, and no receipt accounts for it: that is a difference, and no lack of knowledge. So
+the word is MISMATCH, and the rows are listed as extra, by the values of their scope.
+
+Where all scopes were read anyway, one count of the whole table tells; rows are looked at only
+where it says that there are others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from sqlalchemy import Connection
+
+from messy_migration.compare.findings import Difference, Findings
+from messy_migration.databases.errors import refusals
+from messy_migration.databases.naming import column_list, scope, scoped
+from messy_migration.errors import TargetError
+from messy_migration.ledger.known_tables import TableState
+from messy_migration.model import Table
+from messy_migration.reconcile.verdict import TableVerdict
+
+LISTED = 50
+"""Scopes that are listed of a table; the rows of all are counted."""
+
+Result = tuple[TableVerdict, Findings | None]
+
+
+def with_strays(
+    connection: Connection,
+    known: Iterable[TableState],
+    wanted: Sequence[TableState],
+    results: Sequence[Result],
+) -> list[Result]:
+    """The results; the first of each table says how many of its rows belong to no stream.
+
+    Args:
+        connection: in the snapshot of the proof.
+        known: every table and scope of the ledger.
+        wanted: those that were proven.
+        results: of these, in their order.
+    """
+    tables: dict[str, list[Table]] = {}
+    for state in known:
+        tables.setdefault(state.table.name, []).append(state.table)
+    told = list(results)
+    for name, scopes in tables.items():
+        places = [
+            place
+            for place, state in enumerate(wanted)
+            if state.table.name == name and results[place][0].actual is not None
+        ]
+        if places and all(table.scope for table in scopes) and not connection.invalidated:
+            rows = [results[place][0] for place in places]
+            told[places[0]] = _looked_at(connection, scopes, rows, results[places[0]])
+    return told
+
+
+def counted(connection: Connection, known: Iterable[TableState], name: str) -> int:
+    """Rows of a table that belong to no stream; 0 for a table that one stream owns whole."""
+    scopes = [state.table for state in known if state.table.name == name]
+    if not all(table.scope for table in scopes):
+        return 0
+    query = f"SELECT count(*) FROM {_outside(scopes)}"
+    return int(connection.exec_driver_sql(query).scalar_one())
+
+
+def words(rows: int) -> str:
+    """The count as a verdict says it."""
+    return (
+        f"{rows:,} row belongs to no stream" if rows == 1 else f"{rows:,} rows belong to no stream"
+    )
+
+
+def _outside(scopes: Sequence[Table]) -> str:
+    """The FROM clause of the rows that are in none of the scopes of a table, alias `t`."""
+    inside = " OR ".join(f"({scope(one)})" for one in scopes)
+    return f"{scoped(replace(scopes[0], scope=()))} WHERE ({inside}) IS NOT TRUE"
+
+
+def _looked_at(
+    connection: Connection, scopes: Sequence[Table], proven: Sequence[TableVerdict], result: Result
+) -> Result:
+    try:
+        with refusals(f"table {scopes[0].name}"), connection.begin_nested():
+            if not _may_be(connection, scopes, proven):
+                return result
+            findings = _strays(connection, scopes)
+    except TargetError as error:
+        verdict, found = result
+        if verdict.verdict == "MATCH":
+            why = f"rows of no stream could not be looked for: {error.why or error.what}"
+            verdict = replace(verdict, verdict="UNKNOWN", reason=why)
+        return verdict, found
+    return _told(result, findings) if findings.total else result
+
+
+def _may_be(
+    connection: Connection, scopes: Sequence[Table], proven: Sequence[TableVerdict]
+) -> bool:
+    """Whether the table may hold rows beside those of the scopes that were read."""
+    is_whole = {item.scope for item in proven} == {table.scope for table in scopes}
+    are_apart = len({tuple(name for name, _ in table.scope) for table in scopes}) == 1
+    if not (is_whole and are_apart):
+        return True
+    query = f"SELECT count(*) FROM {scoped(replace(scopes[0], scope=()))}"
+    there = int(connection.exec_driver_sql(query).scalar_one())
+    return there != sum(item.actual.rows for item in proven if item.actual)
+
+
+def _strays(connection: Connection, scopes: Sequence[Table]) -> Findings:
+    table = scopes[0]
+    names = list(dict.fromkeys(name for one in scopes for name, _ in one.scope))
+    rows, columns = _outside(scopes), column_list(names, "t")
+    total = int(connection.exec_driver_sql(f"SELECT count(*) FROM {rows}").scalar_one())
+    groups = connection.exec_driver_sql(
+        f"SELECT count(*) AS n, {columns} FROM {rows} GROUP BY {columns}"
+        f" ORDER BY n DESC, {columns} LIMIT {LISTED}"
+    ).all()
+    differences = tuple(
+        Difference(
+            table.name,
+            tuple(
+                (name, "NULL" if value is None else str(value))
+                for name, value in zip(names, values, strict=True)
+            ),
+            "extra",
+            (),
+            int(count),
+        )
+        for count, *values in groups
+    )
+    return Findings(table.name, differences, total, ())
+
+
+def _told(result: Result, strays: Findings) -> Result:
+    verdict, found = result
+    why = words(strays.total)
+    reasons = [verdict.reason, why] if verdict.verdict != "MATCH" else [why]
+    verdict = replace(verdict, verdict="MISMATCH", reason="; ".join(filter(None, reasons)))
+    if found is None:
+        return verdict, strays
+    return verdict, replace(
+        found,
+        differences=(*strays.differences, *found.differences),
+        total=found.total + strays.total,
+    )
