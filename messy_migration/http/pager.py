@@ -20,6 +20,13 @@ _IMPATIENT = 2
 _FIRST_CALM = 5
 _LONGEST_CALM = 160
 _STALLED = 2
+_IDLE = 2
+_IDLE_COUNTED = 10
+"""Pages in a row without a new key that are believed: of a list without a total, and with one.
+
+A list that moves shows one such page, and one that holds records many times may show more. What
+is endless shows them for ever: the same page, two pages in turn, a next page that was there.
+"""
 _ROUND = 5
 
 
@@ -57,6 +64,7 @@ class Pass:
         total: as the source named it last; None unless every answer named one.
         is_constant: all answers named the same total.
         is_linked: each page began with the last record of the one before.
+        idle: how many pages in a row brought no key that had not come before.
     """
 
     keys: set[str] = field(default_factory=set)
@@ -67,6 +75,7 @@ class Pass:
     total: int | None = None
     is_constant: bool = True
     is_linked: bool = True
+    idle: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -92,6 +101,8 @@ class Pass:
 
     def take(self, items: list[Item]) -> None:
         """Note the records of a page."""
+        is_idle = bool(items) and all(item.key in self.keys for item in items)
+        self.idle = self.idle + 1 if is_idle else 0
         for item in items:
             self.repeated += item.digest in self.digests
             self.digests.add(item.digest)
@@ -121,7 +132,7 @@ class Pager:
 
         Raises:
             SourceError: the source serves no list of objects, more than was asked for, the
-                same page again and again, or too many pages.
+                same page again and again, pages without anything new, or too many pages.
         """
         page: list[Item] = []
         stalled = 0
@@ -153,6 +164,14 @@ class Pager:
                 current.is_linked &= bool(shared and page and page[0].key == before[-1].key)
             new = page[1:] if shared and page and page[0].digest == before[-1].digest else page
             current.take(new)
+            if current.idle == (_IDLE_COUNTED if is_counted else _IDLE):
+                raise SourceError(
+                    "the source serves pages without end, and nothing new in them",
+                    self._where,
+                    f"{current.idle} pages in a row held only what came before, "
+                    f"{len(current.keys):,} different records in all",
+                    "the parameters for paging may be others, or the list goes in a circle",
+                )
             yield new
             # Some sources give the length of the page for the total; a first page that was cut
             # has a round length.
