@@ -61,9 +61,7 @@ def pytest_terminal_summary(terminalreporter, config):
     _tell_of_browser(terminalreporter)
     left = config.stash.get(_LEFT, 0)
     if left:
-        terminalreporter.write_line(
-            f"sweeps: {left} left to `tox -e faults` and `tox -e conformance`"
-        )
+        terminalreporter.write_line(f"sweeps: {left} left to `tox -e nightly` and its parts")
 
 
 @pytest.fixture(autouse=True)

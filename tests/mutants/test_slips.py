@@ -19,7 +19,8 @@ def test_every_slip_is_a_change_to_the_code_of_today():
 
 @pytest.fixture(scope="session")
 def copy(tmp_path_factory):
-    return Copy(tmp_path_factory.mktemp("mutants"))
+    with Copy(tmp_path_factory.mktemp("mutants")) as copy:
+        yield copy
 
 
 @pytest.mark.sweep

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import sqlite3
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -148,3 +150,15 @@ def test_any_number_of_columns_is_joined(site, count):
     with site.reading() as connection:
         text = connection.exec_driver_sql(f"SELECT {encoding.row_text(table)} FROM wide").scalar()
     assert text == "|".join(map(str, range(count)))
+
+
+@pytest.mark.parametrize(
+    "value, bits",
+    [(-0.0, "0" * 16), (0.0, "0" * 16), (1.0, "3ff0000000000000"), (-math.inf, "fff0000000000000")],
+)
+def test_the_bits_of_a_number_are_those_of_its_value(value, bits):
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        encoding.register(connection)
+        ((found,),) = connection.execute(f"SELECT {encoding.FLOAT}(?)", (value,))
+    assert found == bits
+    assert encoding._float(math.nan) == encoding._float(-math.nan) == "7ff8000000000000"

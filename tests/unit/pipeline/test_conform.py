@@ -258,3 +258,10 @@ def test_the_usual_drift_of_pandas_is_put_right(change):
 def test_what_is_no_frame_with_records_is_refused(returned, message):
     with pytest.raises(PluginError, match=message):
         as_table(returned, "plugin shop, transform")
+
+
+def test_a_surplus_column_alone_is_refused_and_not_dropped():
+    given = pa.table({"a": ["x"], "d": ["y"], RECORD: pa.array([0], pa.int32())})
+    with pytest.raises(PluginError) as caught:
+        conform(given, (Column("a", ColumnType("text")),), "t", "here")
+    assert caught.value.why == "d is not declared"

@@ -12,6 +12,7 @@ import sys
 from dataclasses import replace
 
 import hooking
+from proof import PROOF
 
 
 def patches():
@@ -157,7 +158,7 @@ def _nothing(_, function):
     return lambda *_: False
 
 
-VARIANTS = {
+VARIANTS = PROOF | {
     "second-transaction": {"pipeline.commit:_record": _second_transaction},
     "ledger-first": {"pipeline.commit:_transaction": _ledger_first},
     "conflict-ignored": {
