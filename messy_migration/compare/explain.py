@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal, InvalidOperation
 
+from messy_migration.fingerprint.json import canonical_json
 from messy_migration.model import ColumnType
 
 __all__ = ["OTHER", "rule", "swapped"]
@@ -79,6 +80,8 @@ def _misfit(kind: ColumnType, left: bytes, right: bytes) -> str:
     """One side stores what is no value of the type, spelled out behind its storage class."""
     bad, good = (left, right) if left.startswith(b"!") else (right, left)
     storage, _, content = bad[1:].decode("ascii", "replace").partition(":")
+    if not storage:
+        return f"no {kind}"
     if storage == "text" and not good.startswith(b"!"):
         try:
             text = bytes.fromhex(content).decode()
@@ -203,6 +206,15 @@ def _texts(left: str, right: str) -> str:
         if same(left, right):
             return name
     return OTHER
+
+
+def _documents(left: str, right: str) -> str:
+    for side in (left, right):
+        try:
+            canonical_json(side)
+        except ValueError:
+            return "no document, or one name twice in it"
+    return _texts(left, right)
 
 
 def _trim(left: str, right: str) -> bool:
@@ -352,7 +364,7 @@ _BY_KIND: dict[str, Callable[[str, str], str]] = {
     "timestamp": _moments,
     "date": _days,
     "text": _texts,
-    "json": _texts,
+    "json": _documents,
     "uuid": _texts,
     "bool": _bools,
 }

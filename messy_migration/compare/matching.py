@@ -270,9 +270,16 @@ def _shared(
     if chosen is not None:
         left, right = (
             reading.column(
-                side.database, _quoted(connection, column), side.type, side.spelled, chosen
+                side.database,
+                _quoted(connection, column),
+                side.type,
+                side.spelled,
+                chosen,
+                other.word,
             )
-            for connection, side, column in zip(connections, (here, there), names, strict=True)
+            for connection, side, other, column in zip(
+                connections, (here, there), (there, here), names, strict=True
+            )
         )
         if left is not None and right is not None:
             note = shared.words(here, there, chosen)

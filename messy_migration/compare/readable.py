@@ -14,12 +14,11 @@ def readable(table: Table, name: str, cell: bytes) -> str:
     text = cell.decode("utf-8", "replace")
     kind = table.column(name).type.kind
     if text.startswith(("~", "!")):
-        # Behind the `!` is what somebody stored that is no value of the declared type.
-        return "NULL" if text == "~" else text
+        return "NULL" if text == "~" else _misfit(text, kind)
     if kind in ("text", "json", "bytes"):
         return text.partition(":")[2]
     if kind == "bool":
-        return "true" if text == "1" else "false"
+        return {"1": "true", "0": "false"}.get(text, text)
     try:
         if kind == "float64":
             return repr(struct.unpack(">d", bytes.fromhex(text))[0])
@@ -31,6 +30,17 @@ def readable(table: Table, name: str, cell: bytes) -> str:
     except (ValueError, struct.error):
         return text
     return text
+
+
+def _misfit(text: str, kind: str) -> str:
+    """What somebody stored that is no value of the declared type, as it is stored."""
+    storage, _, content = text[1:].partition(":")
+    if storage in ("", "text"):
+        try:
+            content = bytes.fromhex(content).decode("utf-8", "replace")
+        except ValueError:
+            return text
+    return f"{content} ({f'stored as {storage}, ' if storage else ''}no {kind})"
 
 
 def _signed(text: str, bits: int) -> int:

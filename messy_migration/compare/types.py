@@ -7,10 +7,14 @@
     int, bool, float64           decimal               decimal; a float by its shortest text
     int                          float64               decimal
     date                         timestamp             timestamp, midnight in UTC
-    text                         uuid, json, enum      text
+    text                         uuid                  text, a uuid as a uuid is written
+    text where it is looked at   json                  json
+    text                         json, enum            text
     a type of no other kind      the same, or text     text, as the database spells it
 
-A timestamp without a zone is UTC. Padding of char(n) is no part of the value. A database whose
+Text is looked at in MySQL, MariaDB (whose JSON is a longtext), DuckDB and SQLite: what is no
+document stays the text that it is. A timestamp without a zone is UTC. A time has no zeros at the
+end of its fraction. Padding of char(n) is no part of the value. A database whose
 types bind nobody (SQLite) takes the type of the other side, and every value is checked.
 """
 
@@ -25,6 +29,8 @@ from messy_migration.model import ColumnType
 _INTEGERS = frozenset({"int16", "int32", "int64"})
 _NUMBERS = frozenset({*_INTEGERS, "bool", "decimal", "float64"})
 _TEXTS = frozenset({"text", "uuid", "json", ""})
+_PARSED = ("mysql", "mariadb", "duckdb")
+"""Kinds of databases whose documents are put into their one form here, and so can be texts."""
 _DIGITS = 38
 _SCALE = 18
 
@@ -41,6 +47,11 @@ class Side:
     def kind(self) -> str:
         """The kind of its type, or empty."""
         return self.type.kind if self.type else ""
+
+    @property
+    def word(self) -> str:
+        """The kind of its type, or the word for a type that is none of ours."""
+        return self.kind or _word(self.spelled)
 
     @property
     def label(self) -> str:
@@ -67,6 +78,11 @@ def shared(left: Side, right: Side) -> ColumnType | None:
             return other.type or ColumnType("text")
     if left.kind == right.kind:
         return _same(left, right)
+    if any(
+        one.database in _PARSED and (one.kind, other.kind) == ("text", "json")
+        for one, other in ((left, right), (right, left))
+    ):
+        return ColumnType("json")
     return _either({left.kind, right.kind})
 
 
@@ -103,6 +119,8 @@ def words(left: Side, right: Side, chosen: ColumnType) -> str:
     is_mixed = len(zones) == 2 or left.database != right.database
     if chosen.kind == "timestamp" and is_mixed and zones != {True}:
         notes.append("times without a zone as UTC")
+    if chosen.kind == "json" and {left.spelled, right.spelled} != {"jsonb"}:
+        notes.append("a document with one name twice as its text")
     if left.kind != right.kind and not {left.kind, right.kind} <= _INTEGERS:
         notes.append(f"{left.label} and {right.label} as {_named(chosen)}")
     return "; ".join(notes)

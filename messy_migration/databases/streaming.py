@@ -80,8 +80,8 @@ def _document(cell: bytes | None) -> bytes:
     try:
         text = canonical_json(cell.decode()).encode()
     except ValueError:
-        # No document: a field that no value has, and that cannot look like two.
-        return b"!json:" + cell.hex().encode()
+        # No document, or none that a jsonb could hold: its own text, which no canonical one is.
+        text = cell
     return b"%d:%b" % (len(text), text)
 
 

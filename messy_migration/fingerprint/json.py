@@ -1,8 +1,8 @@
 """The one text form of a JSON document: the one that PostgreSQL gives a jsonb.
 
-Keys are in order of their UTF-8 length and then of their bytes, the last of equal keys wins,
-separators are `, ` and `: `, numbers are written out and keep their scale, text stays as it is
-but for quotes, backslashes and control characters. A document in this form comes back from a
+Keys are in order of their UTF-8 length and then of their bytes, separators are `, ` and `: `,
+numbers are written out and keep their scale, text stays as it is but for quotes, backslashes and
+control characters. A document in this form comes back from a
 jsonb column byte for byte, and can be compared as text everywhere else.
 """
 
@@ -31,9 +31,10 @@ def canonical_json(text: str) -> str:
     """The canonical form of a JSON document.
 
     Raises:
-        ValueError: the text is no JSON, or JSON that a jsonb cannot hold: NaN or Infinity,
-            U+0000, lone surrogates; or it is nested deeper than 64 levels, or has a number
-            of more than 10,000 digits when written out. The message holds no content.
+        ValueError: the text is no JSON, or JSON that a jsonb cannot hold: one name twice in an
+            object, NaN or Infinity, U+0000, lone surrogates; or it is nested deeper than 64
+            levels, or has a number of more than 10,000 digits when written out. The message
+            holds no content.
     """
     try:
         document = _DECODER.decode(text)
@@ -110,4 +111,16 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"JSON does not know {constant}")
 
 
-_DECODER = json.JSONDecoder(parse_int=_integer, parse_float=_fraction, parse_constant=_refuse)
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("JSON has one name twice in an object")
+    return members
+
+
+_DECODER = json.JSONDecoder(
+    parse_int=_integer,
+    parse_float=_fraction,
+    parse_constant=_refuse,
+    object_pairs_hook=_object,
+)

@@ -5,7 +5,6 @@ Knows no database. A record that breaks a rule leaves with all its rows in all t
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -31,6 +30,7 @@ from messy_migration.model import (
 from messy_migration.pipeline.conform import as_table, conform
 from messy_migration.pipeline.cut import Cut
 from messy_migration.pipeline.losses import Changed
+from messy_migration.pipeline.raw import extracted
 from messy_migration.pipeline.records import count, numbers, only, present, without
 from messy_migration.pipeline.rules import (
     CRASH,
@@ -373,7 +373,7 @@ def _entries(
     entries = []
     for record, found in sorted(by_record.items()):
         origin = cut.origin(record)
-        raw = origin.raw if origin else _rows_as_json(tables, record)
+        raw = origin.raw if origin else extracted(stream, cut, record)
         place = origin.where if origin else f"{stream.label}, batch {cut.ordinal}, record {record}"
         first = found[0]
         reasons = "; ".join(
@@ -388,11 +388,3 @@ def _entries(
             identity = fingerprint(rows, stream.table(first.table).columns).lanes
         entries.append(Entry(place, first.rule, reasons, raw, first.table, first.column, identity))
     return entries
-
-
-def _rows_as_json(tables: Mapping[str, pa.Table], record: int) -> bytes:
-    rows = {
-        name: only(data, [record]).drop_columns([RECORD]).to_pylist()
-        for name, data in tables.items()
-    }
-    return json.dumps(rows, default=str, ensure_ascii=False, sort_keys=True).encode()

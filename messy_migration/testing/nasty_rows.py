@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 
 from messy_migration.fingerprint.json import canonical_json
 from messy_migration.model import Column, ColumnType, Table
@@ -25,7 +26,10 @@ from messy_migration.model import Column, ColumnType, Table
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["nasty", "nasty_table"]
+__all__ = ["hidden", "nasty", "nasty_table"]
+
+# The stubs of pyarrow know its kernels for arrays of one known type only.
+pc: Any = pyarrow.compute
 
 _NULLS = 0.08
 _POOL = 400
@@ -38,7 +42,8 @@ _TEXTS = (
     "é", "e\u0301", "ﬁ", "ß", "İ", "i\u0307", "\u0131", "Å", "\u212b", "日本語",
     "שלום", "\u202eabc\u202c",
     "👩\u200d👩\u200d👧", "🏳\ufe0f\u200d🌈", "\U0010ffff", "\ufeffbom", "\uffff", "\u2028",
-    "2000-01-01", "true", "t", "a" * 127, "b" * 128, "c" * 4_095, "d" * 4_096, "é" * 5_000,
+    "2000-01-01", "true", "t", "a" * 127, "b" * 128, "c" * 4_095, "a" * 999, "b" * 1_000,
+    "é" * 500 + "c", "d" * 4_096, "é" * 5_000,
 )  # fmt: skip
 _INTEGERS = (0, 1, -1, 9, 10, -10, 99, 100, 127, -128, 255, 256, 32_767, -32_768)
 _FLOATS = (
@@ -51,7 +56,7 @@ _DOCUMENTS = (
     "null", "true", "false", "0", "-0", "-0.0", "0e5", "0e-5", "0.00e1", "1.50", "1.500e1",
     "1E400", "1e-400", "-1.5E-3", "12345678901234567890123456789.123456789000", '""', '"null"',
     "[]", "{}", "[ ]", "[[],{}]", '{"b":1,"a":2}', '{"aa":1,"b":2}', '{"é":1,"zz":2,"z":3}',
-    '{"a":1,"a":2}', '{"":0," ":1}', '{"a|b":"~","1:a":"|"}', r'"\u0001\u001f\u007f\b\f\n\r\t"',
+    '{"a":1,"A":2}', '{"":0," ":1}', '{"a|b":"~","1:a":"|"}', r'"\u0001\u001f\u007f\b\f\n\r\t"',
     r'"\"\\\/"', r'"\ud83d\ude00"', r'"\\u0000"', '"👩\u200d👩\u200d👧"', '{"e\u0301":1,"é":2}',
     '{"k":{"k":{"k":[1,[2,[3]]]}}}', "[1,1.0,1.00,1e0,10e-1]",
     "[" * 64 + "]" * 64,
@@ -60,10 +65,17 @@ _BYTES = (b"", b"\0", b"\0\0", b"~", b"|", b"1:61", b"\\x41", b"\xff", b"\xc3\x2
 _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
 _DAYS = (_FIRST_DAY, _FIRST_DAY + 1, -1, 0, 1, 59, 10_956, 10_957, 10_958, 11_016, _LAST_DAY)
 _DAY = 86_400_000_000
+# Before, in and after the hours that clocks show twice or never: Auckland, London, New York, and
+# Lord Howe, which goes back by half an hour.
+_FOLDS = (
+    *(hour + 1_800 * half for half in range(6) for hour in (
+        1_712_408_400, 1_727_528_400, 1_729_987_200, 1_711_843_200, 1_730_608_200)),
+    *range(1_712_412_000, 1_712_419_200, 900),
+)  # fmt: skip
 _INSTANTS = (
     _FIRST_DAY * _DAY, _FIRST_DAY * _DAY + 1, -1_000_001, -1_000_000, -999_999, -1, 0, 1, 999_999,
     10_957 * _DAY - 1, 10_957 * _DAY, 10_957 * _DAY + 1, 2**31 * 1_000_000, 2**32 * 1_000_000,
-    (_LAST_DAY + 1) * _DAY - 1,
+    (_LAST_DAY + 1) * _DAY - 1, *(second * 1_000_000 + 1 for second in _FOLDS),
 )  # fmt: skip
 _UUIDS = (
     "00000000-0000-0000-0000-000000000000",
@@ -116,6 +128,30 @@ def nasty(rows: int, seed: int) -> tuple[Table, pa.Table]:
         absent[: len(pool)] = False
         arrays.append(pool.take(pa.array(place, mask=absent)))
     return table, pa.Table.from_arrays(arrays, schema=table.arrow_schema())
+
+
+def hidden(data: pa.Table) -> pa.Table:
+    """The same rows as slices of longer arrays, with values under their NULLs.
+
+    Arrow allows both, and neither is anything that a reader may see.
+    """
+    arrays = [_hidden(column.combine_chunks()) for column in data.columns]
+    return pa.Table.from_arrays(arrays, schema=data.schema)
+
+
+def _hidden(array: pa.Array[Any]) -> pa.Array[Any]:
+    values = array.drop_null()
+    if not len(values):
+        return array
+    some = values[len(values) // 2]
+    filled = pc.fill_null(array, some)
+    padding = pa.array([some.as_py()] * 3, array.type)
+    long = pa.concat_arrays([padding, filled, padding])
+    bits = np.ones(len(long), np.uint8)
+    bits[3 : 3 + len(array)] = ~np.array(array.is_null().to_pylist(), bool)
+    valid: Any = np.packbits(bits, bitorder="little")
+    buffers = [pa.py_buffer(valid), *long.buffers()[1:]]
+    return pa.Array.from_buffers(array.type, len(long), buffers).slice(3, len(array))
 
 
 def _pool(kind: ColumnType, rng: np.random.Generator) -> list[Any]:
@@ -182,7 +218,8 @@ def _raw_document(rng: np.random.Generator, depth: int) -> str:
     items = [_raw_document(rng, depth + 1) for _ in range(rng.integers(0, 5))]
     if choice == 3:
         return "[" + ",".join(items) + "]"
-    return "{" + ",".join(f"{json.dumps(_text(rng)[:4])}:{item}" for item in items) + "}"
+    members = {_text(rng)[:4]: item for item in items}
+    return "{" + ",".join(f"{json.dumps(name)}:{item}" for name, item in members.items()) + "}"
 
 
 def _integers(bits: int) -> tuple[list[int], Callable[[np.random.Generator], int]]:

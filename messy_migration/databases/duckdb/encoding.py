@@ -73,7 +73,7 @@ _EXPRESSIONS = {
     "int64": _PLAIN,
     "bool": "{x}::INTEGER::VARCHAR",
     "uuid": f"CASE WHEN strlen({_PLAIN}) <> 36 OR contains({_PLAIN}, '|')"
-    f" OR starts_with({_PLAIN}, '{NULL}') THEN '!' || hex({_PLAIN}) ELSE {_PLAIN} END",
+    f" OR starts_with({_PLAIN}, '{NULL}') THEN '!:' || hex({_PLAIN}) ELSE {_PLAIN} END",
     # Only a fraction has zeros that say nothing.
     "decimal": f"CASE WHEN contains({_PLAIN}, '.') THEN rtrim(rtrim({_WHOLE}, '0'), '.')"
     f" ELSE {_PLAIN} END",

@@ -2,9 +2,10 @@
 
 Every field is a binary string, so that no character set and no collation takes part; text is
 converted to utf8mb4 first. The bits of a double come out through the WKB of a point, which is
-the only place where the server writes them down. What the server cannot encode (a zero date, a
-month 0) gets a field that starts with `!`, which no value has, and can neither pass for another
-value nor for NULL.
+the only place where the server writes them down. What no calendar has (a zero date, a month 0,
+30 February under ALLOW_INVALID_DATES, the year 0, which the server takes for no leap year) gets a
+field that starts with `!`, which no value has, and can neither pass for another value nor for
+NULL.
 
 JSON is fetched as it is stored and put into its canonical form here: MariaDB keeps the text
 that it was given, MySQL one of its own. The session has to have the modes and the time zone
@@ -77,7 +78,7 @@ def _field(column: Column, alias: str) -> str:
     if column.type.kind in STREAMED:
         return f"CAST(CONVERT({x} USING utf8mb4) AS BINARY)"
     field = _EXPRESSIONS[column.type.kind].replace("{x}", x)
-    bad = f"CONCAT('!', HEX({x}))"
+    bad = f"CONCAT('!:', HEX({x}))"
     return f"CAST(IF({x} <=> NULL, '{NULL}', COALESCE({field}, {bad})) AS BINARY)"
 
 
@@ -85,6 +86,8 @@ _PLAIN = "CAST({x} AS CHAR CHARACTER SET utf8mb4)"
 # Adding zero takes the leading zeros of ZEROFILL away.
 _NUMBER = "CAST({x} + 0 AS CHAR CHARACTER SET utf8mb4)"
 _TEXT = "CAST(CONVERT({x} USING utf8mb4) AS BINARY)"
+# The server counts 30 February on to 1 March; a day of a calendar comes back as it was.
+_IS_DAY = "DATE({x}) = FROM_DAYS(TO_DAYS({x}))"
 _EXPRESSIONS = {
     "text": f"CONCAT(OCTET_LENGTH({_TEXT}), ':', {_TEXT})",
     "int16": _NUMBER,
@@ -98,7 +101,9 @@ _EXPRESSIONS = {
     f" TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {_NUMBER})))",
     # A point is written with its byte order, its type, x and y; adding zero turns -0.0 into 0.0.
     "float64": "LOWER(HEX(REVERSE(SUBSTR(ST_AsWKB(POINT({x} + 0e0, 0)), 6, 8))))",
-    "date": "LOWER(LPAD(HEX((TO_DAYS({x}) - 730485) & 4294967295), 8, '0'))",
-    "timestamp": "LOWER(LPAD(HEX(TIMESTAMPDIFF(MICROSECOND, '2000-01-01', {x})), 16, '0'))",
+    "date": f"IF({_IS_DAY},"
+    " LOWER(LPAD(HEX((TO_DAYS({x}) - 730485) & 4294967295), 8, '0')), NULL)",
+    "timestamp": f"IF({_IS_DAY},"
+    " LOWER(LPAD(HEX(TIMESTAMPDIFF(MICROSECOND, '2000-01-01', {x})), 16, '0')), NULL)",
     "bytes": "CONCAT(OCTET_LENGTH({x}), ':', LOWER(HEX({x})))",
 }

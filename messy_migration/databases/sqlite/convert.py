@@ -13,11 +13,11 @@ import re
 import sqlite3
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 from messy_migration.fingerprint.json import canonical_json
 from messy_migration.model import ColumnType
+from messy_migration.model.conversion import instant_of, uuid_of
 
 __all__ = ["column", "register"]
 
@@ -26,36 +26,39 @@ _PREFIX = "messy_migration_read_"
 # A leading zero that a number would lose is part of a text.
 _NUMBER = re.compile(r"[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?\Z", re.ASCII)
 _WHOLE = re.compile(r"(?:0|-?[1-9]\d{0,18})\Z", re.ASCII)
-_MOMENT = re.compile(
-    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?"
-    r"(?: ?(Z|[+-]\d\d(?::?\d\d)?))?)?\Z",
-    re.ASCII,
-)
+_TIME = re.compile(r"\d\d:\d\d:\d\d(?:\.\d+)?", re.ASCII)
 _EXACT = 1 << 53
 _PLAIN = ("int16", "int32", "int64", "bool")
 _UUID_BYTES = 16
 
 
-def column(x: str, own: str, kind: ColumnType) -> str:
+def column(x: str, own: str, kind: ColumnType, beside: str = "") -> str:
     """A cell as an SQL expression of the form in which `sqlite_c1` wants that type.
 
     Args:
         x: the column, quoted.
         own: the kind of the type that the table declares, or empty.
         kind: the type that both sides share.
+        beside: what the other side has, where both are compared as text.
     """
+    spelled = own if own in _SPELLED and kind.kind == "text" else beside
+    if spelled in _SPELLED:
+        return f"coalesce({_PREFIX}{spelled}({_bare(x)}, typeof({x}) = 'text'), {x})"
     if kind.kind == "text" and not own:
         return f"CASE WHEN typeof({x}) IN ('text', 'null') THEN {x} ELSE quote({x}) END"
     if kind.kind not in _READERS or (own in _PLAIN and kind.kind in _PLAIN):
         return x
-    bare = f"CASE typeof({x}) WHEN 'text' THEN CAST({x} AS BLOB) ELSE {x} END"
-    is_text = f"typeof({x}) = 'text'"
-    return f"coalesce({_PREFIX}{kind.kind}({bare}, {is_text}), {x})"
+    return f"coalesce({_PREFIX}{kind.kind}({_bare(x)}, typeof({x}) = 'text'), {x})"
+
+
+def _bare(x: str) -> str:
+    """A text as its bytes, so that one that is no UTF-8 does not stop the driver."""
+    return f"CASE typeof({x}) WHEN 'text' THEN CAST({x} AS BLOB) ELSE {x} END"
 
 
 def register(connection: sqlite3.Connection) -> None:
     """Give a connection of the sqlite3 module the functions that `column` needs."""
-    for kind, reader in _READERS.items():
+    for kind, reader in (_READERS | _SPELLED).items():
         connection.create_function(f"{_PREFIX}{kind}", 2, _guarded(reader), deterministic=True)
 
 
@@ -110,24 +113,10 @@ def _float(value: _Stored) -> float | None:
 
 
 def _timestamp(value: _Stored) -> str | None:
-    match = _MOMENT.match(value.strip()) if isinstance(value, str) else None
-    if match is None:
+    moment = instant_of(value.strip()) if isinstance(value, str) else None
+    if moment is None:
         return None
-    day, minute, second, fraction, zone = match.groups()
-    digits = (fraction or "").ljust(6, "0")
-    if digits[6:].strip("0"):
-        return None
-    moment = datetime.fromisoformat(f"{day}T{minute or '00:00'}:{second or '00'}.{digits[:6]}")
-    utc = moment.replace(tzinfo=_zone(zone)).astimezone(UTC)
-    return utc.strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
-
-
-def _zone(text: str | None) -> timezone:
-    if text is None or text == "Z":
-        return UTC
-    digits = text[1:].replace(":", "").ljust(4, "0")
-    shift = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
-    return timezone(-shift if text[0] == "-" else shift)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
 
 
 def _date(value: _Stored) -> str | None:
@@ -139,9 +128,16 @@ def _date(value: _Stored) -> str | None:
 
 
 def _uuid(value: _Stored) -> str | None:
-    if isinstance(value, bytes) and len(value) == _UUID_BYTES:
-        return str(uuid.UUID(bytes=value))
-    return str(uuid.UUID(value.strip())) if isinstance(value, str) else None
+    if isinstance(value, bytes):
+        return str(uuid.UUID(bytes=value)) if len(value) == _UUID_BYTES else None
+    return uuid_of(value.strip()) if isinstance(value, str) else None
+
+
+def _time(value: _Stored) -> str | None:
+    """A time of day without the zeros that end its fraction."""
+    if not isinstance(value, str) or not _TIME.fullmatch(value):
+        return None
+    return value.rstrip("0").rstrip(".") if "." in value else value
 
 
 def _json(value: _Stored) -> str | None:
@@ -160,3 +156,6 @@ _READERS: dict[str, Callable[[_Stored], _Stored | None]] = {
     "uuid": _uuid,
     "json": _json,
 }
+
+_SPELLED: dict[str, Callable[[_Stored], _Stored | None]] = {"uuid": _uuid, "time": _time}
+"""Readers of what is compared as text, by what the other side has."""

@@ -139,6 +139,7 @@ def test_timestamps_of_iso_8601(text: str):
 @pytest.mark.parametrize(
     "text", ["2024-07-01T12:00:00", "2024-07-01", "2024-07-01T24:00:00Z", "2024-07-01T12:60:00Z",
              "2024-07-01T12:00:60Z", "2024-07-01T12:00:00+24:00", "0001-01-01T00:00:00+01:00",
+             "9999-12-31T23:59:59-01:00", "9999-12-31T23:59:59.9-00:01",
              "2024-02-31T12:00:00Z", "2024-07-01T12:00:00z", "1719835200"],
 )  # fmt: skip
 def test_timestamps_that_are_no_instants(text: str):
@@ -198,6 +199,36 @@ def test_local_times_agree_with_zoneinfo(moments: list[datetime], zone: str):
             for fold in (0, 1)
         ]
         assert instant == min(readings)
+
+
+CHANGES = ["2024-10-27 00:30:00", "2024-10-27 01:30:00", "2024-10-27 02:00:00",
+           "2024-03-31 00:59:59", "2024-03-31 01:30:00", "2024-03-31 02:00:00"]  # fmt: skip
+ZONED = [None, "2024-07-01T12:00:00Z", "2024-07-01 14:00:00+02:00", "2024-02-30T00:00:00Z",
+         "9999-12-31T23:59:59-01:00", "9999-12-31T23:59:59Z"]  # fmt: skip
+
+
+@pytest.mark.parametrize("ambiguous", [None, "earliest", "latest"])
+def test_a_local_time_means_the_same_beside_any_other_text(ambiguous: str | None):
+    zone = {"timezone": "Europe/London", "ambiguous": ambiguous}
+    column = SourceColumn("c", "c", ColumnType.parse("timestamp"), **zone)
+
+    @settings(max_examples=200, deadline=None)
+    @given(texts=st.lists(st.sampled_from([*CHANGES, *ZONED]), min_size=1, max_size=8))
+    def check(texts: list[str | None]) -> None:
+        alone = [convert(pa.array([text], pa.string()), column) for text in texts]
+        together = convert(pa.array(texts, pa.string()), column)
+        assert together.values.to_pylist() == [item.values[0].as_py() for item in alone]
+        faults = {row: item.faults[0] for row, item in enumerate(alone) if item.faults}
+        assert together.faults == faults
+
+    check()
+
+
+def test_a_fault_beside_a_zoned_text_is_the_fault_of_its_own_row():
+    column = SourceColumn("c", "c", ColumnType.parse("timestamp"), timezone="Europe/London")
+    converted = convert(pa.array(["2024-07-01T12:00:00Z", "2024-10-27 01:30:00"]), column)
+    assert converted.values.to_pylist() == [NOON, None]
+    assert converted.faults == {1: "c is a local time that comes twice in Europe/London"}
 
 
 def test_uuid():

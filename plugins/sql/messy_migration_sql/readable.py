@@ -7,17 +7,16 @@ import math
 import struct
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from uuid import UUID
 
 __all__ = ["as_json", "readable"]
 
-_BASE = 10_000
 _NEGATIVE = 0x4000
 _SPECIAL = {0xC000: "NaN", 0xD000: "Infinity", 0xF000: "-Infinity"}
 _EPOCH_DAYS = 10_957
 _DAY = 86_400_000_000
-_FIRST, _LAST = -719_162, 2_932_896
+# Eras of 400 years begin on 1 March, with the leap day at their end.
+_ERA, _DAYS_TO_1970 = 146_097, 719_468
 _INFINITE_DAYS = (-(2**31), 2**31 - 1)
 _INFINITE = (-(2**63), 2**63 - 1)
 
@@ -42,28 +41,40 @@ def _signed(data: bytes) -> int:
 def _day(days: int) -> str:
     if days in _INFINITE_DAYS:
         return "infinity" if days > 0 else "-infinity"
-    if _FIRST <= days + _EPOCH_DAYS <= _LAST:
-        return str(date(2000, 1, 1) + timedelta(days))
-    return f"2000-01-01 {days:+} days"
+    year, month, day = _civil(days + _EPOCH_DAYS)
+    # The year before 1 is 1 BC.
+    text = f"{year if year > 0 else 1 - year:04}-{month:02}-{day:02}"
+    return text if year > 0 else f"{text} BC"
+
+
+def _civil(days: int) -> tuple[int, int, int]:
+    """Year, month and day of days since 1970, in the calendar of Gregory at any time."""
+    era, rest = divmod(days + _DAYS_TO_1970, _ERA)
+    # Of an era of 400 years the date of the same place, which Python has.
+    same = date(2000, 3, 1) + timedelta(rest)
+    return same.year - 2000 + 400 * era, same.month, same.day
 
 
 def _instant(moment: int) -> str:
     if moment in _INFINITE:
         return "infinity" if moment > 0 else "-infinity"
     days, rest = divmod(moment, _DAY)
-    if _FIRST <= days + _EPOCH_DAYS <= _LAST:
-        return str(datetime(2000, 1, 1, tzinfo=UTC) + timedelta(days, microseconds=rest))
-    return f"2000-01-01 00:00:00+00:00 {moment:+} microseconds"
+    day, era = _day(days).partition(" ")[::2]
+    clock = datetime(2000, 1, 1, tzinfo=UTC) + timedelta(microseconds=rest)
+    return f"{day} {str(clock)[11:]}{era and f' {era}'}"
 
 
 def _numeric(data: bytes) -> str:
-    count, weight, sign, scale = struct.unpack_from(">hhHH", data)
+    """Digits to the base 10,000 as text; as numbers they could be too many for Python."""
+    count, weight, sign, scale = struct.unpack_from(">HhHH", data)
     if sign in _SPECIAL:
         return _SPECIAL[sign]
-    digits = struct.unpack_from(f">{count}h", data, 8)
-    whole = sum(digit * _BASE ** (count - 1 - n) for n, digit in enumerate(digits))
-    number = Decimal(whole).scaleb(4 * (weight - count + 1)) if count else Decimal(0)
-    return f"{'-' if sign == _NEGATIVE else ''}{number:.{scale}f}"
+    digits = "".join(f"{digit:04}" for digit in struct.unpack_from(f">{count}h", data, 8))
+    point = 4 * (weight + 1)
+    digits = "0" * -point + digits.ljust(max(point, 0), "0")
+    point = max(point, 0)
+    whole, fraction = digits[:point].lstrip("0") or "0", digits[point:][:scale].ljust(scale, "0")
+    return f"{'-' if sign == _NEGATIVE else ''}{whole}{'.' if scale else ''}{fraction}"
 
 
 _READ: dict[str, Callable[[bytes], str]] = {

@@ -39,6 +39,7 @@ _HEADER = len(SIGNATURE) + 8
 _TRAILER = b"\xff\xff"
 _MARGIN = 16
 
+_MOST_GROUPS = 16
 EXACT_DIGITS = 18
 """Decimals of so many digits are decoded from the wire; longer ones are read as text."""
 
@@ -261,8 +262,11 @@ class Chunk:
         head = self._numbers(">i8", starts).astype(np.int64)
         weights, signs = head << 16 >> 48, head >> 16 & 0xFFFF
         finite = valid & ((signs == _POSITIVE) | (signs == _NEGATIVE))
-        digits = np.where(finite, head >> 48, 0)
-        fits = finite
+        # Up to 32,768 groups in 16 bits, and no zeros at either end: most say at once that they
+        # are too many.
+        groups = head >> 48 & 0xFFFF
+        fits = finite & (groups <= _MOST_GROUPS)
+        digits = np.where(fits, groups, 0)
         largest = 10**kind.precision - 1
         most = largest // _POWERS
         total = np.zeros(self.rows, np.int64)

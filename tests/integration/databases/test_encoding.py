@@ -240,7 +240,7 @@ def test_the_canonical_json_is_the_text_of_a_jsonb(postgres):
     texts = [text for text in data.column("document").to_pylist() if text is not None]
     raw = [json.dumps(json.loads(text), indent=2) for text in texts]
     raw += [
-        '{"b":1,"a":2,"a":3,"aa":4}',
+        '{"b":1,"a":2,"c":3,"aa":4}',
         "[1E400,-0,-0.0,0e5,0e-5,1.500e1,1.0e-400]",
         r'"\u007f\/"',
     ]

@@ -1,0 +1,39 @@
+"""What a source gave, as text for the quarantine, before any hook or rule looked at it."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pyarrow as pa
+
+from messy_migration.model import Stream
+from messy_migration.pipeline.cut import Cut
+
+__all__ = ["extracted"]
+
+
+def extracted(stream: Stream, cut: Cut, record: int) -> bytes:
+    """A record of a batch as JSON: the name of its table or stream -> its one row."""
+    place = record
+    for table in cut.tables:
+        if place < table.num_rows:
+            break
+        place -= table.num_rows
+    name = stream.name if stream.record else stream.tables[0].name
+    row = table.slice(place, 1)
+    cells = {column: _cell(row.column(column)) for column in row.column_names}
+    return json.dumps({name: [cells]}, default=str, ensure_ascii=False, sort_keys=True).encode()
+
+
+def _cell(column: pa.ChunkedArray[Any]) -> Any:
+    """A value of a column of one row that JSON has, or a text of it."""
+    try:
+        (value,) = column.to_pylist()
+    except (OverflowError, ValueError):
+        # A day or an instant of a year that Python does not have.
+        (value,) = column.cast(pa.string()).to_pylist()
+    if isinstance(value, bytes):
+        return value.hex()
+    return repr(value) if isinstance(value, float) and not math.isfinite(value) else value
