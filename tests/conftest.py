@@ -85,3 +85,17 @@ def registry_of():
         return Registry(tuple(plugins), dict.fromkeys(plugins, "test 1.0"), manager)
 
     return build
+
+
+@pytest.fixture
+def on_postgres(project, postgres_url):
+    """The project on an empty Postgres database."""
+    project.target = postgres_url
+    project.configure()
+    return project
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def anywhere(request, project):
+    """The project once on each kind of target."""
+    return request.getfixturevalue("on_postgres") if request.param == "postgresql" else project

@@ -1,9 +1,10 @@
 """Fixtures for every test suite in whose environment this package is installed.
 
 `postgres_server` is one server for the session and `postgres_url` a fresh database on it for
-one test; `mariadb_server` and `mariadb_url` are the same of MariaDB. At the end a line for each
-says on which server the tests ran. pytest imports this module in every run, so it imports no
-driver and no container library before a test asks for a server.
+one test; `mariadb_server` and `mariadb_url` are the same of MariaDB. `project` is a folder in
+which a test runs `migrate`. At the end a line for each kind says on which server the tests ran.
+pytest imports this module in every run, so it imports no driver, no container library and
+nothing of the program before a test asks for it.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import os
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
+    from messy_migration.testing.project import Project
     from messy_migration.testing.servers import mariadb
     from messy_migration.testing.servers.postgres import Server
 
@@ -99,6 +102,23 @@ def mariadb_url(mariadb_server: mariadb.Server) -> Iterator[str]:
     """
     with mariadb_server.database() as url:
         yield url
+
+
+@pytest.fixture
+def project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Project]:
+    """A folder with a `migrate.toml` and a SQLite target; the working directory is in it.
+
+    See `messy_migration.testing.project` for what a test can do with it.
+    """
+    from messy_migration.testing.project import Project
+
+    made = Project(tmp_path, capture=capfd)
+    made.configure()
+    monkeypatch.chdir(tmp_path)
+    yield made
+    made.stop()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import signal
 import sqlite3
-import subprocess
 import sys
 import time
 from collections import Counter
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -20,123 +15,29 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from messy_migration.testing.project import Project
+
 from ..integration.compare.pairs import two_files
 from .generated import COLUMNS, Data
 
 __all__ = ["two_files"]
 KINDS = ("sqlite", "postgres")
 PATIENCE = 60.0
-MIGRATE = str(Path(sys.executable).with_name("migrate"))
 
 
-@dataclass
-class Result:
-    """How a process ended."""
+class Site(Project):
+    """A generated folder, a target, and the installed command."""
 
-    code: int
-    out: str
-    err: str
+    command = (str(Path(sys.executable).with_name("migrate")),)
 
-    @property
-    def json(self):
-        """The one JSON object on stdout."""
-        return json.loads(self.out)
+    def __init__(self, folder, target, data):
+        super().__init__(folder, target)
+        self.data = data
+        self.first = None
 
-    @property
-    def fingerprints(self):
-        """Table -> fingerprint of what is in the target."""
-        return {item["table"]: item["fingerprint_actual"] for item in self.json["tables"]}
-
-    def table(self, name):
-        """What the JSON says about one table."""
-        return next(item for item in self.json["tables"] if item["table"] == name)
-
-    def stream(self, name):
-        """What the JSON says about one stream."""
-        return next(item for item in self.json["streams"] if item["stream"] == f"files.{name}")
-
-    def matched(self):
-        """Itself, after a run or reconciliation that must have ended well."""
-        assert self.code == 0, f"exit {self.code}\n{self.out}\n{self.err}"
-        assert self.json["verdict"] == "MATCH", self.out
-        return self
-
-
-@dataclass
-class Run:
-    """A command that was started and not yet waited for."""
-
-    process: subprocess.Popen
-    folder: Path
-
-    @property
-    def pid(self):
-        """The process id of the parent."""
-        return self.process.pid
-
-    def signal(self, number, *, group=False):
-        """Send a signal to the parent, or to all of its group as a terminal does."""
-        (os.killpg if group else os.kill)(self.pid, number)
-
-    def wait(self):
-        """Its end, and what it printed."""
-        code = self.process.wait(PATIENCE)
-        return Result(code, (self.folder / "out").read_text(), (self.folder / "err").read_text())
-
-    def children(self):
-        """The process ids of its children."""
-        return [pid for pid, parent in _parents().items() if parent == self.pid]
-
-    def all_end(self, pids):
-        """Wait until none of the processes is alive; whether that came to be."""
-        end = time.monotonic() + PATIENCE / 4
-        while time.monotonic() < end:
-            if not set(pids) & set(_parents()):
-                return True
-            time.sleep(0.01)
-        return False
-
-
-def _parents():
-    """Process id -> parent's id, of all processes that are not dead already."""
-    if not Path("/proc/self/stat").exists():
-        listed = subprocess.run(
-            ["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True
-        )
-        cells = [line.split() for line in listed.stdout.splitlines()]
-        return {int(pid): int(parent) for pid, parent, state in cells if not state.startswith("Z")}
-    found = {}
-    for place in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            state, parent = place.read_text().rpartition(")")[2].split()[:2]
-            if state not in "ZX":
-                found[int(place.parent.name)] = int(parent)
-    return found
-
-
-@dataclass
-class Site:
-    """A folder, a target, and the command that migrates one into the other."""
-
-    kind: str
-    folder: Path
-    url: str
-    data: Data
-    started: list = field(default_factory=list)
-    first: Result | None = None
-
-    def migrate(self, *arguments, env=None):
-        """Run a command to its end."""
-        done = subprocess.run(
-            [MIGRATE, *arguments],
-            cwd=self.folder,
-            env={**self.environment(), **(env or {})},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE,
-        )
-        return Result(done.returncode, done.stdout, done.stderr)
+    def environment(self, **variables):
+        """The target comes by a variable: what is generated names none."""
+        return super().environment(**{"MIGRATE_TARGET": self.target, **variables})
 
     def run(self, *arguments):
         """`migrate run --json`, to its end."""
@@ -145,63 +46,6 @@ class Site:
     def reconcile(self):
         """`migrate reconcile --json`, to its end."""
         return self.migrate("reconcile", "--json")
-
-    def start(self, *arguments):
-        """Start a command in a process group of its own; its output goes to files."""
-        with (self.folder / "out").open("wb") as out, (self.folder / "err").open("wb") as err:
-            process = subprocess.Popen(
-                [MIGRATE, *arguments],
-                cwd=self.folder,
-                env=self.environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                start_new_session=True,
-            )
-        self.started.append(process)
-        return Run(process, self.folder)
-
-    def stop(self):
-        """End what a failed test may have left running."""
-        for process in self.started:
-            if process.poll() is None:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait(PATIENCE)
-
-    def environment(self):
-        """The caller's environment without its settings, and the target."""
-        clean = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.upper().startswith(("MIGRATE_", "FILES__"))
-        }
-        return {**clean, "MIGRATE_TARGET": self.url}
-
-    @contextmanager
-    def connect(self):
-        """A connection of the test's own; every statement commits at once."""
-        if self.kind == "sqlite":
-            path = Path(self.url.removeprefix("sqlite:///")).as_uri()
-            with closing(
-                sqlite3.connect(f"{path}?mode=rw", uri=True, timeout=PATIENCE)
-            ) as connection:
-                connection.isolation_level = None
-                yield connection
-            return
-        plain = self.url.replace("postgresql+psycopg://", "postgresql://")
-        with psycopg.connect(plain, autocommit=True) as connection:
-            yield connection
-
-    def execute(self, *statements):
-        """Change the target by hand; the number of rows of each statement."""
-        with self.connect() as connection:
-            return [connection.execute(statement).rowcount for statement in statements]
-
-    def query(self, statement):
-        """Rows of a query."""
-        with self.connect() as connection:
-            return connection.execute(statement).fetchall()
 
     def rows(self, table):
         """All rows of a table as the generator writes them."""
@@ -214,14 +58,10 @@ class Site:
 
     def sum(self, table, column, places):
         """The sum of a decimal column, exact in SQL; SQLite adds it in its smallest unit."""
-        if self.kind == "postgres":
+        if self.kind == "postgresql":
             return self.query(f"SELECT sum({column}) FROM {table}")[0][0]
         units = f"SELECT sum(CAST(round({column} * {10**places}) AS INTEGER)) FROM {table}"
         return Decimal(self.query(units)[0][0]).scaleb(-places)
-
-    def ledger(self, table):
-        """The name of a table of the ledger."""
-        return ("messy_migration_" if self.kind == "sqlite" else "messy_migration.") + table
 
     def holds_everything(self):
         """The target holds what the generator made, to the last blank."""
@@ -271,7 +111,7 @@ def new_site(request, tmp_path_factory):
                 url = stack.enter_context(server.database())
             else:
                 url = f"sqlite:///{folder / 'target.db'}"
-            site = Site(kind, folder, url, data)
+            site = Site(folder, url, data)
             stack.callback(shutil.rmtree, folder)
             stack.callback(site.stop)
             yield site

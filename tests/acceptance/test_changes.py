@@ -15,7 +15,7 @@ def test_a_changed_file_with_a_key_updates_its_row_and_adds_the_new_one(site):
     result = site.run().matched()
     counts = result.table("flights")
     assert (counts["inserted"], counts["updated"], counts["unchanged"]) == (1, 1, len(rows) - 2)
-    counts = result.stream("flights")
+    counts = result.stream("files.flights")
     assert (counts["extracted"], counts["loaded"]) == (len(rows), len(rows))
     site.holds_everything()
     site.reconcile().matched()
@@ -79,7 +79,7 @@ def test_more_contradictions_than_the_limit_fail_the_run_though_it_matches(site)
     assert (result.code, result.json["verdict"]) == (7, "MATCH")
     (problem,) = result.json["problems"]
     assert problem["kind"] == "QualityError"
-    counts = result.stream("flights")
+    counts = result.stream("files.flights")
     assert counts["extracted"] == len(site.data.rows("flights"))
     parts = counts["loaded"] + counts["quarantined"] + counts["filtered"]
     assert counts["extracted"] == parts

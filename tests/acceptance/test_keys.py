@@ -36,7 +36,7 @@ def test_what_was_loaded_without_a_key_is_proven_and_the_same_command_adds_it(st
     assert result.json["resumed"] is True
     assert result.fingerprints == undisturbed
     assert looked_at(site) == (1, "ready")
-    counts = result.stream("flights")
+    counts = result.stream("files.flights")
     assert (counts["extracted"], counts["quarantined"], counts["filtered"]) == (4800, 8, 8)
 
 

@@ -19,7 +19,7 @@ def test_a_run_loads_everything_and_ends_with_match(loaded):
         "sales": len(data.rows("sales")),
     }
     for stream in ("flights", "sales"):
-        counts = result.stream(stream)
+        counts = result.stream(f"files.{stream}")
         assert counts["extracted"] == counts["loaded"] == len(data.rows(stream))
         assert (counts["quarantined"], counts["filtered"]) == (0, 0)
     loaded.holds_everything()
@@ -53,7 +53,7 @@ def test_a_second_run_reads_and_writes_nothing_and_proves_again(loaded):
     before = written(loaded)
     second = loaded.run().matched()
     for stream in ("flights", "sales"):
-        assert second.stream(stream)["extracted"] == 0
+        assert second.stream(f"files.{stream}")["extracted"] == 0
         counts = second.table(stream)
         assert (counts["inserted"], counts["updated"], counts["unchanged"]) == (0, 0, 0)
     assert second.fingerprints == loaded.first.fingerprints
@@ -70,7 +70,10 @@ def written(site):
     if site.kind == "sqlite":
         return [site.query(f"SELECT rowid, * FROM {table}") for table in ("flights", "sales")]
     end = time.monotonic() + 30
-    ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'mm:%'"
+    ours = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE application_name LIKE 'mm:%' AND datname = current_database()"
+    )
     while site.query(ours) != [(0,)] and time.monotonic() < end:
         time.sleep(0.02)
     statistics = (
@@ -118,7 +121,7 @@ def test_plan_and_dry_run_change_nothing_in_a_loaded_target(loaded):
 def test_the_output_on_a_pipe_is_plain_lines_tables_and_one_verdict(loaded):
     # NO_COLOR has to win over what would force colours.
     forced = {"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1", "NO_COLOR": "1"}
-    result = loaded.migrate("run", env=forced)
+    result = loaded.migrate("run", **forced)
     assert result.code == 0
     assert "\x1b" not in result.out + result.err
     assert "\r" not in result.out + result.err

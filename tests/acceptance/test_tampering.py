@@ -178,7 +178,7 @@ TRIGGERS = {
         """CREATE TRIGGER trim_tail AFTER INSERT ON flights BEGIN
            UPDATE flights SET tail = rtrim(tail) WHERE rowid = NEW.rowid; END"""
     ],
-    "postgres": [
+    "postgresql": [
         """CREATE FUNCTION trim_tail() RETURNS trigger LANGUAGE plpgsql AS
            $$ BEGIN NEW.tail := rtrim(NEW.tail); RETURN NEW; END $$""",
         """CREATE TRIGGER trim_tail BEFORE INSERT ON flights

@@ -9,6 +9,8 @@ from collections import Counter
 
 import pytest
 
+from .processes import all_end, children
+
 KILLS = 5
 
 
@@ -56,7 +58,7 @@ def test_one_worker_is_one_process(by_workers):
 
 def test_a_doubled_key_costs_the_same_records_whatever_the_number_of_workers(by_workers):
     for result, *_ in by_workers.values():
-        counts = result.stream("flights")
+        counts = result.stream("files.flights")
         assert counts["filters"] == {"core.duplicate": 8}
         assert (counts["extracted"], counts["quarantined"], counts["filtered"]) == (4800, 8, 8)
         assert counts["loaded"] == 4800 - 8 - 8
@@ -107,11 +109,11 @@ def test_kill_9_at_five_moments_each_between_two_batches_changes_nothing(
         wanted = max(moment * share + chance.randrange(1, share), begun + 1)
         site.wait_for_commits(wanted)
         if is_parent:
-            children = run.children()
+            alive = children(run)
             run.signal(signal.SIGKILL)
             assert run.wait().code == -signal.SIGKILL
-            assert len(children) >= 2
-            assert run.all_end(children), "workers outlived their parent"
+            assert len(alive) >= 2
+            assert all_end(alive), "workers outlived their parent"
             run, begun = None, committed(site)
         else:
             kill_a_worker(site, run)
@@ -125,10 +127,10 @@ def test_kill_9_at_five_moments_each_between_two_batches_changes_nothing(
 def kill_a_worker(site, run):
     """Kill the one that committed last."""
     pids = f"SELECT pid FROM {site.ledger('receipt')} ORDER BY seq DESC"
-    alive = run.children()
+    alive = children(run)
     victim = next(pid for (pid,) in site.query(pids) if pid in alive)
     os.kill(victim, signal.SIGKILL)
-    assert run.all_end([victim])
+    assert all_end([victim])
 
 
 def test_sigterm_and_sigint_leave_no_process_and_the_same_command_resumes(busy_site, undisturbed):
@@ -136,12 +138,12 @@ def test_sigterm_and_sigint_leave_no_process_and_the_same_command_resumes(busy_s
     for number, code, group in ((signal.SIGTERM, 143, False), (signal.SIGINT, 130, True)):
         run = site.start("run", "--json", "--workers", "2")
         site.wait_for_commits(done + 3)
-        children = run.children()
+        alive = children(run)
         run.signal(number, group=group)
         result = run.wait()
         assert result.code == code, result.err
-        assert len(children) >= 2
-        assert run.all_end(children), "workers outlived their parent"
+        assert len(alive) >= 2
+        assert all_end(alive), "workers outlived their parent"
         assert result.json["verdict"] == "UNKNOWN"
         assert "resumes" in result.out
         assert done + 3 <= committed(site) < site.data.batches

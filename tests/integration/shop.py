@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import sqlite3
-from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -14,6 +12,7 @@ import pytest
 from sqlalchemy import make_url
 
 from messy_migration import api
+from messy_migration.testing.project import Project
 from messy_migration.workspace import Request
 
 KINDS = ("sqlite", "postgresql")
@@ -49,27 +48,21 @@ def lines(rows=ROWS):
     ]
 
 
-@dataclass
-class Shop:
+class Shop(Project):
     """A folder with its configuration, and a target."""
 
-    kind: str
-    folder: Path
-    url: str
+    def __init__(self, folder, target):
+        super().__init__(folder, target, plugins=("files",))
 
     def configure(self, schema=SCHEMA, profile="", more=""):
         """Write migrate.toml and the schema file."""
-        (self.folder / "orders.toml").write_text(schema)
-        (self.folder / "migrate.toml").write_text(
-            f'[profiles.default]\nplugins = ["files"]\ntarget = "{self.url}"\nworkers = 1\n'
-            f"{profile}\n"
-            '[files.streams.orders]\npath = "orders*.csv"\nschema = "orders.toml"\n'
-            f"{more}"
-        )
+        self.write("orders.toml", schema)
+        stream = '[files.streams.orders]\npath = "orders*.csv"\nschema = "orders.toml"\n'
+        super().configure(profile, stream + more)
 
-    def write(self, *rows, name="orders.csv", header=HEADER):
+    def write_orders(self, *rows, name="orders.csv", header=HEADER):
         """Write a file of orders."""
-        (self.folder / name).write_text("\n".join([header, *rows]) + "\n")
+        self.write(name, "\n".join([header, *rows]) + "\n")
 
     @property
     def request(self):
@@ -83,33 +76,6 @@ class Shop:
         """A reconciliation."""
         return api.reconcile(self.request, asked=api.Asked(**asked))
 
-    @contextlib.contextmanager
-    def connect(self):
-        """A connection of the test's own; every statement commits at once."""
-        if self.kind == "sqlite":
-            with contextlib.closing(sqlite3.connect(make_url(self.url).database)) as connection:
-                connection.isolation_level = None
-                yield connection
-            return
-        plain = make_url(self.url).set(drivername="postgresql").render_as_string(False)
-        with psycopg.connect(plain, autocommit=True) as connection:
-            yield connection
-
-    def execute(self, *statements):
-        """Do something to the target that is none of ours."""
-        with self.connect() as connection:
-            for statement in statements:
-                connection.execute(statement)
-
-    def query(self, statement):
-        """Rows of a query."""
-        with self.connect() as connection:
-            return connection.execute(statement).fetchall()
-
-    def ledger(self, table):
-        """The name of a table of the ledger."""
-        return ("messy_migration_" if self.kind == "sqlite" else "messy_migration.") + table
-
     def report(self, outcome):
         """The evidence of a run."""
         return json.loads(Path(outcome.report).read_text())
@@ -119,9 +85,9 @@ def shop_of(kind, folder, request):
     url = f"sqlite:///{folder / 'shop.db'}"
     if kind == "postgresql":
         url = request.getfixturevalue("postgres_url")
-    shop = Shop(kind, folder, url)
+    shop = Shop(folder, url)
     shop.configure()
-    shop.write(*lines())
+    shop.write_orders(*lines())
     return shop
 
 
@@ -151,14 +117,14 @@ def golden_batches(tmp_path_factory, request):
     def fill(shop):
         shop.configure(profile="batch_records = 5")
         for number in range(4):
-            shop.write(*lines()[10 * number : 10 * number + 10], name=f"orders{number}.csv")
+            shop.write_orders(*lines()[10 * number : 10 * number + 10], name=f"orders{number}.csv")
 
     yield from _golden("postgresql", tmp_path_factory, request, fill)
 
 
 def _one_file(shop):
     shop.configure()
-    shop.write(*lines())
+    shop.write_orders(*lines())
 
 
 def _golden(kind, tmp_path_factory, request, fill=_one_file):
@@ -167,7 +133,7 @@ def _golden(kind, tmp_path_factory, request, fill=_one_file):
         url = f"sqlite:///{folder / 'shop.db'}"
         if kind == "postgresql":
             url = stack.enter_context(request.getfixturevalue("postgres_server").database())
-        shop = Shop(kind, folder, url)
+        shop = Shop(folder, url)
         fill(shop)
         outcome = shop.run()
         assert (outcome.verdict, outcome.exit_code) == ("MATCH", 0), outcome
@@ -181,7 +147,7 @@ def _golden(kind, tmp_path_factory, request, fill=_one_file):
 
 
 def _on_server(shop, *statements):
-    plain = make_url(shop.url).set(drivername="postgresql", database="postgres")
+    plain = make_url(shop.target).set(drivername="postgresql", database="postgres")
     with psycopg.connect(plain.render_as_string(False), autocommit=True) as connection:
         for statement in statements:
             connection.execute(statement)
@@ -192,7 +158,7 @@ def _restored(golden, monkeypatch):
     shutil.rmtree(shop.folder)
     shutil.copytree(kept, shop.folder)
     if shop.kind == "postgresql":
-        name = make_url(shop.url).database
+        name = make_url(shop.target).database
         _on_server(
             shop,
             f'DROP DATABASE "{name}" WITH (FORCE)',
@@ -232,3 +198,23 @@ def kinds(result, table="orders"):
 def verdict(result, table="orders"):
     """The verdict on one table."""
     return next(item for item in result.proof.verdicts if item.table == table)
+
+
+@contextlib.contextmanager
+def reader_of(shop, server):
+    """Let the shop's commands log in as a role that may only read; gives its name.
+
+    What a test does by hand it does as the owner, as ever.
+    """
+    owner = shop.target
+    with server.role(owner) as url:
+        name = make_url(url).username
+        shop.execute(
+            f"GRANT USAGE ON SCHEMA public, messy_migration TO {name}",
+            f"GRANT SELECT ON ALL TABLES IN SCHEMA public, messy_migration TO {name}",
+        )
+        shop.target = url
+        shop.configure()
+        shop.target = owner
+        yield name
+    shop.configure()

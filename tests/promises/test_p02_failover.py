@@ -42,7 +42,7 @@ def primary(source, warm, tmp_path):
     with server(**PRIMARY) as running, running.database() as url:
         if running.cluster is None:
             pytest.skip("NOT EXERCISED: a server of this provider has no standby")
-        site = Site("postgres", tmp_path / "site", url, source, warm, running, fork_workers=True)
+        site = Site(tmp_path / "site", url, source, warm, running, fork_workers=True)
         site.clear()
         assert site.run(*ALONE).code == 0
         golden = Golden(site)
@@ -58,26 +58,26 @@ def primary(source, warm, tmp_path):
 )
 def test_a_failover_to_a_synchronous_standby_is_exact(primary, number):
     site, golden = primary
-    url = make_url(site.url)
+    url = make_url(site.target)
     with standby(site.server.cluster) as second, proxy(url.host, url.port) as way:
-        ask(site.url, "ALTER SYSTEM SET synchronous_standby_names = 'standby'")
-        ask(site.url, "SELECT pg_reload_conf()")
+        ask(site.target, "ALTER SYSTEM SET synchronous_standby_names = 'standby'")
+        ask(site.target, "SELECT pg_reload_conf()")
         sync = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
-        assert until(lambda: ask(site.url, sync) == (1,), 20) is not None
+        assert until(lambda: ask(site.target, sync) == (1,), 20) is not None
         way.latency = 0.005
-        run = site.start(environment={"MIGRATE_TARGET": at(site.url, way.port)})
+        run = site.start(environment={"MIGRATE_TARGET": at(site.target, way.port)})
         assert until(lambda: len(site.backends()) > 2, 30)
         time.sleep(0.3 + 0.2 * (number % 7))
         assert not run.ends_within(0), "the run ended before its fault came"
         site.server.stop(signal.SIGQUIT)
         began = time.monotonic()
-        assert ask(at(site.url, second.port), "SELECT pg_promote()") == (True,)
+        assert ask(at(site.target, second.port), "SELECT pg_promote()") == (True,)
         way.repoint("127.0.0.1", second.port)
         way.reset()
         result = run.wait()
         assert time.monotonic() - began < RECOVERED_SECONDS
         assert way.fired["repoint"] == 1
         assert result.code == 0, result.err
-        site.url = at(site.url, second.port)
+        site.target = at(site.target, second.port)
         assert findings(site, golden, result) == []
-        site.url = url.render_as_string(hide_password=False)
+        site.target = url.render_as_string(hide_password=False)

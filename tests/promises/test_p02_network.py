@@ -32,14 +32,14 @@ def sweep(*values):
 def ground_and_way(ground):
     """A cleared Postgres site, what a run leaves there, and a proxy on the way to it."""
     site, golden = ground("postgres")
-    url = make_url(site.url)
+    url = make_url(site.target)
     with proxy(url.host, url.port) as way:
         yield site, golden, way
 
 
 def through(site, way, **more):
     """The variables of a run that takes the proxy."""
-    url = make_url(site.url).set(port=way.port).render_as_string(hide_password=False)
+    url = make_url(site.target).set(port=way.port).render_as_string(hide_password=False)
     return {"MIGRATE_TARGET": url, **more}
 
 

@@ -54,12 +54,12 @@ def refusing(request, shared_project):
                 server = request.getfixturevalue("postgres_server")
                 project.target = stack.enter_context(server.database())
             integer = "integer" if dialect == "sqlite" else "bigint"
-            project.query("CREATE TABLE parents (name text PRIMARY KEY)")
+            project.execute("CREATE TABLE parents (name text PRIMARY KEY)")
             for name, (columns, changes, _, more) in BY_DIALECT[dialect].items():
                 project.stream(name, csv(changes))
-                project.query(f"CREATE TABLE {name} (id {integer} PRIMARY KEY, {columns})")
+                project.execute(f"CREATE TABLE {name} (id {integer} PRIMARY KEY, {columns})")
                 if more:
-                    project.query(more)
+                    project.execute(more)
             project.configure("quarantine_limit = 100")
             return project, project.migrate_apart("run", "--json")
 
@@ -87,7 +87,7 @@ def test_a_row_that_the_table_refuses_is_quarantined_alone(refusing, dialect, na
 def test_refused_rows_are_taken_once_the_table_allows_them_in_a_new_file(project):
     project.stream("shop", csv({5: "n" * 25}))
     project.configure("quarantine_limit = 100")
-    project.query("CREATE TABLE shop (id integer PRIMARY KEY, name text CHECK (length(name)<20))")
+    project.execute("CREATE TABLE shop (id integer PRIMARY KEY, name text CHECK (length(name)<20))")
     assert project.migrate("run").code == 0
     project.write("shop_2.csv", "id,name\n5,short\n")
     result = project.migrate("run", "--json")
@@ -101,7 +101,7 @@ def test_no_row_value_and_no_secret_is_in_any_output(anywhere):
     anywhere.stream("typed", f"id,name\n1,a\n{CANARY},b\n")
     anywhere.stream("key", f"id,name\n{CANARY},a\n{CANARY},b\n", columns=KEYED)
     integer = "integer" if anywhere.target.startswith("sqlite") else "bigint"
-    anywhere.query(
+    anywhere.execute(
         f"CREATE TABLE shop (id {integer} PRIMARY KEY, name text UNIQUE,"
         " CHECK (name NOT LIKE '%@%' OR id = 3))"
     )
@@ -111,7 +111,7 @@ def test_no_row_value_and_no_secret_is_in_any_output(anywhere):
     for argv in (["run"], ["run", "--json"], ["run", "--debug"], ["reconcile"], ["status"]):
         result = anywhere.migrate(*argv, "--log-level", "debug")
         outputs += [result.out, result.err]
-    outputs += [file.read_text() for file in anywhere.path.glob("migration-*.json")]
+    outputs += [file.read_text() for file in anywhere.folder.glob("migration-*.json")]
     for output in outputs:
         assert CANARY not in output
         assert "canary.person" not in output

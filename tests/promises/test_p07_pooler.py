@@ -83,7 +83,10 @@ def test_a_transaction_pooler_is_refused_and_left_as_it_was(postgres_url, round_
         assert caught.value.exit_code == 6
         direct = open_target(make_url(postgres_url), "watcher")
         with direct.engine.connect() as connection:
-            locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+            locks = (
+                "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database"
+                " WHERE locktype = 'advisory' AND datname = current_database()"
+            )
             assert connection.execute(text(locks)).scalar_one() == 0
         with target.engine.connect() as connection:
             # What a run sets for itself would stay with a session that others use.

@@ -44,7 +44,7 @@ def is_refused(result, *words):
 def test_E19_a_database_that_is_read_only(on_postgres):  # noqa: N802
     on_postgres.stream("shop", GOOD)
     name = make_url(on_postgres.target).database
-    on_postgres.query(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    on_postgres.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
     is_refused(on_postgres.migrate("run"), "read-only", name)
 
 
@@ -58,9 +58,9 @@ def role(on_postgres):
         name = f"mm_bad_{secrets.token_hex(4)}"
         made.append(name)
         place = make_url(strong)
-        on_postgres.query(f"CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}' {options}", strong)
-        on_postgres.query(f'GRANT ALL ON DATABASE "{place.database}" TO {name}', strong)
-        on_postgres.query(f"GRANT ALL ON SCHEMA public TO {name}", strong)
+        on_postgres.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}' {options}", url=strong)
+        on_postgres.execute(f'GRANT ALL ON DATABASE "{place.database}" TO {name}', url=strong)
+        on_postgres.execute(f"GRANT ALL ON SCHEMA public TO {name}", url=strong)
         on_postgres.target = f"postgresql://{name}@{place.host}:{place.port}/{place.database}"
         on_postgres.configure()
         on_postgres.strong = strong
@@ -68,15 +68,15 @@ def role(on_postgres):
 
     yield make
     for name in made:
-        on_postgres.query(f"DROP OWNED BY {name}", strong)
-        on_postgres.query(f"DROP ROLE {name}", strong)
+        on_postgres.execute(f"DROP OWNED BY {name}", url=strong)
+        on_postgres.execute(f"DROP ROLE {name}", url=strong)
 
 
 def test_E19_a_role_that_may_only_read(on_postgres, role, monkeypatch):  # noqa: N802
     monkeypatch.setenv("MIGRATE_TARGET_PASSWORD", PASSWORD)
     name = role("")
-    on_postgres.query(
-        f"ALTER ROLE {name} SET default_transaction_read_only = on", on_postgres.strong
+    on_postgres.execute(
+        f"ALTER ROLE {name} SET default_transaction_read_only = on", url=on_postgres.strong
     )
     is_refused(on_postgres.migrate("run"), "read-only")
 
@@ -85,7 +85,7 @@ def test_T44_a_role_with_too_few_connections(on_postgres, role, impatient, monke
     monkeypatch.setenv("MIGRATE_TARGET_PASSWORD", PASSWORD)
     name = role("CONNECTION LIMIT 1")
     is_refused(on_postgres.migrate("run"), "too many connections")
-    on_postgres.query(f"ALTER ROLE {name} CONNECTION LIMIT 20", on_postgres.strong)
+    on_postgres.execute(f"ALTER ROLE {name} CONNECTION LIMIT 20", url=on_postgres.strong)
     assert on_postgres.migrate("run").code == 0
 
 
@@ -126,8 +126,6 @@ def test_T44_a_password_that_is_changed_under_a_run_is_not_tried_again(  # noqa:
     ends = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{name}'"
     monkeypatch.setenv("CHANGE", f"{change}; {ends}")
     install("turncoat", CHANGES_PASSWORD)
-    # What the fixture puts on the path, for a process of its own.
-    monkeypatch.setenv("PYTHONPATH", str(on_postgres.path / "site"))
     began = time.monotonic()
     result = on_postgres.migrate_apart("run", "--plugins", "turncoat")
     assert time.monotonic() - began < 50
@@ -192,9 +190,9 @@ def test_T36_a_constraint_that_fails_at_commit_costs_its_row(anywhere):  # noqa:
     anywhere.stream("shop", "id,name\n" + "".join(f"{n},{v}\n" for n, v in rows.items()))
     anywhere.configure("quarantine_limit = 100")
     kind = "integer" if anywhere.target.startswith("sqlite") else "bigint"
-    anywhere.query("CREATE TABLE parents (name text PRIMARY KEY)")
-    anywhere.query("INSERT INTO parents VALUES ('known')")
-    anywhere.query(f"CREATE TABLE shop (id {kind} PRIMARY KEY, {DEFERRED})")
+    anywhere.execute("CREATE TABLE parents (name text PRIMARY KEY)")
+    anywhere.execute("INSERT INTO parents VALUES ('known')")
+    anywhere.execute(f"CREATE TABLE shop (id {kind} PRIMARY KEY, {DEFERRED})")
     result = anywhere.migrate("run", "--json")
     assert result.code == 0, result.err
     assert [place for place, *_ in anywhere.quarantine()] == ["shop_1.csv:8"]
@@ -211,8 +209,8 @@ CREATE TRIGGER dropping BEFORE INSERT ON shop FOR EACH ROW EXECUTE FUNCTION drop
 
 def test_D17_a_trigger_that_drops_rows_in_silence(on_postgres):  # noqa: N802
     on_postgres.stream("shop", GOOD)
-    on_postgres.query("CREATE TABLE shop (id bigint PRIMARY KEY, name text)")
-    on_postgres.query(DROPPING)
+    on_postgres.execute("CREATE TABLE shop (id bigint PRIMARY KEY, name text)")
+    on_postgres.execute(DROPPING)
     is_refused(on_postgres.migrate("run"), "different number of rows", "trigger")
     assert on_postgres.query("SELECT count(*) FROM shop") == [(0,)]
 
@@ -221,7 +219,7 @@ def test_D21_a_key_that_no_index_can_hold_costs_its_row(on_postgres):  # noqa: N
     long = secrets.token_hex(20_000)  # does not compress below a third of a page
     on_postgres.stream("shop", f"id,name\na,1\n{long},2\nc,3\n", columns=TEXT_KEY)
     on_postgres.configure("quarantine_limit = 100")
-    on_postgres.query("CREATE TABLE shop (id text PRIMARY KEY, name text)")
+    on_postgres.execute("CREATE TABLE shop (id text PRIMARY KEY, name text)")
     result = on_postgres.migrate("run")
     assert result.code == 0, result.err
     assert [place for place, *_ in on_postgres.quarantine()] == ["shop_1.csv:3"]
@@ -258,7 +256,7 @@ def test_D24_a_table_that_somebody_locked_is_waited_for_and_they_are_named(  # n
     import psycopg
 
     on_postgres.stream("shop", GOOD)
-    on_postgres.query("CREATE TABLE shop (id bigint PRIMARY KEY, name text)")
+    on_postgres.execute("CREATE TABLE shop (id bigint PRIMARY KEY, name text)")
     plain = make_url(on_postgres.target).set(drivername="postgresql")
     shown = plain.render_as_string(hide_password=False)
     with psycopg.connect(shown, application_name="nightly report") as other:
@@ -296,13 +294,13 @@ def cramped(project):
     with server() as running, running.database() as url:
         if running.cluster is None:
             pytest.skip("NOT EXERCISED: the disk of a server of this provider is its own")
-        place = running.cluster.home / "tablespace"
+        place, name = running.cluster.home / "tablespace", f"mm_small_{secrets.token_hex(4)}"
         with small_disk(place, "6m") as resize:
             owner = (running.cluster.home / "data").stat()
             os.chown(place, owner.st_uid, owner.st_gid)
             with outside(make_url(url)) as execute:
-                execute(f"CREATE TABLESPACE cramped LOCATION '{place}'")
-                execute(f"ALTER DATABASE {make_url(url).database} SET default_tablespace = cramped")
+                execute(f"CREATE TABLESPACE {name} LOCATION '{place}'")
+                execute(f"ALTER DATABASE {make_url(url).database} SET default_tablespace = {name}")
             project.target = url
             project.path_of_disk = place
             project.configure("batch_records = 1000")
@@ -313,7 +311,7 @@ def cramped(project):
                 execute("DROP SCHEMA public CASCADE")
                 execute("DROP SCHEMA messy_migration CASCADE")
                 execute(f"ALTER DATABASE {make_url(url).database} RESET default_tablespace")
-                execute("DROP TABLESPACE cramped")
+                execute(f"DROP TABLESPACE {name}")
 
 
 def test_T17_a_full_disk_is_exit_6_and_resumed_once_there_is_space(cramped, impatient):  # noqa: N802
@@ -359,7 +357,7 @@ def test_a_sqlite_file_that_somebody_locked(project, impatient):
     project.stream("shop", GOOD)
     assert project.migrate("run").code == 0
     project.write("shop_2.csv", "id,name\n3,c\n")
-    holder = sqlite3.connect(project.path / "m.db", isolation_level=None)
+    holder = sqlite3.connect(project.folder / "m.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     try:
         is_refused(project.migrate("run"), "locked", "end the program")
@@ -371,9 +369,9 @@ def test_a_sqlite_file_that_somebody_locked(project, impatient):
 def test_a_file_that_is_no_database(project):
     project.stream("shop", GOOD)
     project.write("m.db", "this is a letter to the bank, and no database at all\n" * 40)
-    before = (project.path / "m.db").read_bytes()
+    before = (project.folder / "m.db").read_bytes()
     is_refused(project.migrate("run"), "not a database")
-    assert (project.path / "m.db").read_bytes() == before
+    assert (project.folder / "m.db").read_bytes() == before
 
 
 def few_bytes():
@@ -396,8 +394,8 @@ def test_a_sqlite_file_that_may_not_grow(project, impatient):
 def test_a_sqlite_file_on_a_full_disk(project, impatient):
     rows = "".join(f"{number},{secrets.token_hex(100)}\n" for number in range(8000))
     project.stream("shop", "id,name\n" + rows)
-    with small_disk(project.path / "disk", "1m") as resize:
-        project.target = f"sqlite:///{project.path / 'disk' / 'm.db'}"
+    with small_disk(project.folder / "disk", "1m") as resize:
+        project.target = f"sqlite:///{project.folder / 'disk' / 'm.db'}"
         project.configure("batch_records = 500")
         result = project.migrate("run")
         assert result.code == 6, result.err
@@ -412,7 +410,7 @@ def test_a_damaged_page_is_never_a_match(project):
     rows = "".join(f"{number},{secrets.token_hex(100)}\n" for number in range(3000))
     project.stream("shop", "id,name\n" + rows)
     assert project.migrate("run").code == 0
-    path = project.path / "m.db"
+    path = project.folder / "m.db"
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         ((page,),) = connection.execute("PRAGMA page_size").fetchall()
@@ -458,12 +456,11 @@ def extract():
 
 def test_a_sqlite_file_that_is_replaced_under_a_run(project, install, monkeypatch):
     install("thief", REPLACES)
-    monkeypatch.setenv("PYTHONPATH", str(project.path / "site"))
     monkeypatch.setenv("STEAL", "1")
     result = project.migrate_apart("run", "--plugins", "thief", "--json")
     assert result.code in (6, 8), result.err
     assert '"MATCH"' not in result.out
-    for path in project.path.glob("m.db*"):
+    for path in project.folder.glob("m.db*"):
         path.unlink()
     monkeypatch.delenv("STEAL")
     result = project.migrate_apart("run", "--plugins", "thief", "--json")

@@ -18,7 +18,7 @@ def assert_refused(project, result, code, *words):
     for word in words:
         assert word in result.error
     assert result.out == ""
-    assert not (project.path / "m.db").exists()
+    assert not (project.folder / "m.db").exists()
 
 
 PLUGINS = {
@@ -133,7 +133,7 @@ def test_C15_looking_at_a_target_before_any_run_is_exit_2(shop, command):  # noq
 
 @pytest.mark.parametrize("command", ["reconcile", "status"])
 def test_a_database_that_never_saw_a_run_is_exit_2(anywhere, command):
-    anywhere.query("CREATE TABLE theirs (id integer)")
+    anywhere.execute("CREATE TABLE theirs (id integer)")
     result = anywhere.migrate(command)
     assert result.code == 2
     assert "nothing was ever loaded" in result.error
@@ -144,7 +144,7 @@ def test_a_run_id_that_nothing_has_is_exit_2_and_another_target_too(shop):
     unknown = shop.migrate("reconcile", "--run", "ffff")
     assert unknown.code == 2
     assert "'ffff'" in unknown.error
-    elsewhere = shop.migrate("reconcile", "--target", f"sqlite:///{shop.path / 'other.db'}")
+    elsewhere = shop.migrate("reconcile", "--target", f"sqlite:///{shop.folder / 'other.db'}")
     assert elsewhere.code == 2
-    assert not (shop.path / "other.db").exists()
+    assert not (shop.folder / "other.db").exists()
     assert shop.migrate("reconcile").code == 0

@@ -46,15 +46,15 @@ def test_an_unreachable_server_is_exit_6_and_its_password_is_nowhere(
 
 @pytest.mark.parametrize("target", ["sqlite:///missing/m.db", "sqlite:///folder"])
 def test_a_sqlite_file_that_cannot_be_is_exit_6(shop, target):
-    (shop.path / "folder").mkdir()
+    (shop.folder / "folder").mkdir()
     result = shop.migrate("run", "--target", target)
     assert result.code == 6
     assert target.rpartition("/")[2] in result.error
-    assert not (shop.path / "missing").exists()
+    assert not (shop.folder / "missing").exists()
 
 
 def test_a_sqlite_file_in_utf_16_is_exit_6_and_left_alone(shop):
-    file = shop.path / "m.db"
+    file = shop.folder / "m.db"
     with contextlib.closing(sqlite3.connect(file)) as connection:
         connection.execute("PRAGMA encoding = 'UTF-16'")
         connection.execute("CREATE TABLE theirs (n)")
@@ -71,7 +71,7 @@ def drop_the_rights_of_root():
 
 
 def test_a_folder_that_cannot_be_written_is_exit_6(shop):
-    folder = shop.path / "folder"
+    folder = shop.folder / "folder"
     folder.mkdir()
     folder.chmod(0o555)
     how = {"preexec_fn": drop_the_rights_of_root} if os.geteuid() == 0 else {}
@@ -87,14 +87,14 @@ def weak_role(on_postgres):
     """A role of the test database that may log in and nothing else: (project, name)."""
     name = f"mm_weak_{secrets.token_hex(4)}"
     strong = on_postgres.target
-    on_postgres.query(f"CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}'", strong)
+    on_postgres.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}'", url=strong)
     on_postgres.strong = strong
     place = make_url(strong)
     on_postgres.target = f"postgresql://{name}@{place.host}:{place.port}/{place.database}"
     on_postgres.stream("shop", GOOD)
     yield on_postgres, name
-    on_postgres.query(f"DROP OWNED BY {name}", strong)
-    on_postgres.query(f"DROP ROLE {name}", strong)
+    on_postgres.execute(f"DROP OWNED BY {name}", url=strong)
+    on_postgres.execute(f"DROP ROLE {name}", url=strong)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_role_without_rights_is_exit_6_and_told_what_to_grant(
 ):
     project, role = weak_role
     monkeypatch.setenv("MIGRATE_TARGET_PASSWORD", PASSWORD)
-    project.query(grant.format(role=role), project.strong)
+    project.execute(grant.format(role=role), url=project.strong)
     result = project.migrate("run")
     assert result.code == 6
     for word in words:
@@ -121,18 +121,18 @@ def test_a_role_without_rights_is_exit_6_and_told_what_to_grant(
     assert PASSWORD not in result.out + result.err
     assert project.query("SELECT to_regclass('shop')", project.strong) == [(None,)]
     # Granted what was missing, the same command goes on.
-    project.query(f"GRANT CREATE ON SCHEMA public TO {role}", project.strong)
+    project.execute(f"GRANT CREATE ON SCHEMA public TO {role}", url=project.strong)
     database = make_url(project.strong).database
-    project.query(f'GRANT CREATE ON DATABASE "{database}" TO {role}', project.strong)
+    project.execute(f'GRANT CREATE ON DATABASE "{database}" TO {role}', url=project.strong)
     assert project.migrate("run").code == 0
 
 
 def test_a_table_that_may_not_be_written_is_exit_6_with_one_line(weak_role, monkeypatch):
     project, role = weak_role
     monkeypatch.setenv("MIGRATE_TARGET_PASSWORD", PASSWORD)
-    project.query(f"CREATE SCHEMA messy_migration AUTHORIZATION {role}", project.strong)
-    project.query("CREATE TABLE shop (id bigint PRIMARY KEY, name text)", project.strong)
-    project.query(f"GRANT SELECT ON shop TO {role}", project.strong)
+    project.execute(f"CREATE SCHEMA messy_migration AUTHORIZATION {role}", url=project.strong)
+    project.execute("CREATE TABLE shop (id bigint PRIMARY KEY, name text)", url=project.strong)
+    project.execute(f"GRANT SELECT ON shop TO {role}", url=project.strong)
     result = project.migrate("run")
     assert result.code == 6
     assert "permission denied for table shop" in result.error
@@ -206,7 +206,7 @@ TABLES = {
 @pytest.mark.parametrize("ddl, words", TABLES.values(), ids=TABLES)
 def test_a_table_that_differs_from_the_schema_is_exit_6_and_left_alone(anywhere, ddl, words):
     anywhere.stream("shop", GOOD)
-    anywhere.query(ddl)
+    anywhere.execute(ddl)
     planned = anywhere.migrate("plan")
     result = anywhere.migrate("run")
     assert (planned.code, result.code) == (6, 6)
@@ -218,7 +218,7 @@ def test_a_table_that_differs_from_the_schema_is_exit_6_and_left_alone(anywhere,
 def test_a_ledger_of_a_newer_version_is_exit_6_and_not_touched(anywhere):
     anywhere.stream("shop", GOOD)
     assert anywhere.migrate("run").code == 0
-    anywhere.query(f"UPDATE {anywhere.ledger('version')} SET version_num = '9999'")
+    anywhere.execute(f"UPDATE {anywhere.ledger('version')} SET version_num = '9999'")
     for command in ("run", "reconcile", "status", "plan"):
         result = anywhere.migrate(command)
         assert result.code == 6, command
@@ -232,7 +232,7 @@ def test_D25_a_receipt_changed_by_hand_is_a_mismatch(anywhere):  # noqa: N802
     anywhere.stream("other", GOOD)
     assert anywhere.migrate("run").code == 0
     assert anywhere.migrate("reconcile").code == 0
-    anywhere.query(
+    anywhere.execute(
         f"UPDATE {anywhere.ledger('receipt_table')} SET net_lanes = '{'0' * 31}1'"
         " WHERE table_name = 'shop'"
     )
@@ -277,7 +277,7 @@ def test_d_a_column_too_narrow_for_what_is_declared_is_refused_by_name_before_an
     header = ",".join(["id", *NARROWER])
     on_postgres.stream("shop", f"{header}\n1{',' * len(NARROWER)}\n", columns="\n".join(columns))
     there = ", ".join(f"{name} {narrow}" for name, (_, narrow) in NARROWER.items())
-    on_postgres.query(f"CREATE TABLE shop (id bigint PRIMARY KEY, {there})")
+    on_postgres.execute(f"CREATE TABLE shop (id bigint PRIMARY KEY, {there})")
     planned = on_postgres.migrate("plan", "--json")
     (table,) = planned.json["tables"]
     ran = on_postgres.migrate("run")

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 import textwrap
 
 import pytest
-import structlog
+
+from messy_migration.testing.project import forgotten, fresh_logging
 
 
 @pytest.fixture(autouse=True)
 def unconfigured_log():
     """Take back what a command or a test set up; a left-over would feed later tests."""
-    root = logging.getLogger()
-    level, handlers = root.level, list(root.handlers)
-    yield
-    logging.captureWarnings(capture=False)
-    root.setLevel(level)
-    for handler in list(root.handlers):
-        if handler not in handlers and handler.get_name() == "messy_migration.handler":
-            root.removeHandler(handler)
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
+    with fresh_logging():
+        yield
 
 
 @pytest.fixture
@@ -32,7 +23,6 @@ def plugin_site(tmp_path, monkeypatch):
     How: `dist` and `version` name the distribution, `module` the file, `entries` other names
     for the same module, `group` another entry-point group, `root` another folder.
     """
-    before = set(sys.modules)
 
     def install(
         name,
@@ -59,7 +49,5 @@ def plugin_site(tmp_path, monkeypatch):
         monkeypatch.syspath_prepend(str(folder))
         return folder
 
-    yield install
-    for name in set(sys.modules) - before:
-        if name.startswith("mm_test_"):
-            del sys.modules[name]
+    with forgotten("mm_test_"):
+        yield install

@@ -76,6 +76,29 @@ class Server:
                 self.cluster.start()
             self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", chosen)
 
+    @contextmanager
+    def role(self, database: str, options: str = "") -> Iterator[str]:
+        """A new role that may log in and nothing else; at the end it is dropped.
+
+        Roles belong to the whole server, so a fixed name would meet the one of another test.
+
+        Args:
+            database: the URL of a database of this server; with the role goes all that it owns
+                or may do there.
+            options: more of `CREATE ROLE`, such as `CONNECTION LIMIT 1`.
+
+        Yields:
+            The URL of that database with the role's name and password.
+        """
+        place = make_url(database)
+        name, password = f"mm_test_{secrets.token_hex(6)}", secrets.token_hex(12)
+        self._execute(f"CREATE ROLE {{}} LOGIN PASSWORD '{password}' {options}", name)
+        try:
+            yield place.set(username=name, password=password).render_as_string(hide_password=False)
+        finally:
+            self._execute("DROP OWNED BY {}", name, place.database)
+            self._execute("DROP ROLE {}", name)
+
     @property
     def pid(self) -> int:
         """The process id of the server.
@@ -111,9 +134,11 @@ class Server:
             )
         return self.cluster
 
-    def _execute(self, statement: str, database: str) -> None:
-        with _connect(make_url(self.url)) as connection:
-            connection.execute(sql.SQL(statement).format(sql.Identifier(database)))
+    def _execute(self, statement: str, name: str, database: str | None = None) -> None:
+        """Carry out a statement about the role or database of a name."""
+        url = make_url(self.url)
+        with _connect(url.set(database=database or url.database)) as connection:
+            connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
 
 
 @contextmanager

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import count
@@ -17,6 +14,7 @@ import pytest
 
 import messy_migration_sql as plugin
 from messy_migration.model import Frame, Rejected
+from messy_migration.testing.project import Project
 
 KINDS = ("sqlite", "postgresql")
 RECORDS = 50_000
@@ -179,59 +177,16 @@ def open_plugin(tmp_path):
         one.release()
 
 
-@dataclass
-class Result:
-    code: int
-    out: str
-    err: str
+class Shop(Project):
+    """A folder whose migrate.toml names a source, and the command in it."""
 
-    @property
-    def json(self):
-        return json.loads(self.out)
+    workers = 2
+    patience = 300.0
 
-    def matched(self):
-        assert self.code == 0, f"exit {self.code}\n{self.out}\n{self.err}"
-        assert self.json["verdict"] == "MATCH", self.out
-        return self
-
-    def table(self, name):
-        return next(item for item in self.json["tables"] if item["table"] == name)
-
-    def stream(self, name, tenant=""):
-        return next(
-            item
-            for item in self.json["streams"]
-            if (item["stream"], item["tenant"]) == (f"sql.{name}", tenant)
-        )
-
-
-class Project:
-    """A folder with a migrate.toml, and the command in it."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def configure(self, section, target, profile=""):
-        lines = ["[profiles.default]", f'target = "{plain(target.url)}"', 'plugins = ["sql"]']
-        (self.path / "migrate.toml").write_text(
-            "\n".join([*lines, "workers = 2", profile, "[sql]", section])
-        )
-
-    def command(self, *arguments):
-        return [sys.executable, "-m", "messy_migration", *arguments]
-
-    def migrate(self, *arguments, **environment):
-        done = subprocess.run(
-            self.command(*arguments),
-            cwd=self.path,
-            env={**os.environ, **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-        assert "Traceback" not in done.stdout + done.stderr, done.stderr
-        return Result(done.returncode, done.stdout, done.stderr)
+    def configure(self, section="", target=None, profile=""):
+        if target:
+            self.target = plain(target.url)
+        super().configure(profile, f"[sql]\n{section}")
 
     def run(self, *arguments, **environment):
         return self.migrate("run", "--json", *arguments, **environment)
@@ -241,4 +196,4 @@ class Project:
 def project(tmp_path):
     folder = tmp_path / "project"
     folder.mkdir()
-    return Project(folder)
+    return Shop(folder, plugins=("sql",))

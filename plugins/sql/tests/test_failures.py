@@ -8,6 +8,7 @@ from contextlib import closing
 
 import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from messy_migration.errors import SourceError
 
@@ -58,24 +59,22 @@ def test_a_schema_that_is_not_there(open_plugin, postgres, parts):
     assert "check `schema`" in text
 
 
-def test_a_table_without_rights_and_one_with_row_security(open_plugin, postgres, parts):
+def test_a_table_without_rights_and_one_with_row_security(
+    open_plugin, postgres, parts, postgres_server
+):
     postgres.run(
         "CREATE TABLE hidden (id int PRIMARY KEY)",
         "ALTER TABLE hidden ENABLE ROW LEVEL SECURITY",
-        "CREATE ROLE sees_little LOGIN PASSWORD 'little'",
-        "GRANT SELECT ON hidden TO sees_little",
     )
-    try:
-        login = f"sees_little:little@{parts['host']}:{parts['port']}"
-        url = f"postgresql://{login}/{parts['dbname']}"
+    with postgres_server.role(postgres.url) as login:
+        postgres.run(f"GRANT SELECT ON hidden TO {make_url(login).username}")
+        url = plain(login)
         text = problem(open_plugin({"url": url, "include": ["t"]}))
         assert "may not read a table" in text
         assert "table t" in text
         assert "GRANT SELECT" in text
         text = problem(open_plugin({"url": url, "include": ["hidden"]}))
         assert "row-level security" in text
-    finally:
-        postgres.run("DROP OWNED BY sees_little", "DROP ROLE sees_little")
 
 
 def test_a_table_that_vanishes_after_it_was_offered(source, open_plugin):

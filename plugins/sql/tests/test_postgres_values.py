@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import subprocess
 import sys
 from datetime import UTC, date, datetime
@@ -156,9 +157,10 @@ def test_a_type_that_we_have_not_can_be_read_as_text(postgres, open_plugin):
 def test_text_of_a_database_without_an_encoding_is_refused_where_it_is_no_utf_8(
     postgres_server, postgres, open_plugin
 ):
-    postgres.run("CREATE DATABASE ascii_source TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
+    name = f"mm_ascii_{secrets.token_hex(4)}"
+    postgres.run(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'")
     try:
-        other = type(postgres)(postgres.url.rpartition("/")[0] + "/ascii_source")
+        other = type(postgres)(f"{postgres.url.rpartition('/')[0]}/{name}")
         create(other, {"name": "text"})
         other.run(
             r"INSERT INTO t VALUES (1, 'fine'), (2, E'\xff'), (3, E'caf\xc3\xa9')",
@@ -169,7 +171,7 @@ def test_text_of_a_database_without_an_encoding_is_refused_where_it_is_no_utf_8(
         assert got.columns("id", "name") == [(1, "fine"), (3, "café")]
         assert "no UTF-8" in got.rejected[0].reason
     finally:
-        postgres.run("DROP DATABASE ascii_source WITH (FORCE)")
+        postgres.run(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def test_many_rows_come_in_chunks_and_none_is_lost(postgres, open_plugin):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import time
 from decimal import Decimal
 
@@ -78,7 +76,7 @@ def test_two_databases_end_equal_and_a_second_run_merges_what_changed(make_base,
     project.configure(section, target, profile="batch_records = 1000")
     first = project.run().matched()
     assert first.table("orders")["inserted"] == 3000
-    assert first.stream("log")["loaded"] == 3
+    assert first.stream("sql.log")["loaded"] == 3
     equal(source, target)
     source.run(
         "UPDATE orders SET total = total + 1 WHERE id % 10 = 0",
@@ -89,7 +87,7 @@ def test_two_databases_end_equal_and_a_second_run_merges_what_changed(make_base,
     second = project.run().matched()
     assert (second.table("orders")["inserted"], second.table("orders")["updated"]) == (1, 283)
     # The bookmark says that nobody else changed for more than its overlap.
-    assert second.stream("customers")["extracted"] < 50
+    assert second.stream("sql.customers")["extracted"] < 50
     assert second.table("customers")["updated"] == 1
     assert second.table("log")["actual_rows"] == 3
     equal(source, target)
@@ -104,7 +102,7 @@ def test_what_has_no_exact_place_costs_its_record(make_base, project):
     )
     project.configure(f'url = "{source.plain}"', target)
     done = project.run().matched()
-    assert done.stream("t")["quarantined"] == 2
+    assert done.stream("sql.t")["quarantined"] == 2
     assert done.table("t")["actual_rows"] == 300
 
 
@@ -130,17 +128,11 @@ def test_a_run_that_is_killed_is_resumed_in_a_new_snapshot(make_base, project):
         "ANALYZE",
     )
     project.configure(f'url = "{source.plain}"', target, profile="batch_records = 2000")
-    run = subprocess.Popen(
-        project.command("run"),
-        cwd=project.path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    run = project.start("run")
     end = time.monotonic() + 60
     while time.monotonic() < end and not committed(target):
         time.sleep(0.05)
-    os.killpg(run.pid, signal.SIGKILL)
+    run.signal(signal.SIGKILL, group=True)
     run.wait()
     assert 0 < committed(target) < 59_501
     source.run("INSERT INTO orders VALUES (1, 1, 1, 'later', now())")
@@ -187,7 +179,7 @@ url = "{bergen.plain}"
     bergen.run("INSERT INTO orders VALUES (1, 1, 1, 'new', '2024-05-05')")
     done = project.run()
     assert done.code == 5
-    assert done.stream("orders", "bergen")["loaded"] == 31
+    assert done.stream("sql.orders", "bergen")["loaded"] == 31
     assert any("no SQLite database" in problem["what"] for problem in done.json["problems"])
     verdicts = {(item["table"], item["verdict"]) for item in done.json["tables"]}
     assert ("orders", "MATCH") in verdicts
@@ -198,7 +190,7 @@ def test_a_table_without_a_key_that_changed_is_not_loaded_twice(make_base, proje
     source.run("CREATE TABLE t (a integer)", "INSERT INTO t VALUES (1), (1)")
     project.configure(f'url = "{source.plain}"', target)
     project.run().matched()
-    assert project.run().matched().stream("t")["extracted"] == 0
+    assert project.run().matched().stream("sql.t")["extracted"] == 0
     source.run("INSERT INTO t VALUES (2)")
     done = project.run()
     assert done.code == 5

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from messy_migration import api
 from messy_migration.errors import MigrationError
 from messy_migration.ledger.tables import ledger
 from messy_migration.run.anchors import ANCHORS
-from messy_migration.workspace import Request, open_workspace
+from messy_migration.testing.project import Project
+from messy_migration.workspace import Request
 
 SCHEMA = """
 table = "people"
@@ -37,14 +36,12 @@ def rows(first, count):
     return "".join(f"{ADDRESS.format(n)},Person {n},{n}\n" for n in range(first, first + count))
 
 
-@dataclass
-class Site:
+class Site(Project):
     """A folder, a target, and what was there after the last good run."""
 
-    kind: str
-    folder: Path
-    url: str
-    outcomes: list = field(default_factory=list)
+    def __init__(self, folder, target=""):
+        super().__init__(folder, target, plugins=("files",))
+        self.outcomes = []
 
     @property
     def request(self):
@@ -55,31 +52,25 @@ class Site:
         return self.folder / ANCHORS
 
     @property
-    def tables(self):
-        return {name: getattr(self.ledger, name).fullname for name in self.names}
-
-    @property
-    def names(self):
-        return [name for name in self.ledger.__dataclass_fields__ if name != "metadata"]
-
-    @property
-    def ledger(self):
-        return ledger(self.kind)
+    def places(self):
+        """The tables of the ledger: name -> as the target knows it."""
+        tables = ledger(self.kind)
+        names = [name for name in tables.__dataclass_fields__ if name != "metadata"]
+        return {name: getattr(tables, name).fullname for name in names}
 
     def make(self):
-        (self.folder / "people.toml").write_text(SCHEMA.format(points="int32"))
-        (self.folder / "migrate.toml").write_text(
-            f'[profiles.default]\ntarget = "{self.url}"\nplugins = ["files"]\nworkers = 1\n'
-            'report = "reports"\nquarantine_limit = 50.0\n[files.streams.people]\n'
-            'path = "people*.csv"\nschema = "people.toml"\n'
+        self.write("people.toml", SCHEMA.format(points="int32"))
+        self.configure(
+            'report = "reports"\nquarantine_limit = 50.0',
+            '[files.streams.people]\npath = "people*.csv"\nschema = "people.toml"\n',
         )
-        self.write("people1.csv", rows(1, 9) + rows(9, 1) + f"{HELD},Bad,many\n")
+        self.write_people("people1.csv", rows(1, 9) + rows(9, 1) + f"{HELD},Bad,many\n")
         self.run()
-        self.write("people2.csv", rows(10, 5) + rows(1, 1))
+        self.write_people("people2.csv", rows(10, 5) + rows(1, 1))
         return self.run()
 
-    def write(self, name, body):
-        (self.folder / name).write_text(f"email,name,points\n{body}")
+    def write_people(self, name, body):
+        self.write(name, f"email,name,points\n{body}")
 
     def run(self, **options):
         self.outcomes.append(api.run(self.request, options=api.Options(**options)))
@@ -93,14 +84,11 @@ class Site:
 
     def execute(self, *statements):
         """Write into the target by hand; `{receipt}` is a table of the ledger."""
-        engine = open_workspace(self.request, needs_plugins=False).target.engine
-        with engine.begin() as connection:
-            for statement in statements:
-                connection.execute(text(statement.format(**self.tables)))
+        return super().execute(*(statement.format(**self.places) for statement in statements))
 
     def copy(self, prefix):
         """Keep ledger and data as they are now."""
-        for name, place in {**self.tables, "people": "people"}.items():
+        for name, place in {**self.places, "people": "people"}.items():
             # The fixture of a session is made anew when its parameter comes back.
             self.execute(f"DROP TABLE IF EXISTS {prefix}_{name}")
             self.execute(f"CREATE TABLE {prefix}_{name} AS SELECT * FROM {place}")
@@ -109,7 +97,7 @@ class Site:
 
     def restore(self, prefix, *, anchors=True):
         """Set ledger and data back to what was kept."""
-        for name, place in {**self.tables, "people": "people"}.items():
+        for name, place in {**self.places, "people": "people"}.items():
             self.execute(
                 f"DELETE FROM {place}", f"INSERT INTO {place} SELECT * FROM {prefix}_{name}"
             )
@@ -137,7 +125,7 @@ def kept(request, tmp_path_factory):
     url = f"sqlite:///{folder / 'target.db'}"
     if request.param == "postgresql":
         url = request.getfixturevalue("postgres_database")
-    site = Site(request.param, folder, url)
+    site = Site(folder, url)
     site.make()
     site.copy("second")
     return site
@@ -154,6 +142,6 @@ def site(kept):
 def finished(tmp_path_factory):
     """Two runs in SQLite whose files are only looked at."""
     folder = tmp_path_factory.mktemp("finished")
-    site = Site("sqlite", folder, f"sqlite:///{folder / 'target.db'}")
+    site = Site(folder)
     site.make()
     return site

@@ -109,7 +109,7 @@ def test_ledger_and_data_set_back_together_to_an_older_state_are_found(site):
 
 
 def test_all_rows_of_ledger_and_data_deleted_together_are_no_match(site):
-    site.execute(*(f"DELETE FROM {place}" for place in [*site.tables.values(), "people"]))
+    site.execute(*(f"DELETE FROM {place}" for place in [*site.places.values(), "people"]))
     result = site.reconcile()
     assert (result.verdict, result.exit_code) == ("UNKNOWN", 8)
     assert "is missing" in result.audit.reasons[0]

@@ -48,10 +48,10 @@ def cluster(shared_project):
 def test_the_same_work_runs_on_an_executor_of_a_plugin(cluster):
     first = cluster.migrate("run", "--engine", "pool", "--workers", "2", "--json")
     assert first.code == 0, first.err
-    assert first.stream("src.people") == (24, 24, 0, 0)
+    assert first.counts("src.people") == (24, 24, 0, 0)
     assert first.verdicts() == {"people": "MATCH"}
     again = cluster.migrate("run", "--engine", "pool", "--json")
-    assert (again.code, again.stream("src.people")) == (0, (0, 0, 0, 0))
+    assert (again.code, again.counts("src.people")) == (0, (0, 0, 0, 0))
 
 
 def test_an_engine_that_loses_tasks_leaves_a_run_that_resumes(cluster, tmp_path):
@@ -62,7 +62,7 @@ def test_an_engine_that_loses_tasks_leaves_a_run_that_resumes(cluster, tmp_path)
     assert lost.verdicts() == {"people": "UNKNOWN"}
     resumed = cluster.migrate("run", "--target", target, "--json")
     assert (resumed.code, resumed.json["resumed"]) == (0, True)
-    assert resumed.stream("src.people") == (24, 24, 0, 0)
+    assert resumed.counts("src.people") == (24, 24, 0, 0)
 
 
 @pytest.mark.parametrize("name", ["nosuch", "odd"])

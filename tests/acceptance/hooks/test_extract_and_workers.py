@@ -108,7 +108,7 @@ def test_the_other_streams_are_loaded_and_the_run_names_each_failure_once(ran):
     assert "CANARY-VALUE" not in result.out + result.err
     for name in ("good", "talking", "empty", "rejecting"):
         assert result.verdicts()[f"t_{name}"] == "MATCH"
-    assert result.stream("src.rejecting") == (10, 6, 1, 3)
+    assert result.counts("src.rejecting") == (10, 6, 1, 3)
     [entry] = project.quarantine("src.rejecting")
     assert entry == ("page:7", "src.odd", "name", "/wByYXc=")
     project.assert_balanced()
@@ -139,14 +139,14 @@ def test_a_source_that_fails_midway_keeps_its_batches_and_is_resumed(anywhere):
     assert broken.json["verdict"] == "UNKNOWN"
     for name in ("s", "t"):
         assert anywhere.query(f"SELECT count(*) FROM {name}") == [(4 + 6,)]
-        assert broken.stream(f"src.{name}") == (10, 10, 0, 0)
-    (anywhere.path / "repaired").touch()
+        assert broken.counts(f"src.{name}") == (10, 10, 0, 0)
+    (anywhere.folder / "repaired").touch()
     resumed = anywhere.migrate("run", "--json")
     assert resumed.code == 0, resumed.err
     assert resumed.json["resumed"]
     assert resumed.json["run_id"] == broken.json["run_id"]
     for name in ("s", "t"):
-        assert resumed.stream(f"src.{name}") == (12, 12, 0, 0)
+        assert resumed.counts(f"src.{name}") == (12, 12, 0, 0)
         ids = anywhere.query(f"SELECT id FROM {name} ORDER BY id")
         assert ids == [(number,) for number in (1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16)]
 
@@ -184,14 +184,14 @@ def test_a_worker_that_dies_costs_three_attempts_of_its_piece_and_nothing_else(p
     [line] = result.errors
     assert "workers died again and again on the same partition [src.s, p1]" in line
     assert words in line
-    assert (project.path / "attempts").read_text() == "xxx"
+    assert (project.folder / "attempts").read_text() == "xxx"
     assert result.verdicts() == {"s": "UNKNOWN"}
     assert project.query("SELECT id FROM s ORDER BY id") == [(n,) for n in (1, 2, 5, 6, 7, 8)]
-    (project.path / "repaired").touch()
+    (project.folder / "repaired").touch()
     again = project.migrate("run", "--json")
     assert again.code == 0
     assert again.verdicts() == {"s": "MATCH"}
-    assert again.stream("src.s") == (8, 8, 0, 0)
+    assert again.counts("src.s") == (8, 8, 0, 0)
 
 
 def test_a_record_that_workers_die_of_costs_itself_and_the_proof_does_not_die_of_it(project):
@@ -212,8 +212,8 @@ def transform(batch):
     result = project.migrate("run", "--json", "--workers", "1")
     assert result.code == 0
     assert result.verdicts() == {"s": "MATCH"}
-    assert result.stream("src.s") == (4, 3, 1, 0)
-    project.query("UPDATE s SET name = 'z' WHERE id = 4")
+    assert result.counts("src.s") == (4, 3, 1, 0)
+    project.execute("UPDATE s SET name = 'z' WHERE id = 4")
     proof = project.migrate("reconcile", "--json")
     assert proof.code == 8
     assert [item["key"] for item in proof.json["differences"]] == [{"id": "4"}]

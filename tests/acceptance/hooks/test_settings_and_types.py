@@ -62,7 +62,7 @@ def test_a_secret_reaches_the_worker_and_no_output(project, reference):
     assert "token *** was refused" in result.errors[0]
     assert "seen ***" in result.err
     shown = project.migrate("config", "show", MM_TEST_SECRET=SECRET)
-    evidence = [file.read_text() for file in project.path.glob("migration-*.json")]
+    evidence = [file.read_text() for file in project.folder.glob("migration-*.json")]
     assert len(evidence) == 1
     for text in (result.out, result.err, shown.out, shown.err, *evidence):
         assert SECRET not in text
@@ -86,7 +86,7 @@ def test_settings_that_a_plugin_cannot_take_are_exit_3(project, section, code, w
     assert len(result.errors) == 1
     assert words in result.errors[0]
     assert "CANARY" not in result.out + result.err
-    assert not (project.path / "m.db").exists()
+    assert not (project.folder / "m.db").exists()
 
 
 def test_a_plugin_whose_secret_store_fails_is_exit_4(project):
@@ -130,7 +130,7 @@ def test_an_observer_that_fails_changes_nothing_and_the_next_one_is_told(project
     assert result.code == 0, result.err
     assert result.json["verdict"] == "MATCH"
     assert "observer src failed" in result.err
-    assert "run.finished MATCH 0" in (project.path / "events").read_text()
+    assert "run.finished MATCH 0" in (project.folder / "events").read_text()
 
 
 JSON = """
@@ -150,7 +150,7 @@ def test_json_is_stored_in_canonical_form_and_proven(anywhere):
     result = anywhere.migrate("run", "--json")
     assert result.code == 0, result.err
     assert result.json["verdict"] == "MATCH"
-    assert result.stream("src.j") == (6, 3, 3, 0)
+    assert result.counts("src.j") == (6, 3, 3, 0)
     found = anywhere.query("SELECT id, CAST(doc AS text) FROM j ORDER BY id")
     assert found == [(1, '{"a": [1.50, 2], "b": 1}'), (3, "null"), (4, None)]
     assert [entry[:3] for entry in anywhere.quarantine("src.j")] == [
@@ -194,7 +194,7 @@ def test_every_type_ends_in_match_and_only_what_the_target_cannot_hold_is_left_o
     nans = sum(ratio is not None and math.isnan(ratio) for ratio in ratios)
     assert nans > 0
     left_out = nans if anywhere.target.startswith("sqlite") else 0
-    assert result.stream("src.nasty") == (NASTY_ROWS, NASTY_ROWS - left_out, left_out, 0)
+    assert result.counts("src.nasty") == (NASTY_ROWS, NASTY_ROWS - left_out, left_out, 0)
     rules = {(rule, column) for _, rule, column, _ in anywhere.quarantine("src.nasty")}
     assert rules == ({("core.unstorable", "ratio")} if left_out else set())
     again = anywhere.migrate("reconcile", "--json")

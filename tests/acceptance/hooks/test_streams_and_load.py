@@ -44,10 +44,10 @@ def test_streams_that_share_a_table_are_proven_each_in_its_own_scope(anywhere):
         ("z", 12),
     ]
     assert {item["verdict"] for item in tables} == {"MATCH"}
-    assert result.stream("src.orders", "y") == (12, 11, 1, 0)
+    assert result.counts("src.orders", "y") == (12, 11, 1, 0)
     [(place, rule, column, _)] = anywhere.quarantine("src.orders")
     assert (place, rule, column) == ("src.orders@y:3", "core.scope", "source")
-    anywhere.query("UPDATE orders SET name = 'z' WHERE source = 'y''--' AND id = 4")
+    anywhere.execute("UPDATE orders SET name = 'z' WHERE source = 'y''--' AND id = 4")
     proof = anywhere.migrate("reconcile", "--json")
     assert proof.code == 8
     assert [item["verdict"] for item in proof.json["tables"]] == ["MATCH", "MISMATCH", "MATCH"]
@@ -72,7 +72,7 @@ def test_two_streams_with_one_table_and_one_scope_are_refused(project):
     result = project.migrate("run")
     assert result.code == 3
     assert "src.one and src.two" in result.errors[0]
-    assert not (project.path / "m.db").exists()
+    assert not (project.folder / "m.db").exists()
 
 
 FAMILY = """
@@ -95,9 +95,9 @@ def extract(partition):
 def test_parents_are_finished_before_children_begin(anywhere):
     anywhere.install("src", FAMILY)
     integer = "integer" if anywhere.target.startswith("sqlite") else "bigint"
-    anywhere.query(f"CREATE TABLE a (id {integer} PRIMARY KEY, name text)")
+    anywhere.execute(f"CREATE TABLE a (id {integer} PRIMARY KEY, name text)")
     for name, parent in (("b", "a"), ("c", "b")):
-        anywhere.query(
+        anywhere.execute(
             f"CREATE TABLE {name} (id {integer} PRIMARY KEY REFERENCES {parent}, name text)"
         )
     result = anywhere.migrate("run", "--json", "--workers", "2")
@@ -125,8 +125,8 @@ def test_a_stream_without_partitions_is_one_partition(project):
     )
     result = project.migrate("run", "--json")
     assert result.code == 0, result.err
-    assert result.stream("src.s") == (6, 6, 0, 0)
-    assert result.stream("src.none") == (0, 0, 0, 0)
+    assert result.counts("src.s") == (6, 6, 0, 0)
+    assert result.counts("src.none") == (0, 0, 0, 0)
     assert result.verdicts() == {"n": "MATCH", "s": "MATCH"}
     again = project.migrate("run", "--json")
     assert again.code == 0
@@ -173,7 +173,7 @@ def test_a_plugin_may_write_the_rows_of_a_table_itself(loaded):
     assert result.verdicts()["taken"] == "MATCH"
     assert result.verdicts()["core"] == "MATCH"
     assert project.query("SELECT name FROM taken ORDER BY id") == [(name,) for name in "abcdef"]
-    assert result.stream("src.taken") == (6, 6, 0, 0)
+    assert result.counts("src.taken") == (6, 6, 0, 0)
 
 
 def test_a_load_hook_that_only_says_that_it_wrote_is_found_out(loaded):

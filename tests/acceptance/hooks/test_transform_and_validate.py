@@ -158,7 +158,7 @@ def test_every_record_is_where_the_rule_put_it(ran, name):
     project, result = ran
     text, counts = GOOD[name]
     assert names(project, name) == text
-    assert result.stream(f"src.{name}") == counts
+    assert result.counts(f"src.{name}") == counts
     assert result.verdicts()[name] == "MATCH"
 
 
@@ -180,7 +180,7 @@ def test_the_record_that_breaks_a_rule_is_alone_in_quarantine(ran, name):
 
 def test_a_value_that_no_longer_fits_is_quarantined_by_the_type(ran):
     project, result = ran
-    assert result.stream("src.small") == (6, 4, 2, 0)
+    assert result.counts("src.small") == (6, 4, 2, 0)
     assert project.query("SELECT id, amount FROM small ORDER BY id") == [
         (1, 0),
         (2, 10_000),
@@ -200,14 +200,14 @@ def test_integers_become_money_exactly(ran):
 
 def test_one_record_becomes_rows_of_two_tables(ran):
     project, result = ran
-    assert result.stream("src.fan") == (6, 6, 0, 0)
+    assert result.counts("src.fan") == (6, 6, 0, 0)
     assert names(project, "fan_people") == "abcdef"
     assert names(project, "fan_tags") == "aabbccddee"
 
 
 def test_a_violation_in_one_table_takes_the_record_out_of_all(ran):
     project, result = ran
-    assert result.stream("src.fan_checked") == (6, 5, 1, 0)
+    assert result.counts("src.fan_checked") == (6, 5, 1, 0)
     assert names(project, "fan_checked_people") == "acdef"
     assert names(project, "fan_checked_tags") == "aaccddee"
 

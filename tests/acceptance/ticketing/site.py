@@ -3,96 +3,33 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import sqlite3
-import subprocess
 import sys
 import time
 from collections import Counter
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import psycopg
 import pyarrow as pa
+
+from messy_migration.testing.project import Project
 
 from .served import toml
 
 PATIENCE = 120.0
 PLUGINS = ("--plugins", "eventcombo,vivenu")
-MIGRATE = str(Path(sys.executable).with_name("migrate"))
 
 
-@dataclass
-class Result:
-    """How a process ended."""
+class Site(Project):
+    """A folder, its target, the secrets of its sources, and the installed command."""
 
-    code: int
-    out: str
-    err: str
+    command = (str(Path(sys.executable).with_name("migrate")),)
 
-    @property
-    def json(self):
-        """The one JSON object on stdout."""
-        return json.loads(self.out)
+    def __init__(self, folder, target):
+        super().__init__(folder, target)
+        self.env = {}
 
-    @property
-    def fingerprints(self):
-        """(table, scope) -> fingerprint of what is in the target."""
-        return fingerprints(self.json)
-
-    @property
-    def text(self):
-        """Everything that it printed."""
-        return self.out + self.err
-
-    def stream(self, name, tenant):
-        """What the JSON says about one stream."""
-        found = self.json["streams"]
-        return next(it for it in found if (it["stream"], it["tenant"]) == (name, tenant))
-
-    def tables(self, **scope):
-        """What the JSON says about the tables whose scope has these values."""
-        return [it for it in self.json["tables"] if scope.items() <= it["scope"].items()]
-
-    def table(self, name, **scope):
-        """What the JSON says about one table in one scope."""
-        (found,) = [it for it in self.tables(**scope) if it["table"] == name]
-        return found
-
-    def matched(self):
-        """Itself, after a run or reconciliation that must have ended well."""
-        assert self.code == 0, f"exit {self.code}\n{self.out}\n{self.err}"
-        assert self.json["verdict"] == "MATCH", self.out
-        return self
-
-    def ended(self, code, verdict=None):
-        """Itself, after a command that must have ended with this code."""
-        assert self.code == code, f"exit {self.code}\n{self.out}\n{self.err}"
-        if verdict:
-            assert self.json["verdict"] == verdict, self.out
-        return self
-
-
-def fingerprints(report):
-    """(table, scope) -> fingerprint of what is in the target, out of a report."""
-    found = {
-        (it["table"], tuple(sorted(it["scope"].items()))): it["fingerprint_actual"]
-        for it in report["tables"]
-    }
-    assert len(found) == len(report["tables"])
-    return found
-
-
-@dataclass
-class Site:
-    """A folder, its target, and commands that run there."""
-
-    folder: Path
-    url: str
-    env: dict = field(default_factory=dict)
-    started: list = field(default_factory=list)
+    def environment(self, **variables):
+        """The secrets of the sources come by variables."""
+        return super().environment(**{**self.env, **variables})
 
     def configure(self, sources, http=None, core=None, **vivenu):
         """Write the migrate.toml for served sandboxes, with few windows of time.
@@ -101,7 +38,7 @@ class Site:
         """
         profile = {
             "plugins": PLUGINS[1].split(","),
-            "target": self.url,
+            "target": self.target,
             # Small data has more bad records in a hundred than the limit allows.
             "quarantine_limit": 100,
             **(core or {}),
@@ -113,20 +50,6 @@ class Site:
         self.env = sources.secrets()
         return self
 
-    def migrate(self, *arguments, **env):
-        """Run a command to its end."""
-        done = subprocess.run(
-            [MIGRATE, *arguments],
-            cwd=self.folder,
-            env={**self.environment(), **env},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=PATIENCE,
-        )
-        return Result(done.returncode, done.stdout, done.stderr)
-
     def run(self, *arguments, **env):
         """`migrate run --json`, to its end."""
         return self.migrate("run", "--json", *arguments, **env)
@@ -134,62 +57,6 @@ class Site:
     def reconcile(self):
         """`migrate reconcile --json`, to its end."""
         return self.migrate("reconcile", "--json")
-
-    def start(self, *arguments):
-        """Start a command and do not wait for it; what it prints is lost."""
-        process = subprocess.Popen(
-            [MIGRATE, *arguments],
-            cwd=self.folder,
-            env=self.environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self.started.append(process)
-        return process
-
-    def stop(self):
-        """End what a failed test may have left running."""
-        for process in self.started:
-            if process.poll() is None:
-                with suppress(ProcessLookupError):
-                    process.send_signal(signal.SIGKILL)
-                process.wait(PATIENCE)
-
-    def environment(self):
-        """The caller's environment without its settings, and the secrets of this site."""
-        ours = ("MIGRATE_", "VIVENU__", "EVENTCOMBO__", "FILES__")
-        clean = {k: v for k, v in os.environ.items() if not k.upper().startswith(ours)}
-        return {**clean, **self.env}
-
-    @contextmanager
-    def connect(self):
-        """A connection of the test's own; every statement commits at once."""
-        if self.url.startswith("sqlite"):
-            path = (self.folder / self.url.removeprefix("sqlite:///")).as_uri()
-            with closing(
-                sqlite3.connect(f"{path}?mode=rw", uri=True, timeout=PATIENCE)
-            ) as connection:
-                connection.isolation_level = None
-                yield connection
-            return
-        plain = self.url.replace("postgresql+psycopg://", "postgresql://")
-        with psycopg.connect(plain, autocommit=True) as connection:
-            yield connection
-
-    def query(self, statement):
-        """Rows of a query."""
-        with self.connect() as connection:
-            return connection.execute(statement).fetchall()
-
-    def execute(self, statement):
-        """Change the target by hand; how many rows."""
-        with self.connect() as connection:
-            return connection.execute(statement).rowcount
-
-    def ledger(self, table):
-        """The name of a table of the ledger."""
-        return ("messy_migration_" if self.url.startswith("sqlite") else "messy_migration.") + table
 
     def count(self, table, where="1 = 1"):
         """How many rows of a table fulfil a condition."""

@@ -144,7 +144,7 @@ def sandboxed(loaded):
     """A sandbox run where another target and other sources are configured."""
     site, sources = loaded
     before = site.query("SELECT count(*), max(started_at) FROM messy_migration_run")
-    result = site.run("--sandbox", "--select", "eventcombo.events", MIGRATE_TARGET=site.url)
+    result = site.run("--sandbox", "--select", "eventcombo.events", MIGRATE_TARGET=site.target)
     after = site.query("SELECT count(*), max(started_at) FROM messy_migration_run")
     return result.matched(), before == after, len(sources.calls)
 
@@ -172,6 +172,6 @@ def test_real_data_never_goes_into_a_sandbox_target(loaded, sandboxed):
 
 def test_sandbox_data_never_goes_into_a_real_target(loaded):
     site, _ = loaded
-    arguments = ("--sandbox", "--select", "eventcombo.events", "--target", site.url)
+    arguments = ("--sandbox", "--select", "eventcombo.events", "--target", site.target)
     result = site.run(*arguments).ended(3)
     assert "belongs to real data" in result.json["error"]["what"]

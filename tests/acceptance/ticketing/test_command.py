@@ -9,9 +9,10 @@ from importlib import import_module
 import pytest
 
 from messy_migration.run.sandbox import SEED
+from messy_migration.testing.result import fingerprints
 from messy_migration_ticketing import uid
 
-from .site import PLUGINS, fingerprints
+from .site import PLUGINS
 
 STREAMS = ("events", "customers", "coupons", "orders", "tickets")
 OTHERS = ("events", "ticket_types", "promo_codes", "orders", "attendees")

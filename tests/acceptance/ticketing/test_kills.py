@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from messy_migration.testing.result import Result
 from messy_migration_eventcombo.source import _slice_of
 
 from .served import EVENT_LIST
-from .site import Result, waited
+from .site import waited
 
 CHAINS = 4
 MOMENTS = ("request", "batch", "request", "batch", "stub")
@@ -69,7 +70,7 @@ def kill(chain, moment, chance, requests):
             nonlocal left
             left -= 1
             if left == 0:
-                process.send_signal(signal.SIGKILL)
+                process.signal(signal.SIGKILL)
 
         sources.listen(count)
     else:
@@ -77,11 +78,11 @@ def kill(chain, moment, chance, requests):
             ("stub", 1) if moment == "stub" else ("load", before + chance.randrange(1, 12))
         )
         waited(
-            lambda: process.poll() is not None or committed(site, kind) >= wanted,
+            lambda: process.process.poll() is not None or committed(site, kind) >= wanted,
             f"{wanted} receipts of the kind {kind}",
         )
-        process.send_signal(signal.SIGKILL)
-    assert process.wait(60) == -signal.SIGKILL, f"the run ended before its {moment} came"
+        process.signal(signal.SIGKILL)
+    assert process.wait().code == -signal.SIGKILL, f"the run ended before its {moment} came"
     sources.listen(None)
     chain.kills.append((moment, landings(site), committed(site, "load")))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -13,43 +14,46 @@ from sqlalchemy import make_url
 from messy_migration import api
 from messy_migration.api import Budget, Request, Wishes
 
-ROLE = "mm_between_reader"
+from .pairs import Two
 
 
 @pytest.fixture
-def guarded(two_postgres):
-    """Both sides equal; the right one is read by a role that is not the owner."""
+def guarded(two_postgres, postgres_server):
+    """Both sides equal; the right one is read by `reader`, a role that is not the owner."""
     two = two_postgres
     two.run("CREATE TABLE t (id integer PRIMARY KEY, v text)", "CREATE TABLE u (id integer)")
     two.run("INSERT INTO t SELECT g, 'v' || g FROM generate_series(1, 1000) AS g")
-    two.right.run(
-        f"DROP ROLE IF EXISTS {ROLE}",
-        f"CREATE ROLE {ROLE} LOGIN PASSWORD 'throw-away'",
-        f"GRANT USAGE ON SCHEMA public TO {ROLE}",
-        f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {ROLE}",
-    )
-    yield two
-    two.right.run(f"DROP OWNED BY {ROLE}", f"DROP ROLE {ROLE}")
+    with postgres_server.role(two.right.url) as url:
+        guarded = Guarded(two.left, two.right, url)
+        two.right.run(
+            f"GRANT USAGE ON SCHEMA public TO {guarded.reader}",
+            f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {guarded.reader}",
+        )
+        yield guarded
 
 
-def compare(two, **budget):
+@dataclass(frozen=True)
+class Guarded(Two):
+    """Two databases, and how the reader logs in to the right one."""
+
+    login: str = field(repr=False)
+
+    @property
+    def reader(self):
+        return make_url(self.login).username
+
+
+def compare(guarded, **budget):
     """As that role."""
-    right = make_url(two.right.url).set(username=ROLE, password="throw-away")
-    return api.compare(
-        Request(),
-        two.left.url,
-        right.render_as_string(hide_password=False),
-        Wishes(),
-        Budget(**budget),
-    )
+    return api.compare(Request(), guarded.left.url, guarded.login, Wishes(), Budget(**budget))
 
 
-def raising(two, body):
+def raising(guarded, body):
     """Whoever reads a row of `t` on the right runs this first."""
-    two.right.run(
+    guarded.right.run(
         f"CREATE FUNCTION trap(integer) RETURNS boolean LANGUAGE plpgsql AS $$BEGIN {body} END$$",
         "ALTER TABLE t ENABLE ROW LEVEL SECURITY",
-        f"CREATE POLICY trap ON t FOR SELECT TO {ROLE} USING (trap(id))",
+        f"CREATE POLICY trap ON t FOR SELECT TO {guarded.reader} USING (trap(id))",
     )
 
 
@@ -58,7 +62,7 @@ def words(result):
 
 
 def test_a_table_that_may_not_be_read_is_unknown_and_the_others_are_proven(guarded):
-    guarded.right.run(f"REVOKE SELECT ON t FROM {ROLE}")
+    guarded.right.run(f"REVOKE SELECT ON t FROM {guarded.reader}")
     result = compare(guarded)
     assert (result.verdict, result.exit_code) == ("UNKNOWN", 8)
     verdict, reason = words(result)["t"]
@@ -106,7 +110,7 @@ def test_a_connection_that_is_cut_or_cancelled_proves_nothing_more(guarded, how)
                     connection.execute(
                         f"SELECT {how}(pid) FROM pg_stat_activity WHERE usename = %s"
                         " AND wait_event = 'PgSleep'",
-                        (ROLE,),
+                        (guarded.reader,),
                     ).fetchall()
                 )
                 time.sleep(0.02)

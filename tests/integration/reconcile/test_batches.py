@@ -108,7 +108,7 @@ def test_inputs_of_batches_that_are_as_they_were_loaded_are_not_needed(in_batche
 
 def test_rows_that_a_later_run_replaced_are_read_with_what_replaced_them(in_batches, prepared):
     newer = "3,newer,3.25,EUR,2025-01-01T00:00:00Z,1"
-    in_batches.write(newer, lines(41)[40], name="orders4.csv")
+    in_batches.write_orders(newer, lines(41)[40], name="orders4.csv")
     assert in_batches.run().exit_code == 0
     in_batches.execute("UPDATE orders SET name = 'x' WHERE id IN (3, 23)")
     result = in_batches.reconcile()
@@ -122,7 +122,7 @@ def test_the_content_of_a_file_that_changed_stands_for_what_it_replaced(
     in_batches, prepared, shift
 ):
     rows = [line.replace("name 3,", "newer,") for line in lines()[:10]]
-    in_batches.write(*lines(41)[40 : 40 + shift], *rows, name="orders0.csv")
+    in_batches.write_orders(*lines(41)[40 : 40 + shift], *rows, name="orders0.csv")
     assert in_batches.run().exit_code == 0
     in_batches.execute("UPDATE orders SET name = 'x' WHERE id IN (3, 23)")
     result = in_batches.reconcile()

@@ -31,7 +31,7 @@ def two(shop):
     """Two tables, as one run has left them."""
     shop.configure(more=SECOND)
     (shop.folder / "zeta.toml").write_text(SCHEMA.replace('"orders"', '"zeta"'))
-    shop.write(*lines(3), name="zeta.csv")
+    shop.write_orders(*lines(3), name="zeta.csv")
     assert shop.run().exit_code == 0
     return shop
 

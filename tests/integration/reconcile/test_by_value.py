@@ -52,7 +52,7 @@ def test_source_tells_which_side_changed(loaded, change, since):
     if change == "source":
         rows = lines()
         rows[6] = rows[6].replace("name 7", "seven")
-        loaded.write(*rows)
+        loaded.write_orders(*rows)
     else:
         loaded.execute("UPDATE orders SET name = 'seven' WHERE id = 7")
     result = loaded.reconcile(against="source")
@@ -63,7 +63,7 @@ def test_source_tells_which_side_changed(loaded, change, since):
 
 def test_source_says_when_it_cannot_tell_the_side(loaded):
     """The file is another one and the target was touched: nobody has what was loaded any more."""
-    loaded.write(*lines()[1:])
+    loaded.write_orders(*lines()[1:])
     loaded.execute("UPDATE orders SET name = 'seven' WHERE id = 7")
     result = loaded.reconcile(against="source")
     assert kinds(result) == {("1", "extra"), ("7", "changed")}
@@ -79,7 +79,7 @@ def test_source_that_is_as_it_was_loaded_matches(loaded):
 
 def test_a_table_without_a_key_is_compared_row_by_row_with_its_multiplicity(shop):
     shop.configure(SCHEMA.replace('key = ["id"]', "key = []").replace("bookmark", "# bookmark"))
-    shop.write(*lines(), lines()[0])
+    shop.write_orders(*lines(), lines()[0])
     assert shop.run().exit_code == 0
     assert shop.reconcile(against="landed").exit_code == 0
     shop.execute("DELETE FROM orders WHERE id = 1", "UPDATE orders SET name = 'x' WHERE id = 2")

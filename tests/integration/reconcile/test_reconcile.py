@@ -14,7 +14,7 @@ from messy_migration.databases.open import open_target
 from messy_migration.databases.postgresql.dialect import PostgreSQL
 from messy_migration.errors import ProofError, UsageProblem
 
-from ..shop import verdict
+from ..shop import reader_of, verdict
 
 # `messy_migration.api.reconcile` is the function; this is the module of its name.
 reconciling = importlib.import_module("messy_migration.api.reconcile")
@@ -93,21 +93,11 @@ def test_a_snapshot_that_is_too_old_is_unknown(on_postgres):
 
 
 @pytest.fixture
-def as_reader(on_postgres):
-    """The same target for a role that may read everything."""
-    on_postgres.execute(
-        "DROP ROLE IF EXISTS reader",
-        "CREATE ROLE reader LOGIN PASSWORD 'reader'",
-        "GRANT USAGE ON SCHEMA public, messy_migration TO reader",
-        "GRANT SELECT ON ALL TABLES IN SCHEMA public, messy_migration TO reader",
-    )
-    owner = on_postgres.url
-    url = make_url(owner).set(username="reader", password="reader")
-    on_postgres.url = url.render_as_string(hide_password=False)
-    on_postgres.configure()
-    on_postgres.url = owner
-    yield on_postgres
-    on_postgres.execute("DROP OWNED BY reader", "DROP ROLE reader")
+def as_reader(on_postgres, postgres_server):
+    """The same target for a role that may read everything; `reader` is its name."""
+    with reader_of(on_postgres, postgres_server) as name:
+        on_postgres.reader = name
+        yield on_postgres
 
 
 def test_a_role_that_may_only_read_can_reconcile(as_reader):
@@ -116,7 +106,7 @@ def test_a_role_that_may_only_read_can_reconcile(as_reader):
 
 
 def test_no_right_on_a_table_is_unknown_and_names_the_reason(as_reader):
-    as_reader.execute("REVOKE SELECT ON orders FROM reader")
+    as_reader.execute(f"REVOKE SELECT ON orders FROM {as_reader.reader}")
     for form in ("ledger", "landed"):
         result = as_reader.reconcile(against=form)
         assert (result.verdict, result.exit_code) == ("UNKNOWN", 8)
@@ -125,7 +115,7 @@ def test_no_right_on_a_table_is_unknown_and_names_the_reason(as_reader):
 
 def test_a_right_that_is_lost_in_the_middle_is_unknown(as_reader):
     def revoked(_watcher, holder, _pid):
-        holder.execute("REVOKE SELECT ON orders FROM reader")
+        holder.execute(f"REVOKE SELECT ON orders FROM {as_reader.reader}")
         holder.execute("COMMIT")
 
     result = while_reading(as_reader, revoked)
@@ -155,7 +145,7 @@ def test_a_server_that_is_gone_before_anything_was_read_is_one_line(on_postgres,
 
 def _terminated(shop):
     """Read on a connection that the server ends."""
-    target = open_target(make_url(shop.url), "messy-migration")
+    target = open_target(make_url(shop.target), "messy-migration")
     with target.dialect.reading(target.engine) as connection:
         shop.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"

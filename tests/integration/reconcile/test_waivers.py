@@ -81,7 +81,7 @@ def test_a_declared_loss_is_applied_counted_shown_and_proven(shop, capfd):
         assert plain in schema
         schema = schema.replace(plain, lossy)
     shop.configure(schema)
-    shop.write(
+    shop.write_orders(
         "1,  anna,1.005,EUR,2024-01-01T00:00:00.123456Z,1",
         "2,e\u0301va\0lina,-2.5,EUR,2024-01-01T00:00:00.123Z,1",
         "3,bob,9999999999.994999,EUR,2024-01-01T00:00:00Z,1",
@@ -129,7 +129,7 @@ def test_a_declared_loss_is_applied_counted_shown_and_proven(shop, capfd):
 def test_a_loss_or_tolerance_that_means_nothing_is_refused_by_name(shop, column, wrong):
     assert column in SCHEMA
     shop.configure(SCHEMA.replace(column, wrong))
-    shop.write(HEADER)
+    shop.write_orders(HEADER)
     with pytest.raises(ConfigurationError) as caught:
         shop.run()
     assert "columns." in caught.value.where

@@ -79,7 +79,7 @@ def test_rows_of_others_may_be_left_alone(on_postgres):
 
 def test_a_table_without_a_key_loses_and_gains_exactly_the_rows_that_differ(shop):
     shop.configure(SCHEMA.replace('key = ["id"]', "key = []").replace("bookmark", "# bookmark"))
-    shop.write(*lines(), lines()[0], lines()[0])
+    shop.write_orders(*lines(), lines()[0], lines()[0])
     assert shop.run().exit_code == 0
     shop.execute(
         "DELETE FROM orders WHERE id = 1",
@@ -109,7 +109,7 @@ def test_an_adopted_change_is_not_taken_back(loaded):
 
 
 def test_a_repair_waits_for_no_other_run(loaded):
-    target = open_target(make_url(loaded.url), "test")
+    target = open_target(make_url(loaded.target), "test")
     with target.dialect.lock(target.engine) as held:
         assert held is not None
         with pytest.raises(Locked):

@@ -134,7 +134,7 @@ def _rows(site, golden):
     with site.connect() as connection:
         if site.kind == "sqlite":
             connection.execute("ATTACH ? AS golden", [str(golden.place)])
-        ours = {"sqlite": "main", "postgres": "public"}[site.kind]
+        ours = {"sqlite": "main", "postgresql": "public"}[site.kind]
         for table in TABLES:
             names = ", ".join(COLUMNS[table])
             here, there = (

@@ -9,15 +9,15 @@ import os
 import select
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
+
+from messy_migration.testing.project import Project, Result
 
 from .inject import shop
 
@@ -35,19 +35,6 @@ plugins = ["shop"]
 batch_records = 15
 quarantine_limit = 100
 """
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a command ended; `code` is the negative signal if it was killed."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self):
-        return json.loads(self.out)
 
 
 class Source:
@@ -202,14 +189,10 @@ def _command(pid):
     return ""
 
 
-@dataclass
-class Site:
+class Site(Project):
     """One target of a kind, filled again and again from the same source.
 
     Attributes:
-        kind: `sqlite` or `postgres`.
-        folder: of configuration, landed files, reports and output.
-        url: of the target.
         source: what is migrated.
         warm: the process that forks commands, or None: then each is a new process.
         server: the Postgres server, on which nothing else may run.
@@ -217,15 +200,14 @@ class Site:
         variant: run a broken one; see inject/variants.py.
     """
 
-    kind: str
-    folder: Path
-    url: str
-    source: Source
-    warm: Warm | None = None
-    server: object = None
-    fork_workers: bool = False
-    variant: str = ""
-    groups: list = field(default_factory=list)
+    def __init__(self, folder, target, source, warm=None, server=None, *, fork_workers=False):
+        super().__init__(folder, target)
+        self.source = source
+        self.warm = warm
+        self.server = server
+        self.fork_workers = fork_workers
+        self.variant = ""
+        self.groups = []
 
     def clear(self):
         """Empty the target, and forget what landed and was reported."""
@@ -235,7 +217,7 @@ class Site:
         (self.folder / "migrate.toml").write_text(_CONFIGURATION)
         (self.folder / "faults").mkdir()
         self.groups.clear()
-        if self.kind == "postgres":
+        if self.kind == "postgresql":
             if self.server.cluster is not None:
                 self.server.start()  # a test may have left it dead
             with self.connect() as connection:
@@ -247,7 +229,7 @@ class Site:
         """Start a command, to fail as the plan says."""
         given = {
             **self.source.environment(),
-            "MIGRATE_TARGET": self.url,
+            "MIGRATE_TARGET": self.target,
             "FAULTS_DIR": str(self.folder / "faults"),
             "FAULTS_ACCESS": str(self.folder / "access"),
             "FAULTS_PLAN": json.dumps(list(plan)),
@@ -308,11 +290,10 @@ class Site:
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     @contextmanager
-    def connect(self):
-        """A connection of the test's own; every statement commits at once."""
+    def connect(self, url="", *, create=False):
+        """A connection of the test's own; a server may still be getting up."""
         if self.kind == "sqlite":
-            with closing(sqlite3.connect(self.database, timeout=PATIENCE)) as connection:
-                connection.isolation_level = None
+            with super().connect(url, create=create) as connection:
                 yield connection
             return
         with self._connected() as connection:
@@ -320,7 +301,7 @@ class Site:
 
     def _connected(self):
         """A connection to a server that may still be getting up."""
-        plain = self.url.replace("postgresql+psycopg://", "postgresql://")
+        plain = self.target.replace("postgresql+psycopg://", "postgresql://")
         end = time.monotonic() + PATIENCE
         while True:
             try:
@@ -332,16 +313,7 @@ class Site:
     @property
     def database(self):
         """The file of a SQLite target."""
-        return Path(self.url.removeprefix("sqlite:///"))
-
-    def query(self, statement):
-        """Rows of a query."""
-        with self.connect() as connection:
-            return connection.execute(statement).fetchall()
-
-    def ledger(self, table):
-        """The name of a table of the ledger."""
-        return ("messy_migration_" if self.kind == "sqlite" else "messy_migration.") + table
+        return Path(self.target.removeprefix("sqlite:///"))
 
     def backends(self):
         """The server's processes that serve the run."""

@@ -113,6 +113,23 @@ def test_a_database_is_dropped_under_open_connections(postgres_server):
     left_open.close()
 
 
+def test_each_role_is_new_and_goes_away_with_all_it_was_given(postgres_server, postgres_url):
+    with (
+        postgres_server.role(postgres_url, "CONNECTION LIMIT 3") as login,
+        postgres_server.role(postgres_url) as other,
+    ):
+        name = make_url(login).username
+        assert name != make_url(other).username
+        with connect(postgres_url) as connection:
+            connection.execute(f"GRANT CREATE ON SCHEMA public TO {name}")
+        assert value(login, "SELECT current_user") == name
+        assert value(login, "SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user") == 3
+        with connect(login) as connection:
+            connection.execute("CREATE TABLE public.theirs (id integer)")
+    assert value(postgres_url, f"SELECT count(*) FROM pg_roles WHERE rolname = '{name}'") == 0
+    assert value(postgres_url, "SELECT to_regclass('public.theirs')") is None
+
+
 def test_our_server_listens_on_loopback_and_wants_its_password(ours):
     url = make_url(ours.url)
     assert (url.drivername, url.host) == ("postgresql+psycopg", "127.0.0.1")
@@ -223,17 +240,13 @@ def test_the_url_provider_uses_the_server_it_is_given(ours, monkeypatch):
 
 
 def test_a_role_that_may_not_create_databases_is_refused(ours, monkeypatch):
-    with connect(ours.url) as connection:
-        connection.execute("CREATE ROLE reader LOGIN PASSWORD 'reader'")
-    poor = make_url(ours.url).set(username="reader", password="reader")
-    monkeypatch.setenv(postgres.URL_VARIABLE, poor.render_as_string(hide_password=False))
-    with (
-        pytest.raises(ConfigurationError, match="may not create databases"),
-        postgres.server("url"),
-    ):
-        pytest.fail("it was taken")
-    with connect(ours.url) as connection:
-        connection.execute("DROP ROLE reader")
+    with ours.role(ours.url) as poor:
+        monkeypatch.setenv(postgres.URL_VARIABLE, poor)
+        with (
+            pytest.raises(ConfigurationError, match="may not create databases"),
+            postgres.server("url"),
+        ):
+            pytest.fail("it was taken")
 
 
 def test_a_url_that_does_not_answer_fails_and_nothing_else_is_tried(monkeypatch):
