@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self, TypeAlias
 
+_VERDICTS = ("MATCH", "MISMATCH", "UNKNOWN", "UNTOUCHED", "TOUCHED")
 Fingerprints: TypeAlias = dict[tuple[str, tuple[tuple[str, str], ...]], str]
 COUNTS = ("extracted", "loaded", "quarantined", "filtered")
 
@@ -51,6 +52,11 @@ class Result:
     def fingerprints(self) -> Fingerprints:
         """(table, scope) -> the fingerprint of its rows in the target."""
         return fingerprints(self.json)
+
+    @property
+    def last(self) -> str:
+        """The line of the verdict, as a person reads it."""
+        return next(line for line in self.out.splitlines() if line.startswith(_VERDICTS))
 
     def stream(self, name: str, tenant: str = "") -> dict[str, Any]:
         """What the JSON says about one stream, such as `files.people`."""

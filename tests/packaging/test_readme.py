@@ -96,3 +96,12 @@ def test_every_command_and_exit_code_is_in_the_readme():
         assert f"`migrate {name}" in README
     for code in (0, 1, 2, 3, 4, 5, 6, 7, 8, 75, 130, 143):
         assert re.search(rf"^\|[^|]*\b{code}\b[^|]*\|", README, re.MULTILINE), code
+
+
+def test_the_plugin_of_the_page_passes_the_test_of_the_page(project):
+    blocks = [text for kind, text in BLOCKS if kind == "python"]
+    (plugin,) = (text for text in blocks if "def extract" in text)
+    (test,) = (text for text in blocks if "(project)" in text)
+    names = {"HELLO": plugin}
+    exec(test, names)
+    names["test_two_people_arrive"](project)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import signal
 import time
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,7 +27,9 @@ def beside(site, name):
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "faults").mkdir(parents=True)
     shutil.copy(site.folder / "migrate.toml", folder)
-    return replace(site, folder=folder, groups=site.groups)
+    other = copy.copy(site)
+    other.folder = folder
+    return other
 
 
 def is_stopped(run):

@@ -163,7 +163,7 @@ def test_receipts_of_a_run_that_was_killed_are_covered_by_the_next_link(site):
 
 def test_a_target_that_is_gone_is_told_from_one_that_never_was(tmp_path):
     path = tmp_path / "target.db"
-    site = Site("sqlite", tmp_path, f"sqlite:///{path}")
+    site = Site(tmp_path, f"sqlite:///{path}")
     site.make()
     kept = path.read_bytes()
     path.unlink()
