@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pymysql
 import pytest
@@ -15,8 +16,6 @@ from messy_migration.errors import ConfigurationError, TargetError
 from messy_migration.testing.servers import mariadb, throwaway
 
 pytest_plugins = ["pytester"]
-
-HOMES = f"{mariadb._PREFIX}*"
 
 
 def connected(text):
@@ -62,12 +61,11 @@ def test_it_takes_nobody_without_its_password(mariadb_server):
 
 
 @pytest.mark.skipif(mariadb._programs() is None, reason="no mariadbd installed: see the summary")
-def test_a_killed_test_run_leaves_no_server_and_its_folder_is_swept(is_alive, until):
-    before = set(throwaway.temporary().glob(HOMES))
+def test_a_killed_test_run_leaves_no_server_and_its_folder_is_swept(is_alive, until, own_temporary):
     program = textwrap.dedent(
         """
         import pathlib, time
-        from messy_migration.testing import mariadb, throwaway
+        from messy_migration.testing.servers import mariadb, throwaway
         with mariadb._local(*mariadb._programs()):
             for home in throwaway.temporary().glob(mariadb._PREFIX + "*"):
                 print(home, (home / "pid").read_text().strip(), flush=True)
@@ -81,12 +79,11 @@ def test_a_killed_test_run_leaves_no_server_and_its_folder_is_swept(is_alive, un
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    ours = {home: pid for home, pid in servers.items() if home not in map(str, before)}
-    assert len(ours) == 1
-    (pid,) = ours.values()
+    ((home, pid),) = servers.items()
     until(lambda: not is_alive(int(pid)))
+    assert Path(home).parent == own_temporary
     throwaway._sweep(mariadb._PREFIX)
-    assert set(throwaway.temporary().glob(HOMES)) <= before
+    assert list(own_temporary.iterdir()) == []
 
 
 def test_a_url_of_something_else_is_refused(monkeypatch):

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import make_url
 
 from messy_migration.errors import ConfigurationError, TargetError
-from messy_migration.testing.servers import binaries, postgres, throwaway
+from messy_migration.testing.servers import binaries, postgres
 
 OURS = [
     pytest.param(
@@ -173,14 +173,13 @@ def test_settings_reach_the_server_and_win_over_the_defaults():
         assert value(running.url, "SHOW full_page_writes") == "off"
 
 
-def test_a_server_that_does_not_start_says_why_and_leaves_nothing():
-    before = set(throwaway.temporary().glob("messy-migration-pg-*"))
+def test_a_server_that_does_not_start_says_why_and_leaves_nothing(own_temporary):
     with (
         pytest.raises(TargetError, match="no_such_setting"),
         postgres.server(own_provider(), no_such_setting="1"),
     ):
         pytest.fail("it started")
-    assert set(throwaway.temporary().glob("messy-migration-pg-*")) <= before
+    assert list(own_temporary.iterdir()) == []
 
 
 def test_the_end_of_the_context_leaves_no_process_and_no_folder():
@@ -192,7 +191,7 @@ def test_the_end_of_the_context_leaves_no_process_and_no_folder():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a server with its parent")
-def test_a_killed_test_run_leaves_no_server_and_the_next_one_removes_its_folder():
+def test_a_killed_test_run_leaves_no_server_and_the_next_one_removes_its_folder(own_temporary):
     holder = subprocess.Popen(
         [sys.executable, "-P", "-c", HOLDER, own_provider()], stdout=subprocess.PIPE, text=True
     )

@@ -7,6 +7,9 @@ from collections import defaultdict
 
 import pytest
 
+from ..acceptance.generated import Data
+from ..acceptance.site import KINDS, sites
+
 CHANGED = "UPDATE flights SET note = 'other', tail = 'N1' WHERE flight = 5"
 ADDED = (
     "INSERT INTO flights SELECT day, carrier, 999999, origin, fare, departed, tail, note"
@@ -29,6 +32,21 @@ KEYED = {
     "a blank at the end": (BLANKS, {0: ("changed", "tail"), 3: ("changed", "tail")}),
     "empty text and NULL": (EMPTY, {1: ("changed", "tail"), 2: ("changed", "tail")}),
 }
+
+
+@pytest.fixture(params=KINDS)
+def site(request, tmp_path_factory):
+    """A small folder and an empty target."""
+    with sites(request, tmp_path_factory)(request.param, Data()) as made:
+        yield made
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def loaded(request, tmp_path_factory):
+    """A target that one run has filled; tests that change it put it right again."""
+    with sites(request, tmp_path_factory)(request.param, Data()) as made:
+        made.first = made.run().matched()
+        yield made
 
 
 @pytest.fixture(autouse=True)
