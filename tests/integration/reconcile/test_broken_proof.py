@@ -42,7 +42,7 @@ def changed_row(ground):
 
 def records_in_quarantine(ground):
     shop = ground("empty")
-    shop.write(*lines(), "no number,a,1,EUR,,")
+    shop.write_orders(*lines(), "no number,a,1,EUR,,")
     return said(shop.run(), "MATCH", 7)
 
 
