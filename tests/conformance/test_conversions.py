@@ -393,14 +393,13 @@ def hold(name, count):
     good = 0
     for _ in range(0, count, PIECE):
         texts = [make(rng) for _ in range(PIECE)]
-        expected = [oracle(text) for text in texts]
-        clean = [text for text, value in zip(texts, expected, strict=True) if value is not None]
-        for some in (texts, clean):
-            values, refused = read(some)
-            for place, (text, value) in enumerate(zip(some, values.to_pylist(), strict=True)):
-                wanted = oracle(text)
+        both = [(text, oracle(text)) for text in texts]
+        clean = [(text, wanted) for text, wanted in both if wanted is not None]
+        for some in (both, clean):
+            values, refused = read([text for text, _ in some])
+            for (text, wanted), value in zip(some, values.to_pylist(), strict=True):
                 assert same(value, wanted), f"{text!r}: {value!r} instead of {wanted!r}"
-                assert (place in refused) == (wanted is None), text
+            assert refused == {row for row, (_, wanted) in enumerate(some) if wanted is None}
         good += len(clean)
     return good
 
