@@ -116,6 +116,12 @@ SAME = {
     "a zero with a sign": (("left", "real", ["'-0'", "0.5"]), ("right", "numeric", ["0", "0.5"])),
     "no number": (("left", "double precision", ["'NaN'", "'Infinity'"]),
                   ("right", "numeric", ["'NaN'", "'Infinity'"])),
+    "the padding of a char": (("left", "char(10)", ["'ab'", "''"]),
+                              ("right", "text", ["'ab'", "''"])),
+    "an instant of whole seconds": (
+        ("left", "timestamptz(0)", ["'2024-04-06 14:30:00+00'", "'2024-04-06 13:30:00+00'"]),
+        ("mariadb", "DATETIME(6)", ["'2024-04-06 14:30:00'", "'2024-04-06 13:30:00'"])),
+    "a real of MariaDB": (("mariadb", "FLOAT", ["0.1", "-0.0"]), ("left", "real", ["0.1", "0"])),
     "a day in another era": (("left", "date", ["'0044-03-15 BC'"]),
                              ("right", "timestamp", ["'0044-03-15 BC'"])),
 }  # fmt: skip
@@ -174,6 +180,14 @@ OTHER = {
     "g03 a name twice in DuckDB": (
         ("duckdb", "JSON", ["'{\"a\":7,\"a\":2}'", "'{}'"]),
         ("left", "jsonb", ["'{\"a\":2}'", "'{}'"]), "one name twice",
+    ),
+    "g03 a name twice in a file": (
+        ("sqlite", "JSON", ["'{\"a\":7,\"a\":2}'", "'{}'"]),
+        ("left", "jsonb", ["'{\"a\":2}'", "'{}'"]), "one name twice",
+    ),
+    "a fraction of a second": (
+        ("left", "timestamptz(0)", ["'2024-01-01 00:00:01+00'", "NULL"]),
+        ("right", "timestamptz", ["'2024-01-01 00:00:01.4+00'", "NULL"]), "cut to seconds",
     ),
     "g24 U+0000": (
         ("left", "json", [r"""'["\u0000"]'""", "'{}'"]),
