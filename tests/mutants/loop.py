@@ -12,8 +12,10 @@ import json
 import os
 import signal
 import sys
+import time
 import types
 import warnings
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -27,32 +29,59 @@ def pytest_runtestloop(session):
     """Instead of running the tests once."""
     asked = json.loads(Path(os.environ["MUTANTS_ASKED"]).read_text())
     told = Path(os.environ["MUTANTS_TOLD"])
+    seconds = told.with_suffix(".seconds")
+    if _forked(lambda: _timed(session, seconds), 10 * SECONDS):
+        raise pytest.UsageError("the tests fail where nothing is changed")
+    # What takes no time notices most.
+    taken = json.loads(seconds.read_text())
+    session.items.sort(key=lambda item: taken[item.nodeid])
     for module, text in asked:
-        with warnings.catch_warnings():
-            # Of other threads that may hold a lock: those of numpy, which wait for work.
-            warnings.simplefilter("ignore")
-            child = os.fork()
-        if not child:
-            signal.alarm(SECONDS)
-            os._exit(_outcome(session, module, text))
-        _, status = os.waitpid(child, 0)
-        code = os.waitstatus_to_exitcode(status)
+        code = _forked(lambda module=module, text=text: _tried(session, module, text), SECONDS)
         word = {0: "survived", -signal.SIGALRM: "late"}.get(code, "killed")
         with told.open("a") as file:
             file.write(word + "\n")
     return True
 
 
-def _outcome(session, module, text):
-    try:
-        become(sys.modules[module], text)
-        for item, following in zip(session.items, [*session.items[1:], None], strict=True):
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            if session.testsfailed:
-                return 1
-    except BaseException:  # noqa: BLE001  a mutant may raise whatever it likes
-        return 1
-    return 0
+def _forked(act, seconds):
+    """The exit code of a child that carries this out and has so much time."""
+    with warnings.catch_warnings():
+        # Of other threads that may hold a lock: those of numpy, which wait for work.
+        warnings.simplefilter("ignore")
+        child = os.fork()
+    if not child:
+        signal.alarm(seconds)
+        try:
+            act()
+        except BaseException:  # noqa: BLE001  a mutant may raise whatever it likes
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _timed(session, path):
+    """Run all tests, and write down how long each one takes."""
+    taken = {}
+    for item in _passing(session):
+        taken[item.nodeid] = time.perf_counter()
+    begun = [*taken.values(), time.perf_counter()]
+    spans = (end - begin for begin, end in pairwise(begun))
+    path.write_text(json.dumps(dict(zip(taken, spans, strict=True))))
+
+
+def _tried(session, module, text):
+    become(sys.modules[module], text)
+    for _ in _passing(session):
+        pass
+
+
+def _passing(session):
+    """Each test just before it is run; it ends with an error at the first that fails."""
+    for item, following in zip(session.items, [*session.items[1:], None], strict=True):
+        yield item
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        if session.testsfailed:
+            raise AssertionError(item.nodeid)
 
 
 def become(module, text):

@@ -35,9 +35,12 @@ LEAST = 95.0
 
 _UNIT = "tests/unit"
 _TESTS = {
-    "fingerprint/rows.py": (f"{_UNIT}/fingerprint",),
+    "fingerprint/rows.py": (f"{_UNIT}/fingerprint/test_rows.py",),
     "fingerprint/json.py": (f"{_UNIT}/fingerprint/test_json.py",),
-    "fingerprint/arrays.py": (f"{_UNIT}/fingerprint",),
+    "fingerprint/arrays.py": (
+        f"{_UNIT}/fingerprint/test_arrays.py",
+        f"{_UNIT}/fingerprint/test_rows.py",
+    ),
     "compare/differences.py": (f"{_UNIT}/compare/test_differences.py",),
     "compare/resolve.py": (f"{_UNIT}/compare/test_resolve.py",),
     "compare/values.py": (f"{_UNIT}/compare/test_values.py",),

@@ -181,6 +181,11 @@ def test_the_bookmark_says_which_row_is_newer_and_null_is_older_than_all(held, o
     how = {"bookmark": "at", "one_read": one_read}
     assert held(expected=versions, target=[row(1, "b", 10)], **how).total == 0
     assert held(expected=versions[::-1], target=[row(1, "b", 10)], **how).total == 0
+    # Numbers in order, zero among them, whichever comes first.
+    for older, newer in ((-1, 0), (0, 1), (1, 2)):
+        pair = [row(1, "a", newer), row(1, "b", older)]
+        assert held(expected=pair, target=pair[:1], **how).total == 0
+        assert held(expected=pair[::-1], target=pair[:1], **how).total == 0
     negative = [row(1, "a", -3), row(1, "b", None)]
     assert held(expected=negative, target=[row(1, "a", -3)], **how).total == 0
     assert held(expected=negative[::-1], target=[row(1, "a", -3)], **how).total == 0
