@@ -109,7 +109,17 @@ class Copy:
         asked.write_text(json.dumps(texts))
         told.write_text("")
         places = {"MUTANTS_ASKED": str(asked), "MUTANTS_TOLD": str(told)}
-        pytest = [sys.executable, "-P", "-B", "-m", "pytest", *_OPTIONS, "-p", "mutants_loop"]
+        pytest = [
+            sys.executable,
+            "-P",
+            "-B",
+            "-m",
+            "pytest",
+            *_OPTIONS,
+            "--tb=no",
+            "-p",
+            "mutants_loop",
+        ]
         done = subprocess.run(
             [*pytest, "--basetemp", str(self.folder / "temporary"), *tests],
             cwd=ROOT,

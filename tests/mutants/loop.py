@@ -7,6 +7,7 @@ that exist already, in a child that is forked for it, so that nothing is importe
 
 from __future__ import annotations
 
+import gc
 import inspect
 import json
 import os
@@ -35,6 +36,8 @@ def pytest_runtestloop(session):
     # What takes no time notices most.
     taken = json.loads(seconds.read_text())
     session.items.sort(key=lambda item: taken[item.nodeid])
+    # A child that collects garbage would copy all that it shares with its parent.
+    gc.freeze()
     for module, text in asked:
         code = _forked(lambda module=module, text=text: _tried(session, module, text), SECONDS)
         word = {0: "survived", -signal.SIGALRM: "late"}.get(code, "killed")

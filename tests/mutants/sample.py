@@ -35,11 +35,19 @@ LEAST = 95.0
 
 _UNIT = "tests/unit"
 _TESTS = {
-    "fingerprint/rows.py": (f"{_UNIT}/fingerprint/test_rows.py",),
-    "fingerprint/json.py": (f"{_UNIT}/fingerprint/test_json.py",),
+    "fingerprint/rows.py": (
+        f"{_UNIT}/fingerprint/test_rows.py",
+        f"{_UNIT}/fingerprint/test_edges.py",
+        f"{_UNIT}/fingerprint/test_hashes.py",
+    ),
+    "fingerprint/json.py": (
+        f"{_UNIT}/fingerprint/test_json.py",
+        f"{_UNIT}/fingerprint/test_hashes.py",
+    ),
     "fingerprint/arrays.py": (
         f"{_UNIT}/fingerprint/test_arrays.py",
-        f"{_UNIT}/fingerprint/test_rows.py",
+        f"{_UNIT}/fingerprint/test_edges.py",
+        f"{_UNIT}/fingerprint/test_hashes.py",
     ),
     "compare/differences.py": (f"{_UNIT}/compare/test_differences.py",),
     "compare/resolve.py": (f"{_UNIT}/compare/test_resolve.py",),

@@ -174,6 +174,20 @@ def test_of_two_contradictions_the_greater_hash_wins_on_either_side(site):
     assert site.fingerprint(PLAIN) == start + better.net
 
 
+def test_each_row_that_was_displaced_is_put_away_with_its_own_values(site):
+    pairs = [ranked(PLAIN, (number, "é"), (number, "ü")) for number in (1, 2, 3)]
+    site.create(PLAIN, *(low for low, _ in pairs))
+    written = merged(site, PLAIN, *(high for _, high in pairs), is_first=True)
+    assert sorted(written.displaced, key=lambda one: one[1]) == [
+        (
+            fingerprint(data_of(PLAIN, low), PLAIN.columns).lanes,
+            f'{{"id": {low[0]}, "v": "{low[1]}"}}'.encode(),
+        )
+        for low, _ in pairs
+    ]
+    assert site.rows("t") == [high for _, high in pairs]
+
+
 @pytest.mark.parametrize("first, second", [(5, 5), (None, None)])
 def test_rows_of_one_age_contradict_each_other_and_of_others_the_newer_wins(site, first, second):
     low, high = ranked(AGED, (1, "a", first), (1, "b", second))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
 from types import SimpleNamespace
 
@@ -119,7 +120,7 @@ SUM = Fingerprint(2, 5, 7)
 def todo_of(compared, *, word="MISMATCH", tmp_path, wish="all", actual=SUM):
     before = TableVerdict("t", (), "shop.s", SUM, actual, "MISMATCH", "before")
     after = TableVerdict("t", (), "shop.s", SUM, actual, word, "after" if word != "MATCH" else "")
-    workspace = SimpleNamespace(target=site_in(tmp_path).target)
+    workspace = SimpleNamespace(target=site_in(tmp_path).target, ledger=None)
     return planning._todo(workspace, None, STATE, before, after, compared, wish)
 
 
@@ -153,6 +154,22 @@ def test_where_it_cannot_be_sure_it_does_nothing_and_says_why(tmp_path, compared
     assert (todo.put, todo.remove, dict(todo.kept)) == ([], [], {})
     assert problem in todo.problem
     assert bool(problem) == bool(todo.problem)
+
+
+def test_where_the_database_knows_its_writers_rows_of_others_are_told_apart(tmp_path, monkeypatch):
+    marks = iter(["others", "load"])
+
+    def drift(_connection, _reader, table, _known, found):
+        assert (table, found.total) == (TABLE, 2)
+        marked = tuple(replace(item, writer=next(marks)) for item in found.differences)
+        return None, replace(found, differences=marked)
+
+    monkeypatch.setattr(planning.writers, "are_known", lambda _: True)
+    monkeypatch.setattr(planning.transactions, "of_table", lambda *_: ())
+    monkeypatch.setattr(planning, "drift", drift)
+    other = Unequal("missing", row(2), None)
+    todo = todo_of(comparison(MISSING, other), tmp_path=tmp_path, wish="corrupted")
+    assert (todo.put, dict(todo.kept)) == ([other], {OTHERS: 1})
 
 
 def test_equal_rows_that_are_listed_once_are_counted_as_often_as_they_differ(tmp_path):
