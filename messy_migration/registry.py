@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import io
 import logging
 import os
 import re
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, distributions
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -26,6 +24,7 @@ from messy_migration import hookspecs
 from messy_migration.config.problems import plugin_names, suggestion
 from messy_migration.config.secrets import builtin_secret
 from messy_migration.errors import ConfigurationError, MigrationError, PluginError, UsageProblem
+from messy_migration.loading import Found, broken, load, place, try_imports
 
 GROUP = "messy_migration"
 
@@ -47,18 +46,6 @@ class Installed:
     status: Literal["ok", "broken", "duplicate"]
     problem: str = ""
     hooks: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    entry: EntryPoint
-    distribution: str
-    version: str
-    location: str
-
-    @property
-    def label(self) -> str:
-        return f"{self.distribution} {self.version}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +186,15 @@ def build(
     *,
     environment: Mapping[str, str] | None = None,
     on_secret: Callable[[str], object] | None = None,
+    is_tried: bool = False,
 ) -> Registry:
     """Import the named plugins, and no other, and check that each can be used.
+
+    Args:
+        names: of the plugins, in order.
+        environment: where references to secrets are looked up; None for that of this process.
+        on_secret: told every secret as soon as it is known.
+        is_tried: another process of this command has imported them before.
 
     Raises:
         PluginError: one is unknown, broken, there twice, or does not keep the hooks' contract.
@@ -218,16 +212,18 @@ def build(
                 where=found.label,
                 next="name one of them",
             )
+    if not is_tried:
+        try_imports(chosen)
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
     for name, found in chosen.items():
-        plugin = _load(name, found)
+        plugin = load(name, found)
         _checked_hooks(name, found, plugin)
         try:
             manager.register(plugin, name=name)
             manager.check_pending()
         except (ValueError, pluggy.PluginValidationError) as error:
-            raise _broken(name, found, "pluggy refuses it") from error
+            raise broken(name, found, "pluggy refuses it") from error
     return Registry(
         names=tuple(chosen),
         versions={name: found.label for name, found in chosen.items()},
@@ -237,26 +233,26 @@ def build(
     )
 
 
-def _discover() -> dict[str, list[_Found]]:
+def _discover() -> dict[str, list[Found]]:
     """Plugin name -> who offers it. More than one is a conflict, even of one distribution."""
     seen = set()
-    names: dict[str, list[_Found]] = {}
+    names: dict[str, list[Found]] = {}
     for distribution in distributions():
         for entry in distribution.entry_points:
             if entry.group != GROUP:
                 continue
             label = distribution.metadata["Name"] or "unknown"
             version = distribution.metadata["Version"] or "unknown"
-            place = str(Path(str(distribution.locate_file(""))).resolve())
+            location = str(Path(str(distribution.locate_file(""))).resolve())
             # One folder is often on the path twice, and then everything in it is found twice.
-            if (place, label, version, entry.name, entry.value) in seen:
+            if (location, label, version, entry.name, entry.value) in seen:
                 continue
-            seen.add((place, label, version, entry.name, entry.value))
-            names.setdefault(entry.name, []).append(_Found(entry, label, version, place))
+            seen.add((location, label, version, entry.name, entry.value))
+            names.setdefault(entry.name, []).append(Found(entry, label, version, location))
     return names
 
 
-def _offers(name: str, available: Mapping[str, list[_Found]]) -> list[_Found]:
+def _offers(name: str, available: Mapping[str, list[Found]]) -> list[Found]:
     if name in available:
         return available[name]
     raise PluginError(
@@ -266,11 +262,12 @@ def _offers(name: str, available: Mapping[str, list[_Found]]) -> list[_Found]:
     )
 
 
-def _row(name: str, found: list[_Found]) -> Installed:
+def _row(name: str, found: list[Found]) -> Installed:
     first = found[0]
     try:
         _one(name, found)
-        hooks = _checked_hooks(name, first, _load(name, first))
+        try_imports({name: first})
+        hooks = _checked_hooks(name, first, load(name, first))
     except PluginError as error:
         status: Literal["broken", "duplicate"] = "duplicate" if len(found) > 1 else "broken"
         shown = ", ".join(dict.fromkeys(item.distribution for item in found))
@@ -278,7 +275,7 @@ def _row(name: str, found: list[_Found]) -> Installed:
     return Installed(name, first.distribution, first.version, "ok", "", hooks)
 
 
-def _one(name: str, found: list[_Found]) -> _Found:
+def _one(name: str, found: list[Found]) -> Found:
     if not _NAME.match(name) or name in _RESERVED:
         raise PluginError(
             f"{name!r} cannot be the name of a plugin",
@@ -303,34 +300,7 @@ def _one(name: str, found: list[_Found]) -> _Found:
     )
 
 
-def _load(name: str, found: _Found) -> Any:
-    """Import a plugin; what it prints meanwhile goes to the log, under its name."""
-    printed = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            return found.entry.load()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        raise _broken(name, found, _import_failure(error)) from error
-    finally:
-        if printed.getvalue().strip():
-            _log.info("plugin %s printed at import: %s", name, printed.getvalue().strip())
-
-
-def _import_failure(error: BaseException) -> str:
-    if isinstance(error, ModuleNotFoundError):
-        return f"the module {error.name!r} is missing"
-    if isinstance(error, SyntaxError):
-        return f"SyntaxError at {Path(error.filename or '?').name}:{error.lineno}: {error.msg}"
-    if isinstance(error, SystemExit):
-        return "it ends the process when it is imported"
-    if isinstance(error, ImportError | AttributeError):
-        return f"{type(error).__name__}: {error}"
-    return _place(error)
-
-
-def _checked_hooks(name: str, found: _Found, plugin: Any) -> tuple[str, ...]:
+def _checked_hooks(name: str, found: Found, plugin: Any) -> tuple[str, ...]:
     """The hooks that the plugin implements, after checking their names and arguments."""
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
@@ -354,7 +324,7 @@ def _checked_hooks(name: str, found: _Found, plugin: Any) -> tuple[str, ...]:
     if not hooks and not problems:
         problems.append("it offers no hook (is the hookimpl marker missing?)")
     if problems:
-        raise _broken(name, found, "; ".join(problems))
+        raise broken(name, found, "; ".join(problems))
     return tuple(sorted(hooks))
 
 
@@ -364,30 +334,17 @@ def _wrong_arguments(hook: str, taken: Sequence[str], allowed: Sequence[str]) ->
     return [f"hook {hook!r} asks for {', '.join(wrong)!r} but {may}"] if wrong else []
 
 
-def _broken(name: str, found: _Found, why: str) -> PluginError:
-    return PluginError(
-        f"the plugin {name!r} is broken",
-        where=found.label,
-        why=why,
-        next=f"repair or uninstall {found.distribution}",
-    )
-
-
 def _failed(plugin: str, hook: str, error: BaseException) -> PluginError:
     """The error names type and place only: a plugin's message may quote a record."""
+    why = place(error)
+    if isinstance(error, SystemExit):
+        why = f"it ends the process ({why})"
     return PluginError(
         f"the plugin {plugin!r} failed in its hook {hook!r}",
         where=f"plugin {plugin}, hook {hook}",
-        why=_place(error),
+        why=why,
         next="run again with --debug for the traceback, and tell the plugin's author",
     )
-
-
-def _place(error: BaseException) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    if not frames:
-        return type(error).__name__
-    return f"{type(error).__name__} at {Path(frames[-1].filename).name}:{frames[-1].lineno}"
 
 
 def _is_firstresult(caller: pluggy.HookCaller) -> bool:

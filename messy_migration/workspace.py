@@ -56,6 +56,11 @@ class Request:
         """The same request for another process: pinned, and without any secret."""
         return replace(self, digest=digest, redactor=Redactor())
 
+    @property
+    def is_pinned(self) -> bool:
+        """Whether it is that of a worker, whose run has begun in another process."""
+        return bool(self.digest)
+
     def load(self) -> Settings:
         """The settings that are asked for.
 
@@ -140,7 +145,7 @@ def open_workspace(
         ConfigurationError, PluginError: something of it is wrong.
     """
     settings = configuration.pinned(request.load(), request.sections)
-    if request.digest and request.digest != settings.digest:
+    if request.is_pinned and request.digest != settings.digest:
         raise ConfigurationError(
             "the configuration changed while the run was under way",
             str(settings.config or ".env"),
@@ -156,7 +161,7 @@ def open_workspace(
     redactor = request.redactor
     for value in plain_secrets(settings):
         redactor.register(value)
-    registry = _registry(settings, settings.core.plugins, redactor)
+    registry = _registry(settings, settings.core.plugins, request)
     logs.configure(settings.core.log_level, settings.core.log_format, redactor)
     _warn(request, settings)
     sections: dict[str, Any] = {}
@@ -169,7 +174,7 @@ def open_workspace(
                 raise
             _log.warning("plugin %s is left out, no input of it is read: %s", name, error)
     if len(sections) < len(registry.names):
-        registry = _registry(settings, list(sections), redactor)
+        registry = _registry(settings, list(sections), request)
     url = configuration.target_url(settings, registry.resolve)
     if url.password:
         redactor.register(str(url.password))
@@ -179,12 +184,17 @@ def open_workspace(
 
 def _warn(request: Request, settings: Settings) -> None:
     """Log what is unwise and allowed; not in a worker, whose parent has told."""
-    for warning in () if request.digest else settings.warnings:
+    for warning in () if request.is_pinned else settings.warnings:
         _log.warning("%s", warning)
 
 
-def _registry(settings: Settings, plugins: Sequence[str], redactor: Redactor) -> Registry:
-    return registries.build(plugins, environment=settings.environment, on_secret=redactor.register)
+def _registry(settings: Settings, plugins: Sequence[str], request: Request) -> Registry:
+    return registries.build(
+        plugins,
+        environment=settings.environment,
+        on_secret=request.redactor.register,
+        is_tried=request.is_pinned,
+    )
 
 
 def select(streams: Sequence[Stream], patterns: Sequence[str]) -> list[Stream]:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from messy_migration.cli.ending import keep_to_main
 from messy_migration.cli.render import say
 from messy_migration.errors import Interrupted, MigrationError, PluginError, UsageProblem
 from messy_migration.redaction import Redactor, printable, sounds_secret
@@ -127,6 +128,7 @@ def main() -> None:
     # numpy would start a thread a processor for algebra that nobody does here, and each of them
     # spins for a tenth of a second. Workers inherit it.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    keep_to_main()
     code = run(sys.argv[1:])
     # Else Python looks through all that was imported for cycles once more, a quarter of a second.
     gc.freeze()
