@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 from .authored import STREAM, Authored
@@ -92,24 +89,3 @@ def test_g15_a_child_that_a_plugin_forks_may_end_as_it_likes(authored):
     runs = 'import subprocess\nsubprocess.run(["true"], check=True)\n'
     authored.install("bad", STREAM + forks + runs)
     assert authored.migrate("run", *WORDS).code == 0
-
-
-@pytest.mark.parametrize("loop", ["while True: pass", "import threading; threading.Event().wait()"])
-def test_g15_an_import_without_end_is_given_up(authored, loop):
-    authored.install("bad", loop)
-    script = (
-        "from messy_migration.registry import _discover\n"
-        "from messy_migration.loading import try_imports\n"
-        "from messy_migration.errors import PluginError\n"
-        "try: try_imports({'bad': _discover()['bad'][0]}, seconds=0.5)\n"
-        "except PluginError as error: print(error)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        env={"PYTHONPATH": str(authored.site)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert "'bad' is broken [mm-test-bad 1.0]: it does not come back within 0.5 s" in done.stdout

@@ -199,6 +199,7 @@ def test_the_contracts_close_every_private_room_to_plugins():
     public = {
         "__init__",
         "__main__",
+        "c1",
         "errors",
         "hookspecs",
         "http",
