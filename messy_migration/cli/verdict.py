@@ -7,10 +7,12 @@ from collections.abc import Sequence
 
 from messy_migration.cli.render import cell, counted, table
 from messy_migration.compare.findings import Findings
+from messy_migration.evidence.source import proven, unproven
 from messy_migration.ledger.completeness import Completeness, told
 from messy_migration.ledger.runs import short
 from messy_migration.reconcile.money import summed, text
 from messy_migration.reconcile.reconcile import Proof
+from messy_migration.reconcile.source import source_facts
 from messy_migration.reconcile.untouched import CLAIM, Untouched, word
 from messy_migration.reconcile.verdict import TableVerdict
 from messy_migration.repair.apply import Repaired
@@ -65,7 +67,8 @@ def below(proof: Proof) -> list[str]:
             lines.append(f"{item.table}: values changed by declared loss: {lost}")
         if item.tolerated:
             lines.append(f"{item.table}: {item.tolerated:,} values differ within their tolerance")
-    return [*lines, *proof.notes]
+    sources = source_facts(proof.sources)
+    return [*lines, *proven(sources), *unproven(sources), *proof.notes]
 
 
 def repaired_lines(repaired: Repaired) -> list[str]:

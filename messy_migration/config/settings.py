@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 _WHOLE = ("workers", "batch_records", "batch_bytes", "frozen_after")
 _REAL = ("quarantine_limit", "lock_seconds", "outage_seconds", "disk_full_seconds")
+_FLAGS = {"report_masked", "source_proof"}
+_WORDS = {"true": True, "false": False}
 _SECRET_ORIGINS = ("environment", ".env")
 
 
@@ -289,6 +291,8 @@ def _from_text(key: str, value: object) -> object:
         return list(value) if isinstance(value, tuple) else value
     if key == "plugins":
         return value.split(",") if value.strip() else []
+    if key in _FLAGS:
+        return _WORDS.get(value.strip().lower(), value)
     convert = {**dict.fromkeys(_REAL, float), **dict.fromkeys(_WHOLE, int)}.get(key, str.strip)
     try:
         return convert(value)

@@ -27,7 +27,16 @@ FIELDS = frozenset(
         *("digest", "environment"),
         *("exit_code", "inputs", "kind", "ledger", "located", "masked", "moments", "planned"),
         *("problems", "quarantine", "receipts", "resumed", "run", "run_id", "sandbox", "schema"),
-        *("seconds", "skipped_partitions", "snapshot", "status", "streams", "sums", "tables"),
+        *(
+            "seconds",
+            "skipped_partitions",
+            "snapshot",
+            "sources",
+            "status",
+            "streams",
+            "sums",
+            "tables",
+        ),
         *("target", "verdict", "waiting", "workers"),
     )
 )
@@ -81,6 +90,7 @@ def derive(document: Document) -> list[Check]:
         found.append(_checked("the snapshot of the proof is one", _snapshot, document))
     found += [
         _checked("every verdict follows from its fingerprints", _verdicts, document),
+        _checked("what is said of the sources follows from both sides", _sources, document),
         _checked("the differences that are listed add up", _differences, document),
         _checked("the verdict and the exit code follow from all of it", _overall, document),
     ]
@@ -305,6 +315,33 @@ def _verdicts(document: Document) -> Iterator[str]:
             yield f"table {item['table']} says MATCH, and its rows miss parents"
         elif word != "MATCH" and is_equal and not item["reason"]:
             yield f"table {item['table']} says {word}, and no reason"
+
+
+def _sources(document: Document) -> Iterator[str]:
+    for item in document.get("sources", ()):
+        name = label(item["stream"], item["tenant"])
+        for one in item["partitions"]:
+            is_equal = (one["source_rows"], one["source_lanes"]) == (
+                one["read_rows"],
+                one["read_lanes"],
+            )
+            word = "MATCH" if is_equal else "MISMATCH"
+            if one["note"] or one["source_rows"] is None:
+                word = "UNKNOWN"
+            if one["verdict"] != word:
+                yield f"a partition of {name} is {word}, the file says {one['verdict']}"
+        words = {one["verdict"] for one in item["partitions"]}
+        worst = next((word for word in ("MISMATCH", "UNKNOWN") if word in words), "MATCH")
+        if item["verdict"] != worst:
+            yield f"{name} is {worst} by its partitions, the file says {item['verdict']}"
+        rows = sum(one["read_rows"] for one in item["partitions"] if one["verdict"] == "MATCH")
+        if rows != item["rows"]:
+            yield f"{name} has {rows} rows that are those of the source, the file says otherwise"
+        tables = [one for one in document["tables"] if one["stream"] == name]
+        if worst == "MISMATCH" and any(one["verdict"] != "MISMATCH" for one in tables):
+            yield f"{name} is not what its source has, and a table of it is no MISMATCH"
+        if item["is_through"] and [one["expected_rows"] for one in tables] != [rows]:
+            yield f"{name} is said to be stored as its source has it, and has other rows"
 
 
 def _differences(document: Document) -> Iterator[str]:

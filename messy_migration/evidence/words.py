@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from messy_migration.evidence import source
 from messy_migration.evidence.figures import pairs, scope_label, totals
 from messy_migration.evidence.notation import number, plural
 from messy_migration.ledger.completeness import (
@@ -121,6 +122,7 @@ def _proven(document: Mapping[str, Any]) -> Iterator[str]:
             f"{_rows(right)} hold what was loaded: the same number of rows, and the same "
             "fingerprint over every column of every row."
         )
+    yield from (f"{_upper(line)}." for line in source.proven(document.get("sources", ())))
     keys = sum(len(item["orphans"]) for item in right)
     if keys:
         yield f"{plural(keys, 'foreign key')} of these tables: no row misses its parent."
@@ -136,9 +138,14 @@ def _proven(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"Ledger and data were not set back together: {ledger['anchor']}."
 
 
+def _upper(line: str) -> str:
+    return line[:1].upper() + line[1:]
+
+
 def _unproven(document: Mapping[str, Any]) -> Iterator[str]:
     for item in _of(document, "MISMATCH") + _of(document, "UNKNOWN"):
         yield f"{_name(item)}: {item['reason'] or item['verdict']}."
+    yield from (f"{_upper(line)}." for line in source.unproven(document.get("sources", ())))
     ledger = document.get("ledger") or {}
     for reason in ledger.get("reasons", ()):
         yield f"The ledger: {reason}."

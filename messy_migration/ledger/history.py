@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from messy_migration.ledger import bookmarks, receipts, runs
+from messy_migration.ledger import bookmarks, receipts, runs, source_proofs
 from messy_migration.ledger.runs import Planned
 from messy_migration.ledger.tables import Ledger
 from messy_migration.model import Partition, Stream
@@ -27,12 +27,14 @@ class History:
         begun: (stream, tenant, digest, plan id) whose first batch is committed.
         complete: partitions whose last batch is committed.
         bookmarks: (stream, tenant) -> how far it was read, ISO 8601 in UTC.
+        doubtful: (stream, tenant) of which something was extracted that the source did not have.
     """
 
     planned: tuple[Planned, ...] = ()
     begun: frozenset[tuple[str, str, str, str]] = frozenset()
     complete: frozenset[Place] = frozenset()
     bookmarks: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    doubtful: frozenset[tuple[str, str]] = frozenset()
 
     @classmethod
     def read(cls, connection: Connection, ledger: Ledger) -> History:
@@ -43,6 +45,11 @@ class History:
             frozenset(receipts.begun(connection, ledger, planned)),
             frozenset(receipts.complete(connection, ledger)),
             bookmarks.positions(connection, ledger),
+            frozenset(
+                (proof.planned.stream, proof.planned.tenant)
+                for proof in source_proofs.standing(connection, ledger, planned)
+                if proof.is_doubtful
+            ),
         )
 
     def is_complete(self, stream: Stream, partition: Partition) -> bool:

@@ -324,7 +324,8 @@ class Partition:
         digest: identifies the content and how it is read; equal digests are the same input.
         bounds: what `extract` needs to find it again; plain JSON values. A slice of something
             that its source replaces as a whole, as of a large file, says so: `input` is the name
-            of the whole, and `version` the digest of its content and of how it is read.
+            of the whole, and `version` the digest of its content and of how it is read. A slice
+            of a reading of all that there is, and not of what changed only, has `since` = None.
         records: the number of records if it is known beforehand.
         until: the closed upper bound of its window of time (ISO 8601 in UTC), where the
             bookmark stands once all partitions are committed.
@@ -345,6 +346,11 @@ class Partition:
     def input(self) -> str:
         """What it is a slice of: itself, or something larger that is replaced as a whole."""
         return str(self.bounds.get("input", self.name))
+
+    @property
+    def reads_all(self) -> bool:
+        """Is it part of a reading of all that there is, which replaces all before it?"""
+        return "since" in self.bounds and self.bounds["since"] is None
 
     @property
     def version(self) -> str:

@@ -1,10 +1,10 @@
 """One reading of a partition, held against the fingerprint that its source computes itself.
 
 Every receipt holds the fingerprint of its batch as it was extracted, before any hook; that of
-the last batch also holds what the source says of the whole partition. A resumed run reads the
-partition again, perhaps in a newer snapshot, and leaves out what is committed. So it looks
-whether the committed batches are still what it reads: where they are not, the source changed in
-between, and the two sides of the partition are not of one moment.
+the last batch also holds what the source says of the whole partition. A worker that goes on with
+a partition reads it again from its start and leaves out what is committed. So it looks whether
+the committed batches are what it reads now. Where they are not, they are not what the source has,
+unless nobody holds a snapshot of it: then it may have changed in between.
 """
 
 from __future__ import annotations
@@ -16,17 +16,13 @@ import pyarrow as pa
 
 from messy_migration.errors import PluginError
 from messy_migration.fingerprint.rows import fingerprint
+from messy_migration.ledger.source_proofs import EARLIER, OFF, OLDER, SILENT
 from messy_migration.model import Column, Extraction, Fingerprint, Partition, Stream
 from messy_migration.pipeline.cut import Cut
 from messy_migration.pipeline.prepare import Prepared
 from messy_migration.workspace import Workspace
 
 HOOK = "source_fingerprint"
-
-OFF = "source_proof = false"
-SILENT = "the source computed no fingerprint"
-EARLIER = "a part of it was read in an earlier snapshot, and the source has changed since"
-OLDER = "a part of it was loaded without asking the source"
 
 
 @dataclass
@@ -96,7 +92,7 @@ class Reading:
         if self._kept is None:
             return Extraction(read, source, OLDER)
         is_same = self._kept + self._committed == self._read
-        return Extraction(read, source, "" if is_same else EARLIER)
+        return Extraction(read, source, "" if is_same or self.partition.held else EARLIER)
 
     def _asked(self) -> Fingerprint | None:
         plugin = self.stream.plugin

@@ -7,6 +7,7 @@ from typing import Any
 
 from messy_migration.ledger.completeness import Completeness
 from messy_migration.reconcile.reconcile import Proof
+from messy_migration.reconcile.source import source_facts
 from messy_migration.reconcile.untouched import CLAIM, Untouched, word
 from messy_migration.reconcile.verdict import TableVerdict
 
@@ -53,6 +54,7 @@ def proof_facts(proof: Proof) -> dict[str, Any]:
         "allowed": list(proof.allowed),
         "waivers": sum(len(item.waivers) for item in proof.verdicts),
         "completeness": [one.as_dict() for one in proof.completeness],
+        "sources": source_facts(proof.sources),
     }
 
 

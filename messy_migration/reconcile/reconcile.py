@@ -22,6 +22,7 @@ from messy_migration.ledger import (
 )
 from messy_migration.ledger import (
     receipts,
+    source_proofs,
 )
 from messy_migration.ledger import (
     xids as transactions,
@@ -39,6 +40,12 @@ from messy_migration.reconcile.drift import drift, words
 from messy_migration.reconcile.money import with_money
 from messy_migration.reconcile.options import Asked, Form
 from messy_migration.reconcile.prove import prove
+from messy_migration.reconcile.source import (
+    SourceVerdict,
+    source_verdicts,
+    unheld,
+    with_source,
+)
 from messy_migration.reconcile.untouched import Untouched, untouched
 from messy_migration.reconcile.verdict import Check, TableVerdict
 from messy_migration.reconcile.waivers import remarks, waived
@@ -63,6 +70,7 @@ class Proof:
         snapshot: when the target was read (in UTC), and the transactions that were seen, as the
             database writes them; None where it does not tell.
         completeness: what was loaded, and what was not, of the streams of these tables.
+        sources: what the sources themselves say of what was extracted, where they can.
     """
 
     verdicts: tuple[TableVerdict, ...]
@@ -72,6 +80,7 @@ class Proof:
     allowed: tuple[str, ...] = ()
     snapshot: tuple[str, str] | None = None
     completeness: tuple[Completeness, ...] = ()
+    sources: tuple[SourceVerdict, ...] = ()
 
 
 def reconcile(
@@ -98,6 +107,7 @@ def reconcile(
         seen = (now(), writers.snapshot(connection)) if writers.are_known(target.dialect) else None
         wanted = wanted_states(workspace, connection, tables)
         complete = completeness_of(workspace, connection, wanted)
+        extracted = source_proofs.standing(connection, workspace.ledger)
         sums = receipts.expected(connection, workspace.ledger)
         ledger = ByLedger(workspace, connection, course)
         scan = ledger.scan if asked.against == "ledger" else None
@@ -126,6 +136,7 @@ def reconcile(
             known = states.all_states(connection, workspace.ledger).values()
             results = strays.with_strays(connection, known, wanted, results)
         allowed = _adopted(workspace, connection, wanted)
+    sources = source_verdicts(extracted, wanted, [verdict for verdict, _ in results])
     today = datetime.now(UTC).date()
     waivers = workspace.settings.waivers
     judged = [waived(verdict, behind, waivers, today) for verdict, behind in results]
@@ -134,14 +145,16 @@ def reconcile(
             _probed(workspace, state, verdict)
             for state, verdict in zip(wanted, judged, strict=True)
         ]
+    judged = [with_source(verdict, sources) for verdict in judged]
     return Proof(
         tuple(judged),
         tuple(shown(behind, limit) for _, behind in results if behind is not None),
         asked.against,
         (*notes, *remarks(waivers, judged, today)),
-        (*allowed, *_allowed(judged)),
+        (*allowed, *_allowed(judged), *unheld(sources)),
         seen,
         complete,
+        sources,
     )
 
 

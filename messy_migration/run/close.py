@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
 from messy_migration import errors
+from messy_migration.compare.findings import Findings
 from messy_migration.databases.errors import refusals
 from messy_migration.errors import (
     Interrupted,
@@ -17,13 +19,17 @@ from messy_migration.ledger import chain, completeness, quarantine, receipts, ru
 from messy_migration.ledger.receipts import Scope, StreamTotals, TableTotals
 from messy_migration.ledger.runs import short
 from messy_migration.reconcile.prove import LOST
-from messy_migration.reconcile.reconcile import Proof, reconcile
+from messy_migration.reconcile.reconcile import LISTED, Proof, reconcile
+from messy_migration.reconcile.source_rows import source_findings
 from messy_migration.reconcile.verdict import overall
 from messy_migration.run.anchors import note
 from messy_migration.run.evidence import Filed, file_run, with_files
 from messy_migration.run.outcome import Outcome
 from messy_migration.run.signals import StopSignals
 from messy_migration.run.state import RunState
+
+_LOCATED = 20
+"""Partitions in which the rows are looked for that their source has otherwise."""
 
 
 def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:
@@ -42,6 +48,7 @@ def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:
     tables = [(table.name, table.scope) for stream in state.streams for table in stream.tables]
     moments = {"proof_began": runs.now()}
     proof = state.patiently(lambda: _proven(state, tables))
+    proof = replace(proof, findings=(*proof.findings, *_behind_sources(state, proof)))
     moments["proof_ended"] = runs.now()
     streams, rows, reasons = state.patiently(lambda: _counts(state))
     state.problems += completeness.problems(proof.completeness)
@@ -82,6 +89,24 @@ def _proven(state: RunState, tables: Sequence[tuple[str, Scope]]) -> Proof:
         if item.reason.startswith(LOST) and not state.patience.is_stopped():
             raise TargetUnavailable("the target could not be read back", "", item.reason)
     return proof
+
+
+def _behind_sources(state: RunState, proof: Proof) -> list[Findings]:
+    """What differs between the source and what this run extracted, while its snapshot is open."""
+    ours = {
+        (plan.stream.name, plan.stream.tenant, partition.digest): (plan.stream, partition)
+        for plan in state.plans
+        for partition in plan.partitions
+    }
+    places = (
+        (item.stream, item.tenant, one.planned.partition.digest)
+        for item in proof.sources
+        for one in item.differing
+    )
+    return [
+        source_findings(state.workspace, *ours[place], LISTED)
+        for place in islice((place for place in places if place in ours), _LOCATED)
+    ]
 
 
 def _counts(

@@ -185,10 +185,17 @@ def _masked(found: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
     body = dict(found)
     body["differences"] = [_masked_difference(item, mask) for item in found["differences"]]
     body["tables"] = [{**item, "reason": mask.text(item["reason"])} for item in found["tables"]]
+    body["sources"] = [_masked_source(item, mask) for item in found["sources"]]
     for name in ("located", "problems", "sandbox", "notes", "allowed"):
         if name in body:
             body[name] = mask.deep(body[name])
     return body
+
+
+def _masked_source(item: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
+    """The names of its partitions: a plugin may make them of what it likes."""
+    parts = [{**one, "partition": mask.text(one["partition"])} for one in item["partitions"]]
+    return {**item, "partitions": parts}
 
 
 def _masked_difference(item: Mapping[str, Any], mask: Mask) -> dict[str, Any]:

@@ -83,9 +83,10 @@ def build(
 
 
 def _bookmark(stream: Stream, history: History) -> datetime | None:
-    """Where a stream goes on: its bookmark minus its overlap."""
-    position = history.bookmarks.get((stream.name, stream.tenant))
-    if position is None:
+    """Where a stream goes on: its bookmark minus its overlap; nowhere if it is doubtful."""
+    place = (stream.name, stream.tenant)
+    position = history.bookmarks.get(place)
+    if position is None or place in history.doubtful:
         return None
     return datetime.fromisoformat(position) - timedelta(seconds=stream.overlap)
 

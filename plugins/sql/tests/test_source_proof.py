@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -13,6 +15,7 @@ import messy_migration_sql as plugin
 from messy_migration.errors import SourceError
 from messy_migration.fingerprint.rows import fields, fingerprint
 from messy_migration.model import Fingerprint, Frame, Rejected
+from messy_migration_sql import cells, sqlite, wire
 
 POSTGRES = """CREATE TABLE t (id bigint PRIMARY KEY, small smallint, n int, yes bool, r real,
     f double precision, price numeric(12,2), huge numeric(38,10), free numeric, ch char(6),
@@ -205,3 +208,49 @@ def test_a_file_that_was_written_to_meanwhile_is_refused(lite, open_plugin):
         connection.commit()
     with pytest.raises(SourceError, match="written to"):
         plugin.source_fingerprint(stream, partition, opened.settings)
+
+
+LOSSES = ["sign", "cent", "text", "unicode", "trim", "null", "instant", "doubled", "exchanged"]
+
+
+def broken():
+    """The readers of `broken/sitecustomize.py`, without putting one in."""
+    place = Path(__file__).with_name("broken") / "sitecustomize.py"
+    spec = importlib.util.spec_from_file_location("broken_readers", place)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_each_loss_between_the_source_and_the_frame_is_seen(source, open_plugin, monkeypatch, loss):
+    """The number of rows is right, so that no count can tell."""
+    source.run(
+        "CREATE TABLE t (id bigint PRIMARY KEY, n integer, price numeric(9,2), note text,"
+        " at timestamp)"
+    )
+    mark = "?" if source.kind == "sqlite" else "%s"
+    for number in range(1, 301):
+        row = (number, number, f"{-number}.25", f" é{number} ", "2024-02-29 01:02:03.000004")
+        source.pending.append((f"INSERT INTO t VALUES ({', '.join([mark] * 5)})", row))
+    source.flush()
+    types = {"n": "int32"} if source.kind == "sqlite" else {}
+    opened = open_plugin({"url": source.plain, "tables": {"t": {"types": types}}})
+    stream = opened.streams()["t"]
+    ((read, _),) = held(opened, stream)
+    variants = broken()
+    _, patch = (variants._columns if source.kind == "postgresql" else variants._cells)(
+        variants.CHANGES[loss]()
+    )
+    if source.kind == "postgresql":
+        monkeypatch.setattr(wire.Chunk, "columns", wire.Chunk.columns)
+        patch(wire)
+    else:
+        monkeypatch.setattr(cells, "to_array", cells.to_array)
+        patch(cells)
+        monkeypatch.setattr(sqlite, "to_array", cells.to_array)
+    (partition,) = opened.partitions(stream)
+    altered, _, rejected = frames_of(stream, partition, opened.settings)
+    assert (altered.rows, rejected) == (read.rows, 0)
+    assert plugin.source_fingerprint(stream, partition, opened.settings) == read
+    assert altered != read
