@@ -12,6 +12,12 @@ from sqlalchemy import Connection, func, insert, select
 from messy_migration.ledger.runs import now
 from messy_migration.ledger.tables import Ledger
 
+CONTENT = 32
+"""Characters of an identity that say what the record is; those of its key come behind them."""
+
+KEYED = 64
+"""Characters of an identity with a key. One without is as long and ends in the rest of a hash."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -23,6 +29,7 @@ class Entry:
         raw: what the source gave.
         table, column: where it broke.
         identity: what makes it the same record if met again; empty for its raw payload.
+        key: the hash of the key that it is known by, in 32 characters; empty if it has none.
     """
 
     place: str
@@ -32,6 +39,13 @@ class Entry:
     table: str | None = None
     column: str | None = None
     identity: str = ""
+    key: str = ""
+
+    @property
+    def known_by(self) -> str:
+        """The identity as the ledger keeps it: of the content, and behind it of the key."""
+        content = self.identity or hashlib.sha256(self.raw).hexdigest()
+        return content[:CONTENT] + self.key if self.key else content
 
 
 def known(
@@ -42,15 +56,16 @@ def known(
     tenant: str,
     identities: Sequence[str],
 ) -> set[str]:
-    """Those of the identities that this run has in quarantine already."""
+    """Those of the rows, by their lanes, that this run has in quarantine already."""
     table = ledger.quarantine
     found: set[str] = set()
     for start in range(0, len(identities), 500):
-        query = select(table.c.identity).where(
+        content = func.substr(table.c.identity, 1, CONTENT)
+        query = select(content).where(
             table.c.run_id == run_id,
             table.c.stream == stream,
             table.c.tenant == tenant,
-            table.c.identity.in_(identities[start : start + 500]),
+            content.in_(identities[start : start + 500]),
         )
         found.update(connection.execute(query).scalars())
     return found
@@ -76,7 +91,7 @@ def write(
                 "run_id": run_id,
                 "stream": stream,
                 "tenant": tenant,
-                "identity": entry.identity or hashlib.sha256(entry.raw).hexdigest(),
+                "identity": entry.known_by,
                 "place": entry.place,
                 "table_name": entry.table,
                 "column_name": entry.column,
@@ -99,7 +114,7 @@ class Refused:
     Attributes:
         run_id, batch_id: whose batch it was in.
         rule: why.
-        identity: of the record, or of the row that lost.
+        identity: of the content of the record, or of the row that lost: 32 characters.
         is_open: nothing that was read later stands in its place.
     """
 
@@ -146,7 +161,7 @@ def refused(
             run_id,
             batch_id,
             rule,
-            identity,
+            identity[:CONTENT],
             state == "open" and (stream, tenant, digest or run_id) in places,
         )
         for run_id, batch_id, rule, identity, state, digest in connection.execute(query)

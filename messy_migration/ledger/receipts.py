@@ -85,7 +85,8 @@ def write(
     change of somebody else); `displaced` (a row of this run that lost against a later one with
     the same key); `late` (rows that lost like that when the key came after the load); `stub`
     (rows that stand for parents that the source no longer has); `rebase` (the same rows under
-    another format); `found` (what somebody else did to rows that a repair puts right) and
+    another format); `superseded` (records that left the quarantine because a later run met them
+    again); `found` (what somebody else did to rows that a repair puts right) and
     `repair` (what the repair did, the opposite of it).
     """
     connection.execute(
@@ -388,7 +389,7 @@ def _filters(
     table = ledger.receipt
     found: dict[tuple[str, str], dict[str, int]] = {}
     query = select(table.c.stream, table.c.tenant, table.c.filters).where(
-        table.c.run_id == run_id, table.c.filtered > 0
+        table.c.run_id == run_id, table.c.filtered > 0, table.c.kind.in_(READING)
     )
     for stream, tenant, text in connection.execute(query):
         sums = found.setdefault((stream, tenant), {})

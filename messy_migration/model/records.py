@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
@@ -46,6 +46,8 @@ class Rejected:
         reason: why, in words, without personal data.
         rule: the rule it broke, `plugin.rule`.
         column: the column it broke in, if there is one.
+        key: column -> value of the key of the row that it would have become, where that is known;
+            by it a later run knows that the record was mended.
     """
 
     raw: bytes
@@ -53,6 +55,7 @@ class Rejected:
     reason: str
     rule: str
     column: str | None = None
+    key: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

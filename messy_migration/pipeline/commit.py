@@ -21,9 +21,10 @@ from messy_migration.databases.open import Target
 from messy_migration.databases.retry import Patience
 from messy_migration.errors import PluginError, TargetError
 from messy_migration.fingerprint.rows import fingerprint, format_id
-from messy_migration.ledger import fence, quarantine, receipts
+from messy_migration.ledger import fence, quarantine, receipts, superseded
 from messy_migration.ledger.quarantine import Entry
 from messy_migration.ledger.receipts import Signature
+from messy_migration.ledger.superseded import Waiting
 from messy_migration.ledger.tables import Ledger
 from messy_migration.model import (
     Batch,
@@ -41,6 +42,7 @@ from messy_migration.pipeline.attempt import Attempt, committing
 from messy_migration.pipeline.bisect import culprits
 from messy_migration.pipeline.cut import Cut
 from messy_migration.pipeline.halves import part_id
+from messy_migration.pipeline.identity import key_of_text, loaded_keys
 from messy_migration.pipeline.prepare import Prepared
 from messy_migration.pipeline.records import count, numbers, only, present
 from messy_migration.pipeline.rules import DUPLICATE, DUPLICATE_KEY, contradiction
@@ -61,6 +63,7 @@ class Writer:
         registry: for plugins with a `load` of their own.
         fresh: names of (table, scope) pairs that this run found empty.
         patience: how long a target that is away, busy or full is waited for.
+        waiting: what earlier runs left in quarantine of the stream that is written.
     """
 
     target: Target
@@ -69,6 +72,7 @@ class Writer:
     registry: Registry
     fresh: frozenset[tuple[str, receipts.Scope]]
     patience: Patience = field(default_factory=Patience)
+    waiting: Waiting = field(default_factory=Waiting)
 
     def is_first(self, table: Table) -> bool:
         """Did this run find the table (or scope) empty?"""
@@ -161,6 +165,7 @@ def _transaction(
             repeats = _repeats(prepared, written)
             receipt = _receipt(prepared, partition, identity, written, repeats, echoes)
             _record(writer, connection, prepared, receipt, written)
+            _close_met(writer, connection, prepared, identity)
             fence.check(
                 connection,
                 writer.ledger,
@@ -354,6 +359,20 @@ def _record(
         ) from error
 
 
+def _close_met(writer: Writer, connection: Connection, prepared: Prepared, identity: str) -> None:
+    """Close what earlier runs left in quarantine of records that this batch holds."""
+    if not writer.waiting:
+        return
+    stream = prepared.stream
+    entries = writer.waiting.met(
+        (entry.known_by for entry in prepared.entries),
+        loaded_keys(stream, prepared.cut, prepared.tables),
+    )
+    if entries:
+        place = (stream.name, stream.tenant)
+        superseded.close(connection, writer.ledger, writer.signature, place, entries, identity)
+
+
 def displaced_entry(table: Table, lanes: str, text: bytes) -> Entry:
     """What goes to quarantine of a row that was loaded and lost against another with its key."""
     return Entry(
@@ -364,6 +383,7 @@ def displaced_entry(table: Table, lanes: str, text: bytes) -> Entry:
         table.name,
         ", ".join(table.key),
         lanes,
+        key_of_text(table, text),
     )
 
 

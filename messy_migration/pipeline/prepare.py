@@ -29,6 +29,7 @@ from messy_migration.model import (
 )
 from messy_migration.pipeline.conform import as_table, conform
 from messy_migration.pipeline.cut import Cut
+from messy_migration.pipeline.identity import key_of_values, keys_of_refused
 from messy_migration.pipeline.losses import Changed
 from messy_migration.pipeline.raw import extracted
 from messy_migration.pipeline.records import count, numbers, only, present, without
@@ -113,7 +114,7 @@ def condemned(stream: Stream, cut: Cut, why: str) -> Prepared:
     numbered = np.zeros(cut.rows, dtype=np.int32)
     rows = pa.concat_tables(cut.tables).append_column(RECORD, pa.array(numbered))
     violation = Violation(0, name, None, CRASH, why)
-    entries = [*_rejected(cut), *_entries(stream, cut, [violation], {name: rows})]
+    entries = [*_rejected(stream, cut), *_entries(stream, cut, [violation], {name: rows})]
     return Prepared(cut.records, {}, tuple(entries), dict(cut.filtered), 0, cut, stream)
 
 
@@ -333,7 +334,7 @@ def _settle(
     counts.update(filtered[record] for record in set(filtered) - {item.record for item in errors})
     if repeats:
         counts[DUPLICATE] += len(repeats)
-    entries = _rejected(cut)
+    entries = _rejected(stream, cut)
     entries += _entries(stream, cut, [*errors, *contradictions], tables)
     accounted = count(clean.values()) + len(entries) + counts.total()
     if accounted != cut.records:
@@ -346,9 +347,17 @@ def _settle(
     return Prepared(cut.records, clean, tuple(entries), dict(counts), warnings, cut, stream)
 
 
-def _rejected(cut: Cut) -> list[Entry]:
+def _rejected(stream: Stream, cut: Cut) -> list[Entry]:
     return [
-        Entry(item.where, item.rule, item.reason, item.raw, None, item.column)
+        Entry(
+            item.where,
+            item.rule,
+            item.reason,
+            item.raw,
+            None,
+            item.column,
+            key=key_of_values(stream, item.key),
+        )
         for item in cut.rejected
     ]
 
@@ -370,6 +379,7 @@ def _entries(
     by_record: dict[int, list[Violation]] = defaultdict(list)
     for violation in violations:
         by_record[violation.record].append(violation)
+    keys = keys_of_refused(stream, cut, by_record, tables)
     entries = []
     for record, found in sorted(by_record.items()):
         origin = cut.origin(record)
@@ -386,5 +396,8 @@ def _entries(
             # What was refused is the row: the same one met elsewhere is a mere repetition.
             rows = only(tables[first.table], [record])
             identity = fingerprint(rows, stream.table(first.table).columns).lanes
-        entries.append(Entry(place, first.rule, reasons, raw, first.table, first.column, identity))
+        key = keys.get(record, "")
+        entries.append(
+            Entry(place, first.rule, reasons, raw, first.table, first.column, identity, key)
+        )
     return entries

@@ -18,7 +18,7 @@ from messy_migration.fingerprint.rows import row_hashes, row_texts, total
 from messy_migration.ledger import quarantine, receipts, runs
 from messy_migration.ledger.history import History
 from messy_migration.ledger.known_tables import TableState
-from messy_migration.ledger.quarantine import Refused
+from messy_migration.ledger.quarantine import CONTENT, Refused
 from messy_migration.ledger.runs import Planned, short
 from messy_migration.ledger.tables import legible
 from messy_migration.ledger.xids import Signed
@@ -216,7 +216,7 @@ def _as_loaded(table: Table, data: pa.Table, part: Cut, refusing: Refusals) -> p
     if refusing[TARGET]:
         for record in present([data]):
             origin = part.origin(record)
-            if origin and hashlib.sha256(origin.raw).hexdigest() in refusing[TARGET]:
+            if origin and hashlib.sha256(origin.raw).hexdigest()[:CONTENT] in refusing[TARGET]:
                 gone.add(record)
     return without(data, gone)
 

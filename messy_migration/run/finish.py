@@ -9,7 +9,7 @@ from datetime import datetime
 from messy_migration.databases.errors import refusals
 from messy_migration.databases.money import of_rows
 from messy_migration.fingerprint.rows import fingerprint, format_id
-from messy_migration.ledger import bookmarks, receipts
+from messy_migration.ledger import bookmarks, receipts, superseded
 from messy_migration.model import ForeignKey, Receipt, Stream, Table, TableReceipt
 from messy_migration.pipeline.stubs import stub_rows
 from messy_migration.reconcile.parents import missing_parents
@@ -18,9 +18,10 @@ from messy_migration.run.state import RunState
 
 
 def finish(state: RunState) -> None:
-    """Add keys and stubs, and move bookmarks; each may be done again without harm."""
+    """Add keys and stubs, close entries, move bookmarks; each may be done again without harm."""
     add_keys(state)
     _stubs(state)
+    _close_replaced(state)
     _bookmarks(state)
 
 
@@ -69,6 +70,21 @@ def _stub(
         receipts.write(
             connection, workspace.ledger, state.signature(), receipt, kind="stub", reason=written
         )
+
+
+def _close_replaced(state: RunState) -> None:
+    """Close what is in quarantine of inputs that were read again with other content."""
+    ledger = state.workspace.ledger
+    streams = {
+        (stream.name, stream.tenant)
+        for stream in state.streams
+        if stream.label not in state.unfinished
+    }
+    with refusals("quarantine"), state.writing() as connection:
+        found = superseded.replaced(connection, ledger, streams)
+        for place, entries in found.items():
+            why = "its input was read again with other content"
+            superseded.close(connection, ledger, state.signature(), place, entries, why)
 
 
 def _bookmarks(state: RunState) -> None:

@@ -22,9 +22,10 @@ from messy_migration.errors import (
     SourceError,
     TargetUnavailable,
 )
-from messy_migration.ledger import landings, receipts
+from messy_migration.ledger import landings, receipts, superseded
 from messy_migration.ledger.receipts import Signature
 from messy_migration.ledger.runs import now
+from messy_migration.ledger.superseded import Waiting
 from messy_migration.model import Fingerprint, Partition, Stream
 from messy_migration.pipeline import landing
 from messy_migration.pipeline.commit import Writer, batch_id, commit
@@ -73,9 +74,9 @@ class Worker:
         at(Span(0, 0, 0))
         stream = self._stream(task)
         patience = self.workspace.patience(should_stop)
-        writer = self._writer(patience)
         where = f"stream {stream.label}"
-        done = patience.persist(lambda: self._done(where, stream, task))
+        done, waiting = patience.persist(lambda: self._known(where, stream, task))
+        writer = self._writer(patience, waiting)
         if stream.lands:
             self._land(stream, task.partition, patience, is_begun=bool(done))
         reading = Reading(self.workspace, stream, task.partition, done)
@@ -95,15 +96,16 @@ class Worker:
             at(Span(part.ordinal + 1, 0, 0))
         return True
 
-    def _done(self, where: str, stream: Stream, task: Task) -> dict[str, Fingerprint | None]:
-        target = self.workspace.target
+    def _known(
+        self, where: str, stream: Stream, task: Task
+    ) -> tuple[dict[str, Fingerprint | None], Waiting]:
+        """The batches of the partition that are committed, and what waits in quarantine."""
+        target, ledger = self.workspace.target, self.workspace.ledger
+        place = (stream.name, stream.tenant)
         with refusals(where), target.dialect.reading(target.engine) as connection:
-            return receipts.of_partition(
-                connection,
-                self.workspace.ledger,
-                stream.name,
-                stream.tenant,
-                task.partition.digest,
+            return (
+                receipts.of_partition(connection, ledger, *place, task.partition.digest),
+                superseded.waiting(connection, ledger, *place, self.briefing.run_id),
             )
 
     def _land(
@@ -170,7 +172,7 @@ class Worker:
     def _asked(self) -> list[Stream]:
         return self.workspace.streams()
 
-    def _writer(self, patience: Patience) -> Writer:
+    def _writer(self, patience: Patience, waiting: Waiting) -> Writer:
         signature = Signature(self.briefing.run_id, self.briefing.epoch, os.getpid(), now())
         return Writer(
             self.workspace.target,
@@ -179,6 +181,7 @@ class Worker:
             self.workspace.registry,
             self.briefing.fresh,
             patience,
+            waiting,
         )
 
 

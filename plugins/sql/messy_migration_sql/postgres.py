@@ -123,6 +123,11 @@ def read(
                         f"{names[item.column]}: {item.reason}",
                         "sql.value",
                         names[item.column],
+                        {
+                            name: arrays[names.index(name)][row].as_py()
+                            for name in bounds["key"]
+                            if name in names
+                        },
                     )
                 table = pa.Table.from_arrays(arrays, names)
                 yield Frame(_without(table, wrong))

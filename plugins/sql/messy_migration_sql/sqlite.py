@@ -134,7 +134,10 @@ def read(
                     wrong.setdefault(row, (column.name, reason))
             for row, (name, reason) in sorted(wrong.items()):
                 raw = as_json(names, rows[row])
-                yield Rejected(raw, place, f"{name}: {reason}", "sql.value", name)
+                known = {
+                    of: arrays[names.index(of)][row].as_py() for of in bounds["key"] if of in names
+                }
+                yield Rejected(raw, place, f"{name}: {reason}", "sql.value", name, known)
             keep = [row for row in range(len(rows)) if row not in wrong]
             table = pa.Table.from_arrays(arrays, names)
             yield Frame(table.take(pa.array(keep, pa.int64())) if wrong else table)
