@@ -42,7 +42,6 @@ __all__ = [
     "format_id",
     "row_hashes",
     "row_texts",
-    "split",
     "total",
 ]
 
@@ -146,29 +145,6 @@ def fields(data: pa.Table | pa.RecordBatch, columns: Sequence[Column]) -> list[p
         pc.binary_join_element_wise(*_parts(data.column(one.name), one.type, ""), _TEXT[""])
         for one in columns
     ]
-
-
-def split(text: bytes, columns: Sequence[Column]) -> list[bytes]:
-    """The C1 fields of a row from its text, which tells where each of them ends.
-
-    Raises:
-        ValueError: it is no text of a row with these columns.
-    """
-    found: list[bytes] = []
-    start = 0
-    for column in columns:
-        end = text.find(b"|", start)
-        end = len(text) if end < 0 else end
-        if column.type.kind in _SIZED and text[start:end] != NULL.encode():
-            colon = text.index(b":", start)
-            length = int(text[start:colon])
-            # Bytes are counted as such and written as two digits each.
-            end = colon + 1 + length * (2 if column.type.kind == "bytes" else 1)
-        found.append(text[start:end])
-        start = end + 1
-    if start != len(text) + 1:
-        raise ValueError("the text of a row ends elsewhere than its fields")
-    return found
 
 
 def _pieces(data: pa.Table) -> Iterator[pa.RecordBatch]:

@@ -42,7 +42,7 @@ from messy_migration.pipeline.attempt import Attempt, committing
 from messy_migration.pipeline.bisect import culprits
 from messy_migration.pipeline.cut import Cut
 from messy_migration.pipeline.halves import part_id
-from messy_migration.pipeline.identity import key_of_text, loaded_keys
+from messy_migration.pipeline.identity import key_of_json, loaded_keys
 from messy_migration.pipeline.prepare import Prepared
 from messy_migration.pipeline.records import count, numbers, only, present
 from messy_migration.pipeline.rules import DUPLICATE, DUPLICATE_KEY, contradiction
@@ -383,7 +383,7 @@ def displaced_entry(table: Table, lanes: str, text: bytes) -> Entry:
         table.name,
         ", ".join(table.key),
         lanes,
-        key_of_text(table, text),
+        key_of_json(table, text),
     )
 
 

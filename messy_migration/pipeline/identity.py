@@ -9,13 +9,14 @@ others may share them.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from messy_migration.fingerprint.rows import NULL, row_texts, split
+from messy_migration.fingerprint.rows import row_texts
 from messy_migration.model import Stream, Table, Violation
 from messy_migration.pipeline.cut import Cut
 from messy_migration.pipeline.records import numbers, only, present
@@ -45,11 +46,12 @@ def row_keys(table: Table, data: pa.Table) -> list[str]:
     ]
 
 
-def key_of_text(table: Table, text: bytes) -> str:
-    """The hash of the key of a row that is known by its C1 text alone; empty if it has none."""
-    fields = dict(zip(table.names, split(text, table.columns), strict=True))
-    key = [fields[name] for name in table.key]
-    return "" if NULL.encode() in key else _hash(table.name, b"|".join(key))
+def key_of_json(table: Table, row: bytes) -> str:
+    """The hash of the key of a row that a database wrote as JSON; empty if that is not exact."""
+    try:
+        return _key_of(table, json.loads(row))
+    except (ValueError, AttributeError):
+        return ""
 
 
 def keys_of(table: Table, data: pa.Table, records: Collection[int]) -> dict[int, str]:
@@ -102,11 +104,16 @@ def keys_of_refused(
 def key_of_values(stream: Stream, values: Mapping[str, Any]) -> str:
     """The hash of a key whose values an `extract` gave with what it rejected; empty if unknown."""
     table = table_of(stream)
-    given = {**values, **dict(table.scope)} if table else {}
-    if table is None or not values or any(given.get(name) is None for name in table.key):
+    return _key_of(table, {**values, **dict(table.scope)}) if table and values else ""
+
+
+def _key_of(table: Table, values: Mapping[str, Any]) -> str:
+    if any(values.get(name) is None for name in table.key):
         return ""
     try:
-        cells = {name: pa.array([given[name]], table.column(name).type.arrow) for name in table.key}
+        cells = {
+            name: pa.array([values[name]], table.column(name).type.arrow) for name in table.key
+        }
         return row_keys(table, pa.table(cells))[0]
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
         return ""

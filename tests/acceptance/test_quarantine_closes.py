@@ -153,7 +153,15 @@ def test_g31_the_same_command_again_says_the_same_count(small, times):
     (small.folder / "migrate.toml").write_text(f'{written}report = "reports"\n')
     counts = set()
     for _ in range(times):
-        argv = ("run", "--sandbox", "--json", "--target", small.target, "--select", "vivenu.t*")
+        argv = (
+            "run",
+            "--sandbox",
+            "--json",
+            "--target",
+            small.target,
+            "--select",
+            "vivenu.coupons",
+        )
         counts.add(small.migrate(*argv).json["waiting"])
     assert len(counts) == 1
     assert counts == {len(small.open_entries())}
