@@ -37,6 +37,7 @@ DECIMALS = [
     "decimal(1,1)",
     "decimal(9,0)",
 ]
+KINDS = {kind: ColumnType.parse(kind) for kind in DECIMALS}
 EDGES = [
     2**127,
     2**128,
@@ -92,9 +93,8 @@ def digits_of(rng):
         number = rng.choice(EDGES) + rng.randint(-2, 2)
         return str(abs(number))
     zeros = "0" * rng.choice((0, 0, 0, 1, 3, 40))
-    return zeros + "".join(
-        rng.choices("0123456789", k=rng.choice((0, 1, 2, 5, 9, 18, 19, 38, 39, 50, 80)))
-    )
+    width = rng.choice((0, 1, 2, 5, 9, 18, 19, 38, 39, 50, 80))
+    return zeros + (f"{rng.randrange(10**width):0{width}}" if width else "")
 
 
 def number_of(rng):
@@ -143,7 +143,7 @@ def moment_of(rng):
     if rng.random() < 0.97:
         text += f":{rng.choice((0, 59, 60)):02}"
         if rng.random() < 0.5:
-            text += "." + "".join(rng.choices("0123456789", k=rng.choice((1, 3, 6))))
+            text += f".{rng.randrange(10**6):06}"[: rng.choice((2, 4, 7))]
     return text + rng.choice(("", "", "Z", "Z", "+00:00", "-11:30", "+1400", "+24:00", "+01", "z"))
 
 
@@ -311,7 +311,7 @@ IN_FILES = {
 }
 IN_SQLITE = {
     **{
-        kind: (number_of, lambda text, kind=kind: fits(text.strip(), ColumnType.parse(kind)))
+        kind: (number_of, lambda text, kind=kind: fits(text.strip(), KINDS[kind]))
         for kind in DECIMALS
     },
     "date": (
@@ -373,7 +373,7 @@ READERS = {
         f"core {kind}": (
             in_core(kind),
             number_of,
-            lambda text, kind=kind: fits(text, ColumnType.parse(kind)),
+            lambda text, kind=kind: fits(text, KINDS[kind]),
         )
         for kind in DECIMALS
     },
@@ -413,7 +413,8 @@ def test_g01_what_a_text_becomes_is_what_python_says(name):
 @pytest.mark.sweep
 @pytest.mark.parametrize("name", READERS)
 def test_g01_a_million_texts_of_each_type(name):
-    assert 0 < hold(name, ALL) < ALL
+    count = ALL // len(DECIMALS) if name.split()[1] in KINDS else ALL
+    assert 0 < hold(name, count) < count
 
 
 def rescaled(rng, kinds):
