@@ -29,11 +29,10 @@ def extracted(stream: Stream, cut: Cut, record: int) -> bytes:
 
 def _cell(column: pa.ChunkedArray[Any]) -> Any:
     """A value of a column of one row that JSON has, or a text of it."""
-    try:
-        (value,) = column.to_pylist()
-    except (OverflowError, ValueError):
-        # A day or an instant of a year that Python does not have.
-        (value,) = column.cast(pa.string()).to_pylist()
+    if pa.types.is_temporal(column.type):
+        # Python does not have all years, nor nanoseconds.
+        column = column.cast(pa.string())
+    (value,) = column.to_pylist()
     if isinstance(value, bytes):
         return value.hex()
     return repr(value) if isinstance(value, float) and not math.isfinite(value) else value
