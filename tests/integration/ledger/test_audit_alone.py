@@ -17,7 +17,7 @@ def shop(request, tmp_path, monkeypatch):
     """Two closed runs; the second one found nothing new and wrote no receipt."""
     monkeypatch.chdir(tmp_path)
     shop = shop_of("sqlite", tmp_path, request)
-    shop.write(*lines(3))
+    shop.write_orders(*lines(3))
     assert [shop.run().exit_code, shop.run().exit_code] == [0, 0]
     for (name,) in shop.query("SELECT name FROM sqlite_master WHERE type = 'trigger'"):
         shop.execute(f'DROP TRIGGER "{name}"')
@@ -26,7 +26,7 @@ def shop(request, tmp_path, monkeypatch):
 
 def reasons(shop, *, full):
     """As a machine that has written no head down."""
-    target = open_target(make_url(shop.url), "mm:test")
+    target = open_target(make_url(shop.target), "mm:test")
     with target.dialect.reading(target.engine) as connection:
         return audit(connection, ledger("sqlite"), (), full=full).reasons
 
