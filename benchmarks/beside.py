@@ -72,7 +72,9 @@ def create(url: str, tables: Sequence[Table] = (tickets.TABLE,)) -> None:
     target = open_target(make_url(url), "benchmark")
     with target.engine.begin() as connection:
         for table in tables:
-            connection.exec_driver_sql(ddl(target.dialect, table))
+            connection.exec_driver_sql(
+                ddl(target.dialect, table, target.dialect.place(connection, table.name))
+            )
 
 
 def measure(
@@ -109,7 +111,8 @@ def fingerprints(url: str, tables: Sequence[Table]) -> tuple[Fingerprint, ...]:
     target = open_target(make_url(url), "benchmark")
     with target.dialect.reading(target.engine) as connection:
         return tuple(
-            target.dialect.fingerprint(connection, table, scoped(table)) for table in tables
+            target.dialect.fingerprint(connection, table, scoped(connection, target.dialect, table))
+            for table in tables
         )
 
 

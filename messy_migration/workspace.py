@@ -22,6 +22,7 @@ from messy_migration.errors import ConfigurationError, MigrationError, PluginErr
 from messy_migration.ledger.tables import Ledger, ledger
 from messy_migration.model import Stream
 from messy_migration.redaction import Redactor, sounds_secret
+from messy_migration.reflection import refuse_open_way
 from messy_migration.registry import Registry
 
 _log = logging.getLogger(__name__)
@@ -178,6 +179,9 @@ def open_workspace(
     url = configuration.target_url(settings, registry.resolve)
     if url.password:
         redactor.register(str(url.password))
+    refuse_open_way(
+        url, "target", 'insecure_reason = "..." in the profile', settings.core.insecure_reason
+    )
     target = open_target(url, application, settings.core.lock_seconds, keep=keep)
     return Workspace(request, settings, registry, target, ledger(target.dialect.name), sections)
 

@@ -13,9 +13,9 @@ from messy_migration import errors, logs
 from messy_migration import registry as registries
 from messy_migration.compare import databases as between
 from messy_migration.compare.budget import Budget
-from messy_migration.compare.databases import Side, TableComparison
+from messy_migration.compare.databases import TableComparison
 from messy_migration.compare.findings import Word
-from messy_migration.compare.matching import Wishes
+from messy_migration.compare.matching import Side, Wishes
 from messy_migration.config.secrets import builtin_secret, is_reference
 from messy_migration.config.settings import Settings
 from messy_migration.config.urls import is_loopback, parse_database
@@ -29,6 +29,7 @@ from messy_migration.errors import (
     UsageProblem,
 )
 from messy_migration.ledger.runs import now
+from messy_migration.reflection import refuse_open_way
 from messy_migration.workspace import Request
 
 _LOG = logging.getLogger(__name__)
@@ -130,6 +131,8 @@ def _url(settings: Settings, request: Request, name: str, text: str) -> URL:
                 "command lines are read by others",
                 "put the whole URL into a variable and name it: --between env://NAME ...",
             )
+    reason = settings.core.insecure_reason
+    refuse_open_way(url, where, 'insecure_reason = "..." in the profile', reason)
     if url.get_backend_name() in ("sqlite", "duckdb") and url.database:
         return url.set(database=str(settings.directory / url.database))
     return url

@@ -83,7 +83,8 @@ def _planned(workspace: Workspace, options: Options) -> Plan:
                 if found is not None:
                     has_key = table.name not in pending
                     problems = obstacles(connection, target.dialect, table, found, with_key=has_key)
-                statement = ddl(target.dialect, table)
+                place = target.dialect.place(connection, table.name)
+                statement = ddl(target.dialect, table, place)
                 tables.append(
                     TablePlan(table, stream.label, found is not None, statement, tuple(problems))
                 )

@@ -8,23 +8,21 @@ UNKNOWN, and never anything else.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from typing import TypeVar
-
-from sqlalchemy import Connection
 
 from messy_migration.compare import differences as pairing
 from messy_migration.compare import matching as tables
 from messy_migration.compare.budget import Budget, Course, TimeUp
 from messy_migration.compare.findings import Findings, Word
-from messy_migration.compare.matching import Pair, Wishes
+from messy_migration.compare.matching import Pair, Side, Wishes
 from messy_migration.compare.resolve import MOST, resolve
 from messy_migration.databases import convert as reading
-from messy_migration.databases.dialect import Reader
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.dialect import planned_otherwise
+from messy_migration.databases.errors import Unplanned, refusals
 from messy_migration.databases.postgresql.sketch import probe
 from messy_migration.databases.sketch import CELLS, SHA256, Choice, FoundRow, Hashing, Sketch, View
 from messy_migration.databases.timeouts import limit_time
@@ -32,14 +30,6 @@ from messy_migration.errors import TargetError
 from messy_migration.model import Fingerprint
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Side:
-    """One of two databases, in a snapshot."""
-
-    connection: Connection
-    reader: Reader
 
 
 @dataclass(frozen=True)
@@ -73,7 +63,7 @@ def compare(left: Side, right: Side, wishes: Wishes, budget: Budget) -> list[Tab
         with refusals("the database"):
             reading.prepare(side.connection, side.reader.name)
     course = Course(budget)
-    wanted = tables.pairs(left.connection, right.connection, wishes)
+    wanted = tables.pairs(left, right, wishes)
     with ThreadPoolExecutor(2, "side") as threads:
         both = _Both(left, right, threads, _hashing(left, right), course)
         return [_compared(both, pair) for pair in wanted]
@@ -97,6 +87,7 @@ class _Both:
     threads: ThreadPoolExecutor
     hashing: Hashing
     course: Course
+    notes: dict[str, str] = field(default_factory=dict)
 
     def ask(self, views: tuple[View, View], what: Callable[[Side, View], T]) -> tuple[T, T]:
         """The answers of both sides; an error of either, once both have come to an end.
@@ -128,12 +119,17 @@ class _Both:
         if side.connection.invalidated:
             raise TargetError(f"the {name} side could not be read", why="its connection was lost")
         try:
-            with (
-                refusals(f"table {view.table.name}"),
-                _attempt(side),
-                limit_time(side.connection, side.reader.name, seconds),
-            ):
-                return what(side, view)
+            try:
+                with self._attempt(side, view, seconds):
+                    return what(side, view)
+            except Unplanned as error:
+                with (
+                    self._attempt(side, view, seconds),
+                    planned_otherwise(
+                        side.connection, side.reader, error, view.table.name, self.notes
+                    ),
+                ):
+                    return what(side, view)
         except TargetError as error:
             late = self.course.late()
             if late:
@@ -142,10 +138,16 @@ class _Both:
                 f"the {name} side could not be read", why=error.why or error.what
             ) from error
 
-
-def _attempt(side: Side) -> AbstractContextManager[object]:
-    """A savepoint where an error would end the transaction for other tables too: on Postgres."""
-    return side.connection.begin_nested() if side.reader.name == "postgresql" else nullcontext()
+    @contextmanager
+    def _attempt(self, side: Side, view: View, seconds: float | None) -> Iterator[None]:
+        """A savepoint where an error would end the transaction for other tables: on Postgres."""
+        is_nested = side.reader.name == "postgresql"
+        with (
+            refusals(f"table {view.table.name}"),
+            side.connection.begin_nested() if is_nested else nullcontext(),
+            limit_time(side.connection, side.reader.name, seconds),
+        ):
+            yield
 
 
 def _compared(both: _Both, pair: Pair) -> TableComparison:
@@ -164,19 +166,24 @@ def _compared(both: _Both, pair: Pair) -> TableComparison:
         return TableComparison(pair, None, None, "UNKNOWN", _words(error))
     left, right = ours.total(), theirs.total()
     lonely = _lonely(pair)
+    noted = _joined(*(both.notes.pop(name, "") for name in {pair.left, pair.right}))
     if left == right:
         # The cells have to be equal one by one: that is the stronger proof.
         if len((ours - theirs).unequal()):
             return TableComparison(pair, left, right, "MISMATCH", "the rows differ")
-        return TableComparison(pair, left, right, "MISMATCH" if lonely else "MATCH", lonely)
+        return TableComparison(
+            pair, left, right, "MISMATCH" if lonely else "MATCH", _joined(lonely, noted)
+        )
     findings = _located(both, pair, pair.views, (ours, theirs))
     both.course.found += findings.total
     reason = f"{left.rows:,} rows on the left, {right.rows:,} on the right"
     if left.rows == right.rows:
         reason = "the number of rows is the same, their content is not"
-    return TableComparison(
-        pair, left, right, "MISMATCH", "; ".join(filter(None, (lonely, reason))), findings
-    )
+    return TableComparison(pair, left, right, "MISMATCH", _joined(lonely, reason, noted), findings)
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(filter(None, parts))
 
 
 def _lonely(pair: Pair) -> str:

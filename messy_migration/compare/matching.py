@@ -11,11 +11,25 @@ from sqlalchemy import Connection
 from messy_migration.compare import types as shared
 from messy_migration.config.problems import suggestion
 from messy_migration.databases import convert as reading
+from messy_migration.databases.dialect import Reader
 from messy_migration.databases.errors import refusals
 from messy_migration.databases.sketch import View
 from messy_migration.errors import MigrationError, UsageProblem
 from messy_migration.model import Column, Table
 from messy_migration.reflection import column_type, reflect, table_names
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of two databases, in a snapshot."""
+
+    connection: Connection
+    reader: Reader
+
+    @property
+    def schema(self) -> str | None:
+        """Where its tables are."""
+        return self.reader.schema(self.connection)
 
 
 @dataclass(frozen=True)
@@ -65,7 +79,7 @@ class Pair:
         return self.left or self.right or ""
 
 
-def pairs(left: Connection, right: Connection, wishes: Wishes) -> list[Pair]:
+def pairs(left: Side, right: Side, wishes: Wishes) -> list[Pair]:
     """Who is compared with whom, in order of the names on the left.
 
     Raises:
@@ -98,9 +112,9 @@ def pairs(left: Connection, right: Connection, wishes: Wishes) -> list[Pair]:
     return found
 
 
-def _names(connection: Connection) -> list[str]:
+def _names(side: Side) -> list[str]:
     with refusals("the list of tables"):
-        return table_names(connection)
+        return table_names(side.connection, side.schema)
 
 
 def _is_wanted(pair: tuple[str | None, str | None], patterns: Sequence[str]) -> bool:
@@ -154,8 +168,8 @@ def _check_map(
 
 
 def _pair(
-    left: Connection,
-    right: Connection,
+    left: Side,
+    right: Side,
     names: tuple[str | None, str | None],
     wishes: Wishes,
     used: set[object],
@@ -166,16 +180,16 @@ def _pair(
         return Pair(one, other)
     try:
         with refusals(f"table {one}"):
-            ours, theirs = _reflected(left, one), _reflected(right, other)
+            both = _reflected(left, one), _reflected(right, other)
+            return _columns((left, right), both, wishes, used, refused)
     except MigrationError as error:
-        if left.invalidated or right.invalidated:
+        if left.connection.invalidated or right.connection.invalidated:
             raise
         return Pair(one, other, unread=error.why or error.what)
-    return _columns((left, right), (ours, theirs), wishes, used, refused)
 
 
 @dataclass(frozen=True)
-class _Side:
+class _Described:
     """A table of one side, with all of its columns, whatever they are."""
 
     name: str
@@ -183,9 +197,9 @@ class _Side:
     key: tuple[str, ...]
 
 
-def _reflected(connection: Connection, name: str) -> _Side:
-    found = reflect(connection, name)
-    return _Side(name, found.types, found.table.key)
+def _reflected(side: Side, name: str) -> _Described:
+    found = reflect(side.connection, name, side.schema)
+    return _Described(name, found.types, found.table.key)
 
 
 @dataclass(frozen=True)
@@ -199,8 +213,8 @@ class _Shared:
 
 
 def _columns(
-    connections: tuple[Connection, Connection],
-    sides: tuple[_Side, _Side],
+    databases: tuple[Side, Side],
+    sides: tuple[_Described, _Described],
     wishes: Wishes,
     used: set[object],
     refused: list[str],
@@ -210,7 +224,7 @@ def _columns(
     both = [(one, other) for one, other in kept if one is not None and other is not None]
     columns = []
     for place, names in enumerate(both):
-        found = _shared(connections, sides, names, f"c{place}")
+        found = _shared(databases, sides, names, f"c{place}")
         if isinstance(found, str):
             refused.append(found)
         else:
@@ -230,14 +244,14 @@ def _columns(
     return replace(
         pair,
         views=(
-            _view(connections[0], ours.name, columns, 0, key),
-            _view(connections[1], theirs.name, columns, 1, key),
+            _view(databases[0], ours.name, columns, 0, key),
+            _view(databases[1], theirs.name, columns, 1, key),
         ),
     )
 
 
 def _kept(
-    ours: _Side, theirs: _Side, wishes: Wishes, used: set[object]
+    ours: _Described, theirs: _Described, wishes: Wishes, used: set[object]
 ) -> tuple[list[tuple[str | None, str | None]], list[str]]:
     """Columns that belong together, and those that somebody wants to be left out."""
     mapped = {
@@ -256,29 +270,29 @@ def _kept(
 
 
 def _shared(
-    connections: tuple[Connection, Connection],
-    sides: tuple[_Side, _Side],
+    databases: tuple[Side, Side],
+    sides: tuple[_Described, _Described],
     names: tuple[str, str],
     name: str,
 ) -> _Shared | str:
     """Two columns as one; or why they cannot be compared."""
     here, there = (
-        _described(connection.dialect.name, side.types[column])
-        for connection, side, column in zip(connections, sides, names, strict=True)
+        _described(database.connection.dialect.name, side.types[column])
+        for database, side, column in zip(databases, sides, names, strict=True)
     )
     chosen = shared.shared(here, there)
     if chosen is not None:
         left, right = (
             reading.column(
                 side.database,
-                _quoted(connection, column),
+                _quoted(database.connection, column),
                 side.type,
                 side.spelled,
                 chosen,
                 other.word,
             )
-            for connection, side, other, column in zip(
-                connections, (here, there), (there, here), names, strict=True
+            for database, side, other, column in zip(
+                databases, (here, there), (there, here), names, strict=True
             )
         )
         if left is not None and right is not None:
@@ -291,7 +305,7 @@ def _described(kind: str, spelled: str) -> shared.Side:
     return shared.Side(kind, column_type(kind, spelled), spelled.lower())
 
 
-def _key(sides: tuple[_Side, _Side], columns: Sequence[_Shared]) -> tuple[str, ...]:
+def _key(sides: tuple[_Described, _Described], columns: Sequence[_Shared]) -> tuple[str, ...]:
     """The key of either side, in names of the comparison, if all of its columns are compared."""
     for place in (0, 1):
         known = {item.names[place]: item.column.name for item in columns}
@@ -301,10 +315,11 @@ def _key(sides: tuple[_Side, _Side], columns: Sequence[_Shared]) -> tuple[str, .
 
 
 def _view(
-    connection: Connection, name: str, columns: Sequence[_Shared], side: int, key: tuple[str, ...]
+    database: Side, name: str, columns: Sequence[_Shared], side: int, key: tuple[str, ...]
 ) -> View:
     selected = ", ".join(f"{item.expressions[side]} AS {item.column.name}" for item in columns)
-    source = f"(SELECT {selected} FROM {_quoted(connection, name)}) t"
+    rows = database.reader.rows_of(database.connection, name)
+    source = f"(SELECT {selected} FROM {rows}) t"
     # The table keeps its name, because that is what messages about it say.
     return View(Table(name, tuple(item.column for item in columns), key), source)
 

@@ -29,17 +29,9 @@ def prepare(connection: Connection, kind: str) -> None:
         sqlite_reading.register(raw)
         connection.exec_driver_sql("PRAGMA query_only = ON")
     if kind == "postgresql":
-        settings = (
-            # The text of floats, intervals and dates of types that we know by their text only.
-            "extra_float_digits = 3",
-            "IntervalStyle = 'iso_8601'",
-            "DateStyle = 'ISO, YMD'",
-            "TimeZone = 'UTC'",
-            "bytea_output = 'hex'",
-            # To compile the expression of a row takes longer than to compute a million of them.
-            "jit = off",
-        )
-        connection.exec_driver_sql("; ".join(f"SET LOCAL {setting}" for setting in settings))
+        # An interval as other kinds of databases can write it too. And to compile the expression
+        # of a row takes longer than to compute a million of them.
+        connection.exec_driver_sql("SET LOCAL IntervalStyle = 'iso_8601'; SET LOCAL jit = off")
 
 
 def column(
@@ -71,10 +63,13 @@ def column(
 def _uuid_in_text(kind: str, x: str) -> str:
     """A text of which those that spell a uuid are written as a uuid is."""
     text, matches = {
-        "postgresql": (f"{x}::text", f"({x}::text) OPERATOR(pg_catalog.~) '{_UUID}'"),
-        "duckdb": (f"{x}::VARCHAR", f"regexp_full_match({x}::VARCHAR, '{_UUID}')"),
+        "postgresql": (
+            f"{x}::pg_catalog.text",
+            f"({x}::pg_catalog.text) OPERATOR(pg_catalog.~) '{_UUID}'",
+        ),
+        "duckdb": (f"{x}::VARCHAR", f"system.main.regexp_full_match({x}::VARCHAR, '{_UUID}')"),
     }.get(kind, (f"CAST({x} AS CHAR)", f"CAST({x} AS CHAR) REGEXP '{_UUID}'"))
-    lower = "pg_catalog.lower" if kind == "postgresql" else "lower"
+    lower = {"postgresql": "pg_catalog.lower", "duckdb": "system.main.lower"}.get(kind, "lower")
     return f"CASE WHEN {matches} THEN {lower}({text}) ELSE {text} END"
 
 
@@ -118,17 +113,20 @@ def _postgresql(x: str, own: str, spelled: str, shared: str) -> str | None:
     if shared == "timestamp" and own in ("date", "timestamp"):
         if spelled.endswith("with time zone"):
             return x
-        return f"({x}::timestamp AT TIME ZONE 'UTC')"
+        return f"pg_catalog.timezone('UTC', {x}::timestamp without time zone)"
     if (own, shared, spelled) == ("json", "json", "json"):
         return documents.comparable(x)
     if own == shared and own != "text":
         return x
     if shared == "text":
-        return f"{x}::text"
+        return f"{x}::pg_catalog.text"
     if shared in _INTEGERS:
-        return {"bool": f"{x}::int", **dict.fromkeys(_INTEGERS, x)}.get(own)
+        return {"bool": f"{x}::pg_catalog.int4", **dict.fromkeys(_INTEGERS, x)}.get(own)
     if shared == "decimal":
         # Through the shortest text that gives the same float again.
-        number = {**dict.fromkeys(_INTEGERS, x), "float64": f"{x}::text::numeric"}
-        return {**number, "bool": f"{x}::int"}.get(own)
+        number = {
+            **dict.fromkeys(_INTEGERS, x),
+            "float64": f"{x}::pg_catalog.text::pg_catalog.numeric",
+        }
+        return {**number, "bool": f"{x}::pg_catalog.int4"}.get(own)
     return None

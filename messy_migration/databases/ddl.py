@@ -30,7 +30,8 @@ def prepare(
     found = dialect.columns(connection, table.name)
     if found is None:
         with refusals(f"table {table.name}"):
-            connection.exec_driver_sql(ddl(dialect, table, with_key=with_key))
+            place = dialect.place(connection, table.name)
+            connection.exec_driver_sql(ddl(dialect, table, place, with_key=with_key))
         return True
     problems = obstacles(connection, dialect, table, found, with_key=with_key)
     if problems:
@@ -78,16 +79,16 @@ def has_unique_key(connection: Connection, dialect: Dialect, table: Table) -> bo
     return not table.key or any(names <= set(table.key) for names in keys)
 
 
-def ddl(dialect: Dialect, table: Table, *, with_key: bool = True) -> str:
-    """The statement that creates a table."""
+def ddl(dialect: Dialect, table: Table, place: str, *, with_key: bool = True) -> str:
+    """The statement that creates a table at a place (its name with its schema, quoted)."""
     lines = [
-        f"{quote(column.name)} {dialect.type_name(table, column.name)}"
+        f"{quote(column.name)} {dialect.declared(table, column.name)}"
         + (" NOT NULL" if column.required or column.name in table.key else "")
         for column in table.columns
     ]
     if table.key and with_key:
         lines.append(f"PRIMARY KEY ({column_list(table.key)})")
-    return f"CREATE TABLE {quote(table.name)} ({', '.join(lines)})"
+    return f"CREATE TABLE {place} ({', '.join(lines)})"
 
 
 def misfits(

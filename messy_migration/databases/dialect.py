@@ -7,15 +7,18 @@ can still be held against another one. `Dialect` is both halves.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from typing import Protocol
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol, TypeVar
 
 import pyarrow as pa
 from sqlalchemy import Connection, Engine
 
-from messy_migration.databases.naming import quote
+from messy_migration.databases.errors import Unplanned, refusals
+from messy_migration.databases.naming import Spelling, quote
 from messy_migration.databases.sketch import Scans
 from messy_migration.model import Fingerprint, Table
+
+T = TypeVar("T")
 
 POSITION = "_position"
 """Name of the column (int32) that numbers the rows of a staged batch."""
@@ -60,6 +63,7 @@ class Reader(Protocol):
     """One kind of database to read and prove. Stateless; every call gets its connection."""
 
     name: str
+    spelling: Spelling
 
     @property
     def scans(self) -> Scans:
@@ -77,6 +81,29 @@ class Reader(Protocol):
 
     def unique_keys(self, connection: Connection, table: str) -> list[set[str]]:
         """The columns of each unique key that holds for all rows of a table."""
+
+    def schema(self, connection: Connection) -> str | None:
+        """The schema whose tables are meant where none is named; None where that is one."""
+
+    def place(self, connection: Connection, table: str) -> str:
+        """A table with its schema, quoted, as the role finds it by its name.
+
+        Where there is none of that name, the place where it would be created.
+        """
+
+    def rows_of(self, connection: Connection, table: str) -> str:
+        """The rows of that very table, and of its partitions, as they stand behind FROM.
+
+        Raises:
+            TargetError: where this is for a proof, and rows may be hidden without a word.
+        """
+
+    def own_path(self, connection: Connection) -> AbstractContextManager[None]:
+        """Plan statements by the names that the role itself would find.
+
+        An index or a view of the table may hold names without a schema. To be called inside a
+        savepoint of a transaction of `reading`.
+        """
 
     def streamed(self, table: Table) -> tuple[str, ...]:
         """Columns whose C1 field this kind of database cannot compute.
@@ -125,6 +152,18 @@ class Dialect(Reader, Protocol):
 
     def unstorable(self, table: Table, data: pa.Table) -> dict[str, list[int]]:
         """Column -> places of rows whose value this kind of database cannot hold."""
+
+    def declared(self, table: Table, column: str) -> str:
+        """The same, as it stands in a statement that creates a table."""
+
+    def policies(self, connection: Connection, table: str) -> str:
+        """What may hide rows of a table from this role, in words; empty if nothing does."""
+
+    def copied(self, connection: Connection, table: str) -> tuple[list[str], set[str]]:
+        """Columns that a copy of a row brings, all but computed ones, and those of foreign keys."""
+
+    def same_key(self, connection: Connection, table: Table) -> str:
+        """SQL: have the rows `t` and `s` one key, by the rules of the key's own index?"""
 
     def insert(self, connection: Connection, table: Table, data: pa.Table) -> None:
         """Add all rows.
@@ -181,17 +220,49 @@ class Dialect(Reader, Protocol):
             RowsRefused: in place of a number, where the server tells by refusing.
         """
 
-    def fence_suffix(self) -> str:
-        """What the query of the fence adds to hold its row until COMMIT."""
+
+@contextmanager
+def planned_otherwise(
+    connection: Connection, reader: Reader, error: Unplanned, table: str, notes: dict[str, str]
+) -> Iterator[None]:
+    """Plan once more, by the names that the role itself would find; what is asked stays the same.
+
+    Args:
+        connection: inside a savepoint of a transaction of `reading`.
+        reader: of the database.
+        error: what a name that is not found was told as.
+        table: that is read.
+        notes: table -> what a verdict has to say of it; filled here.
+
+    Raises:
+        Unplanned: such names are found nowhere, or nobody has a path of their own.
+    """
+    if not reader.spelling.operators:
+        raise error
+    with reader.own_path(connection):
+        yield
+    notes[table] = f"{table} was read under the role's own search_path: {error.why}"
 
 
-def count_rows(connection: Connection, source: str) -> int:
-    """The number of rows of `source` (a FROM clause)."""
-    return int(connection.exec_driver_sql(f"SELECT count(*) FROM {source}").scalar_one())
+def planned(connection: Connection, reader: Reader, table: str, act: Callable[[], T]) -> T:
+    """What `act` finds in a savepoint; planned otherwise where it has to be.
+
+    The verdict has said so already, from the first time that the table was read.
+    """
+    try:
+        with refusals(f"table {table}"), connection.begin_nested():
+            return act()
+    except Unplanned as error:
+        with (
+            refusals(f"table {table}"),
+            connection.begin_nested(),
+            planned_otherwise(connection, reader, error, table, {}),
+        ):
+            return act()
 
 
 def column_types(dialect: Dialect, table: Table) -> str:
     """Names and types of all columns, as a statement that creates a table has them."""
     return ", ".join(
-        f"{quote(column.name)} {dialect.type_name(table, column.name)}" for column in table.columns
+        f"{quote(column.name)} {dialect.declared(table, column.name)}" for column in table.columns
     )

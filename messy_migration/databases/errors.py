@@ -53,6 +53,10 @@ class KeyTaken(RowsRefused):
     """A row with this key is in the table already."""
 
 
+class Unplanned(TargetError):
+    """A name in a statement, or in an index or a view that it meets, is not found."""
+
+
 KINDS: tuple[tuple[type[TargetError], str, tuple[str, ...]], ...] = (
     # A key comes before the other violations of class 23.
     (KeyTaken, "a key is taken already", ("23505",)),
@@ -63,10 +67,11 @@ KINDS: tuple[tuple[type[TargetError], str, tuple[str, ...]], ...] = (
     (TargetUnavailable, "the target went away", ("08", "57P", "53300", "25P03", "25P04")),
     (TargetBusy, "the target is busy", ("40001", "40P01", "55P03", "57014")),
     (AccessRefused, "the target refused the connection", ("28", "3D000")),
+    (Unplanned, "the target refused", ("42883", "42704", "42P01")),
 )
 """Error of ours, its words, beginnings of the states of Postgres that it stands for.
 
-A state that is not here is a `TargetError` (42501, 25006, 42P01, ...): it stops.
+A state that is not here is a `TargetError` (42501, 25006, ...): it stops.
 """
 
 _REFUSED_BY_SERVER = re.compile(r"failed: [^\s:]+:  (?P<words>.*)")

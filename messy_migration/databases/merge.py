@@ -22,7 +22,7 @@ from sqlalchemy import Connection
 
 from messy_migration.databases.dialect import POSITION, Dialect
 from messy_migration.databases.money import less, of_rows, of_source
-from messy_migration.databases.naming import literal, quote
+from messy_migration.databases.naming import Spelling, quote, scope
 from messy_migration.errors import TargetError
 from messy_migration.fingerprint.arrays import as_numbers
 from messy_migration.fingerprint.rows import fingerprint, row_hashes, row_texts, total
@@ -100,21 +100,26 @@ def merge(
     """
     positions = pa.array(np.arange(data.num_rows, dtype=np.int32))
     stage = dialect.stage(connection, table, data.append_column(POSITION, positions))
-    match = f"{stage} s JOIN {quote(table.name)} t ON {same_key(table)}"
+    rows = dialect.rows_of(connection, table.name)
+    same_key = keyed(connection, dialect, table)
+    match = f"{stage} s JOIN {rows} t ON {same_key}"
     changed = _changed(dialect, table, bookmark)
     same = _numbers(connection, f"SELECT s.{quote(POSITION)} FROM {match} WHERE NOT {changed}")
     beaten: list[int] = []
     displaced: list[tuple[str, bytes]] = []
     if is_first:
-        tied = f"{changed} AND {_same_age(bookmark)}"
+        tied = f"{changed} AND {_same_age(dialect.spelling, bookmark)}"
         beaten, displaced = _contest(connection, dialect, table, data, match, tied)
-        _forget(connection, stage, beaten)
-    going = f"{quote(table.name)} t JOIN {stage} s ON {same_key(table)} WHERE {changed}"
+        _forget(connection, dialect.spelling, stage, beaten)
+    going = f"{rows} t JOIN {stage} s ON {same_key} WHERE {changed}"
     replaced = dialect.fingerprint(connection, table, going)
     money = of_source(connection, dialect, table, going) if table.amounts else None
-    updated = _update(connection, table, stage, changed) if replaced.rows else 0
+    to_update = f"{same_key} AND {changed}"
+    updated = _update(connection, table, rows, stage, to_update) if replaced.rows else 0
     expected = data.num_rows - len(same) - len(beaten) - updated
-    inserted = _insert(connection, table, stage)
+    place = dialect.place(connection, table.name)
+    there = f"SELECT 1 FROM {rows} t WHERE {same_key}"
+    inserted = _insert(connection, table, place, stage, there)
     if (updated, inserted) != (replaced.rows, expected):
         raise Overtaken(
             "the target changed a different number of rows than it announced",
@@ -136,30 +141,30 @@ def merge(
     )
 
 
-def same_key(table: Table) -> str:
+def keyed(connection: Connection, dialect: Dialect, table: Table) -> str:
     """Rows with one key; those of another scope are never ours to touch."""
-    same = [f"t.{quote(name)} = s.{quote(name)}" for name in table.key]
-    same += [f"t.{quote(name)} = {literal(value)}" for name, value in table.scope]
-    return " AND ".join(same)
+    conditions = (dialect.same_key(connection, table), scope(dialect.spelling, table))
+    return " AND ".join(filter(None, conditions))
 
 
-def _same_age(bookmark: str | None) -> str:
+def _same_age(spelling: Spelling, bookmark: str | None) -> str:
     if bookmark is None:
-        return "(1 = 1)"
+        return spelling.equal("1", "1")
     ours, theirs = f"s.{quote(bookmark)}", f"t.{quote(bookmark)}"
-    return f"({ours} = {theirs} OR ({ours} IS NULL AND {theirs} IS NULL))"
+    return f"({spelling.equal(ours, theirs)} OR ({ours} IS NULL AND {theirs} IS NULL))"
 
 
 def _changed(dialect: Dialect, table: Table, bookmark: str | None) -> str:
     others = [name for name in table.names if name not in table.key]
     if not others:
-        return "(1 = 0)"
+        return dialect.spelling.equal("1", "0")
     differs = "(" + " OR ".join(dialect.differs(table, name) for name in others) + ")"
     if bookmark is None:
         return differs
     ours, theirs = f"s.{quote(bookmark)}", f"t.{quote(bookmark)}"
     # A row without a position is older than any row that has one.
-    older = f"(coalesce({ours} < {theirs}, 1 = 0) OR ({ours} IS NULL AND {theirs} IS NOT NULL))"
+    before, never = dialect.spelling.apply(ours, "<", theirs), dialect.spelling.equal("1", "0")
+    older = f"(coalesce({before}, {never}) OR ({ours} IS NULL AND {theirs} IS NOT NULL))"
     return f"({differs} AND NOT {older})"
 
 
@@ -200,28 +205,26 @@ def row_json(table: Table, values: Sequence[object]) -> bytes:
     return json.dumps(row, default=str, ensure_ascii=False).encode()
 
 
-def _forget(connection: Connection, stage: str, places: Sequence[int]) -> None:
+def _forget(connection: Connection, spelling: Spelling, stage: str, places: Sequence[int]) -> None:
     for start in range(0, len(places), 500):
-        chosen = ", ".join(str(place) for place in places[start : start + 500])
-        connection.exec_driver_sql(f"DELETE FROM {stage} WHERE {quote(POSITION)} IN ({chosen})")
+        chosen = spelling.among(quote(POSITION), places[start : start + 500])
+        connection.exec_driver_sql(f"DELETE FROM {stage} WHERE {chosen}")
 
 
-def _update(connection: Connection, table: Table, stage: str, changed: str) -> int:
+def _update(connection: Connection, table: Table, rows: str, stage: str, condition: str) -> int:
     others = [name for name in table.names if name not in table.key]
     # Both databases want the updated table by its own name in SET, and take an alias for it.
     assignments = ", ".join(f"{quote(name)} = s.{quote(name)}" for name in others)
     return connection.exec_driver_sql(
-        f"UPDATE {quote(table.name)} AS t SET {assignments} FROM {stage} AS s"
-        f" WHERE {same_key(table)} AND {changed}"
+        f"UPDATE {rows} AS t SET {assignments} FROM {stage} AS s WHERE {condition}"
     ).rowcount
 
 
-def _insert(connection: Connection, table: Table, stage: str) -> int:
+def _insert(connection: Connection, table: Table, place: str, stage: str, there: str) -> int:
     names = ", ".join(quote(name) for name in table.names)
     staged = ", ".join(f"s.{quote(name)}" for name in table.names)
     return connection.exec_driver_sql(
-        f"INSERT INTO {quote(table.name)} ({names}) SELECT {staged} FROM {stage} s"
-        f" WHERE NOT EXISTS (SELECT 1 FROM {quote(table.name)} t WHERE {same_key(table)})"
+        f"INSERT INTO {place} ({names}) SELECT {staged} FROM {stage} s WHERE NOT EXISTS ({there})"
     ).rowcount
 
 

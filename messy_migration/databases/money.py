@@ -20,6 +20,7 @@ pc: Any = pyarrow.compute
 
 _EXACT = Context(prec=100, traps=[Inexact])
 _WIDE = 76
+_TEXTS = {"mysql": "CHAR", "mariadb": "CHAR", "postgresql": "pg_catalog.text"}
 
 
 def of_rows(table: Table, data: pa.Table) -> Totals:
@@ -46,24 +47,25 @@ def _nothing(table: Table) -> dict[tuple[str, str], Decimal]:
 def of_source(connection: Connection, reader: Reader, table: Table, source: str) -> Totals:
     """The totals of the rows of `source` (a FROM clause, table alias `t`)."""
     totals = _nothing(table)
-    text = "CHAR" if reader.name in ("mysql", "mariadb") else "TEXT"
+    text = _TEXTS.get(reader.name, "TEXT")
     for column, currency in table.amounts:
         amount = f"t.{quote(column)}"
         # SQLite would add as floats, so each value is fetched once, with how often it is there.
         is_adding = reader.name != "sqlite"
         grouped = "" if is_adding else f", {amount}"
-        value = f"CAST({f'sum({amount})' if is_adding else amount} AS {text})"
+        value = f"CAST({reader.spelling.call('sum', amount) if is_adding else amount} AS {text})"
+        times = reader.spelling.call("count", amount)
         statement = (
-            f"SELECT t.{quote(currency)}, {value}, count({amount}) FROM {source}"
+            f"SELECT t.{quote(currency)}, {value}, {times} FROM {source}"
             f" GROUP BY t.{quote(currency)}{grouped}"
         )
         with refusals(f"table {table.name}"), localcontext(_EXACT):
             for name, found, count in connection.exec_driver_sql(statement):
                 if found is None or not count:
                     continue
-                times = 1 if is_adding else int(count)
+                repeats = 1 if is_adding else int(count)
                 key = (column, str(name or ""))
-                totals[key] = totals.get(key, Decimal(0)) + Decimal(str(found)) * times
+                totals[key] = totals.get(key, Decimal(0)) + Decimal(str(found)) * repeats
     return totals
 
 

@@ -1,10 +1,70 @@
-"""Names and texts of ours inside an SQL statement, quoted."""
+"""Names and texts of ours inside an SQL statement: quoted, and looked up by nobody else's rules.
+
+A name without its schema is looked up along a path that others may write to. What a database
+has of its own (functions, operators, types) is therefore named with its schema, and so is every
+table: see `Spelling` and `scoped`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy import Connection
 
 from messy_migration.model import Table
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """How a kind of database is told to use functions and operators of its own.
+
+    Attributes:
+        schema: where they are; empty where nobody can put another in their place.
+        operators: an operator can be named with its schema.
+    """
+
+    schema: str = ""
+    operators: bool = False
+
+    def call(self, function: str, *arguments: str) -> str:
+        """A call of a function of the database itself."""
+        name = f"{self.schema}.{function}" if self.schema else function
+        return f"{name}({', '.join(arguments)})"
+
+    def apply(self, left: str, operator: str, right: str) -> str:
+        """Two operands and an operator of the database itself, in parentheses."""
+        sign = f"OPERATOR({self.schema}.{operator})" if self.operators else operator
+        return f"({left} {sign} {right})"
+
+    def equal(self, left: str, right: str) -> str:
+        """Are both equal? NULL if one of them is."""
+        return self.apply(left, "=", right)
+
+    def unlike(self, left: str, right: str) -> str:
+        """Are they different, NULL being a value of its own? Never NULL."""
+        both = f"{left} IS NULL AND {right} IS NULL"
+        return f"(NOT coalesce({self.equal(left, right)}, {both}))"
+
+    def among(self, one: str, numbers: Iterable[int]) -> str:
+        """Is it one of these integers?"""
+        listed = [str(number) for number in numbers]
+        if not listed:
+            return self.equal("1", "0")
+        if not self.operators:
+            return f"{one} IN ({', '.join(listed)})"
+        array = f"'{{{','.join(listed)}}}'::{self.schema}.int8[]"
+        return f"({one} OPERATOR({self.schema}.=) ANY ({array}))"
+
+
+class Named(Protocol):
+    """A kind of database, as far as it gives names."""
+
+    spelling: Spelling
+
+    def rows_of(self, connection: Connection, name: str) -> str:
+        """See `Reader`."""
 
 
 def quote(name: str) -> str:
@@ -18,18 +78,21 @@ def column_list(names: Sequence[str], alias: str = "") -> str:
     return ", ".join(prefix + quote(name) for name in names)
 
 
-def scoped(table: Table) -> str:
+def scoped(connection: Connection, database: Named, table: Table) -> str:
     """The FROM clause of a table's scope, alias `t`."""
-    condition = scope(table)
-    return f"{quote(table.name)} t" + (f" WHERE {condition}" if condition else "")
+    condition = scope(database.spelling, table)
+    source = f"{database.rows_of(connection, table.name)} t"
+    return source + (f" WHERE {condition}" if condition else "")
 
 
-def scope(table: Table) -> str:
+def scope(spelling: Spelling, table: Table) -> str:
     """The condition on `t` that a row is in the table's scope; empty where there is none.
 
     The values of a scope come from plugins, so they are escaped as SQL literals.
     """
-    return " AND ".join(f"t.{quote(name)} = {literal(value)}" for name, value in table.scope)
+    return " AND ".join(
+        spelling.equal(f"t.{quote(name)}", literal(value)) for name, value in table.scope
+    )
 
 
 def told_apart(table: Table) -> list[str]:

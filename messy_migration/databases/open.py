@@ -16,10 +16,11 @@ from sqlalchemy.pool import NullPool
 from messy_migration.databases.dialect import Dialect, Reader
 from messy_migration.databases.duckdb import reader as duckdb
 from messy_migration.databases.mysql import reader as mysql
-from messy_migration.databases.postgresql import session
+from messy_migration.databases.postgresql import pins, session
 from messy_migration.databases.postgresql.dialect import PostgreSQL
 from messy_migration.databases.sqlite.dialect import SQLite
 from messy_migration.errors import ConfigurationError
+from messy_migration.reflection import QUALIFIED
 
 SNAPSHOT = "messy_migration_snapshot"
 """Execution option of a connection that only reads."""
@@ -81,7 +82,7 @@ def postgresql_engine(
     arguments = {"application_name": application, **session.CLIENT}
     own = {name: value for name, value in arguments.items() if name not in url.query}
     engine = create_engine(
-        url.set(drivername="postgresql+psycopg"),
+        url.set(drivername=QUALIFIED),
         **(_KEPT if keep else _EACH_TIME),
         connect_args=own,
         # Else the driver takes a percent sign in a statement of ours (a scope) for a placeholder.
@@ -95,6 +96,7 @@ def postgresql_engine(
     def connect(connection: Any, record: Any) -> None:
         record.info[session.PROCESS] = session.prepare(connection, wanted)
 
+    event.listen(engine, "begin", pins.pin)
     return engine
 
 

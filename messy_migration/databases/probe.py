@@ -11,7 +11,7 @@ import secrets
 import uuid
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy import Connection, Engine
 
 from messy_migration.databases.dialect import Dialect
 from messy_migration.databases.errors import RowsRefused, refusals
@@ -65,27 +65,19 @@ def probe(engine: Engine, dialect: Dialect, table: Table) -> None:
 
 def _statement(connection: Connection, dialect: Dialect, table: Table) -> str:
     """The INSERT; every column that the database does not compute, from one row of the table."""
-    inspector = inspect(connection)
-    names = [
-        column["name"] for column in inspector.get_columns(table.name) if not column.get("computed")
-    ]
+    names, pointing = dialect.copied(connection, table.name)
     numbers = counters(connection, dialect, table)
-    pointing = {
-        name
-        for key in inspector.get_foreign_keys(table.name)
-        for name in key["constrained_columns"]
-    }
     fresh = _numbered(numbers)
     for key in dialect.unique_keys(connection, table.name):
         if not key & fresh.keys():
             name = _chosen(table, key, pointing)
-            fresh[name] = _fresh(dialect, table, name)
+            fresh[name] = _fresh(connection, dialect, table, name)
     listed = ", ".join(quote(name) for name in names)
     values = ", ".join(fresh.get(name, f"t.{quote(name)}") for name in names)
     overriding = " OVERRIDING SYSTEM VALUE" if dialect.name == "postgresql" else ""
     return (
-        f"INSERT INTO {quote(table.name)} ({listed}){overriding}"
-        f" SELECT {values} FROM {scoped(table)} LIMIT 1"
+        f"INSERT INTO {dialect.place(connection, table.name)} ({listed}){overriding}"
+        f" SELECT {values} FROM {scoped(connection, dialect, table)} LIMIT 1"
     )
 
 
@@ -109,12 +101,18 @@ def _chosen(table: Table, key: set[str], pointing: set[str]) -> str:
     )
 
 
-def _fresh(dialect: Dialect, table: Table, name: str) -> str:
+def _next(connection: Connection, dialect: Dialect, table: Table, name: str) -> str:
+    most = dialect.spelling.call("max", quote(name))
+    following = dialect.spelling.apply(most, "+", "1")
+    return f"(SELECT {following} FROM {dialect.rows_of(connection, table.name)})"
+
+
+def _fresh(connection: Connection, dialect: Dialect, table: Table, name: str) -> str:
     kind = table.column(name).type.kind
     if kind.startswith("int"):
-        return f"(SELECT max({quote(name)}) + 1 FROM {quote(table.name)})"
+        return _next(connection, dialect, table, name)
     if kind == "decimal" and dialect.name == "postgresql":
-        return f"(SELECT max({quote(name)}) + 1 FROM {quote(table.name)})"
+        return _next(connection, dialect, table, name)
     if kind == "uuid":
         return literal(str(uuid.uuid4()))
     if kind == "bytes":

@@ -7,7 +7,7 @@ import pyarrow as pa
 from sqlalchemy import Connection
 
 from messy_migration.databases.dialect import POSITION, Dialect
-from messy_migration.databases.merge import same_key
+from messy_migration.databases.merge import keyed
 from messy_migration.databases.naming import quote, scoped
 from messy_migration.errors import TargetError
 from messy_migration.model import Fingerprint, Table
@@ -25,11 +25,12 @@ def remove_keyed(
         TargetError: the database removes another number of rows than it announced.
     """
     stage = _staged(connection, dialect, table, data)
-    match = f"{quote(table.name)} t JOIN {stage} s ON {same_key(table)}"
+    rows = dialect.rows_of(connection, table.name)
+    same_key = keyed(connection, dialect, table)
+    match = f"{rows} t JOIN {stage} s ON {same_key}"
     going = dialect.fingerprint(connection, table, match)
     count = connection.exec_driver_sql(
-        f"DELETE FROM {quote(table.name)} AS t WHERE EXISTS"
-        f" (SELECT 1 FROM {stage} s WHERE {same_key(table)})"
+        f"DELETE FROM {rows} AS t WHERE EXISTS (SELECT 1 FROM {stage} s WHERE {same_key})"
     ).rowcount
     return _announced(table, going, count)
 
@@ -51,16 +52,19 @@ def remove_equal(
             "remove them by hand",
         )
     stage = _staged(connection, dialect, table, data)
+    spelling = dialect.spelling
+    among = "{place} OPERATOR(pg_catalog.=) ANY" if spelling.operators else "{place} IN"
     equal = " AND ".join(f"NOT ({dialect.differs(table, name)})" for name in table.names)
-    before = dialect.fingerprint(connection, table, scoped(table))
+    rows, source = dialect.rows_of(connection, table.name), scoped(connection, dialect, table)
+    before = dialect.fingerprint(connection, table, source)
     removed = 0
     for number, count in enumerate(counts):
         removed += connection.exec_driver_sql(
-            f"DELETE FROM {quote(table.name)} WHERE {place} IN"
-            f" (SELECT t.{place} FROM {quote(table.name)} t JOIN {stage} s ON {equal}"
-            f" WHERE s.{quote(POSITION)} = {number} LIMIT {count})"
+            f"DELETE FROM {rows} WHERE {among.format(place=place)}"
+            f" (SELECT t.{place} FROM {rows} t JOIN {stage} s ON {equal}"
+            f" WHERE {spelling.equal(f's.{quote(POSITION)}', str(number))} LIMIT {count})"
         ).rowcount
-    going = before - dialect.fingerprint(connection, table, scoped(table))
+    going = before - dialect.fingerprint(connection, table, source)
     return _announced(table, going, removed)
 
 

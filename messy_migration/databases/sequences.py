@@ -19,23 +19,33 @@ _BIGGEST = (1 << 63) - 1
 
 # A default that calls nextval depends on its sequence; an identity's sequence on its column.
 _SEQUENCES = """
-    SELECT a.attname::text, s.oid::regclass::text, q.seqincrement, q.seqmin, q.seqmax, q.seqcycle,
-           has_table_privilege(s.oid, 'SELECT') AND has_column_privilege(a.attrelid, a.attnum,
-                                                                         'SELECT')
-    FROM pg_attribute a
+    SELECT a.attname::pg_catalog.text, pg_catalog.format('%I.%I', n.nspname, s.relname),
+           q.seqincrement, q.seqmin, q.seqmax, q.seqcycle,
+           pg_catalog.has_table_privilege(s.oid, 'SELECT')
+           AND pg_catalog.has_column_privilege(a.attrelid, a.attnum, 'SELECT')
+    FROM pg_catalog.pg_attribute a
     JOIN LATERAL (
-        SELECT d.refobjid AS sequence FROM pg_attrdef f JOIN pg_depend d
-          ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid
-         AND d.refclassid = 'pg_class'::regclass
-         WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum
+        SELECT d.refobjid AS sequence
+          FROM pg_catalog.pg_attrdef f JOIN pg_catalog.pg_depend d
+            ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_attrdef'::pg_catalog.regclass
+           AND d.objid OPERATOR(pg_catalog.=) f.oid
+           AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+         WHERE f.adrelid OPERATOR(pg_catalog.=) a.attrelid
+           AND f.adnum OPERATOR(pg_catalog.=) a.attnum
         UNION
-        SELECT d.objid FROM pg_depend d
-         WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
-           AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND d.deptype IN ('a', 'i')
+        SELECT d.objid FROM pg_catalog.pg_depend d
+         WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+           AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+           AND d.refobjid OPERATOR(pg_catalog.=) a.attrelid
+           AND d.refobjsubid OPERATOR(pg_catalog.=) a.attnum
+           AND d.deptype OPERATOR(pg_catalog.=) ANY ('{a,i}'::"pg_catalog"."char"[])
     ) found ON true
-    JOIN pg_class s ON s.oid = found.sequence AND s.relkind = 'S'
-    JOIN pg_sequence q ON q.seqrelid = s.oid
-    WHERE a.attrelid = to_regclass(:name) AND a.attnum > 0 AND NOT a.attisdropped
+    JOIN pg_catalog.pg_class s ON s.oid OPERATOR(pg_catalog.=) found.sequence
+     AND s.relkind OPERATOR(pg_catalog.=) 'S'
+    JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) s.relnamespace
+    JOIN pg_catalog.pg_sequence q ON q.seqrelid OPERATOR(pg_catalog.=) s.oid
+    WHERE a.attrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(:name)
+      AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped
     ORDER BY a.attnum, 2
 """
 
@@ -73,15 +83,17 @@ def counters(connection: Connection, reader: Reader, table: Table) -> list[Count
     """
     with refusals(f"counters of table {table.name}"):
         if reader.name == "postgresql":
-            return _sequences(connection, table)
+            return _sequences(connection, reader, table)
         if reader.name == "sqlite":
             return _autoincrement(connection, table)
     return []
 
 
-def _sequences(connection: Connection, table: Table) -> list[Counter]:
+def _sequences(connection: Connection, reader: Reader, table: Table) -> list[Counter]:
     found = []
-    rows = connection.execute(text(_SEQUENCES), {"name": quote(table.name)}).all()
+    rows = connection.execute(
+        text(_SEQUENCES), {"name": reader.place(connection, table.name)}
+    ).all()
     for column, sequence, step, least, most, cycles, may_read in rows:
         if not may_read:
             grant = f"GRANT SELECT ON SEQUENCE {sequence} TO CURRENT_USER"
@@ -94,8 +106,8 @@ def _sequences(connection: Connection, table: Table) -> list[Counter]:
         last, is_called = connection.exec_driver_sql(
             f"SELECT last_value, is_called FROM {sequence}"
         ).one()
-        extreme = f"{'max' if step > 0 else 'min'}({quote(column)})"
-        place = f"SELECT {extreme} FROM {quote(table.name)}"
+        extreme = reader.spelling.call("max" if step > 0 else "min", quote(column))
+        place = f"SELECT {extreme} FROM {reader.rows_of(connection, table.name)}"
         furthest = connection.exec_driver_sql(place).scalar_one()
         following = last + step if is_called else last
         problem = mend = ""
@@ -104,7 +116,7 @@ def _sequences(connection: Connection, table: Table) -> list[Counter]:
             mend = f"ALTER SEQUENCE {sequence} with another range"
         elif furthest is not None and (furthest - following) * step >= 0:
             problem = f"the next number is {following}, and {column} goes to {furthest} already"
-            mend = f"SELECT setval({literal(sequence)}, ({place}))"
+            mend = f"SELECT pg_catalog.setval({literal(sequence)}, ({place}))"
         found.append(
             Counter(
                 sequence,
@@ -121,21 +133,21 @@ def _sequences(connection: Connection, table: Table) -> list[Counter]:
 def _autoincrement(connection: Connection, table: Table) -> list[Counter]:
     """SQLite itself numbers past the largest rowid; what it may lose is its memory of more."""
     declared = connection.execute(
-        text("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = :name"),
+        text("SELECT sql FROM main.sqlite_master WHERE type = 'table' AND name = :name"),
         {"name": table.name},
     ).scalar_one_or_none()
     if not declared or "AUTOINCREMENT" not in declared.upper():
         return []
     column = connection.execute(
-        text("SELECT name FROM pragma_table_info(:name) WHERE pk > 0"), {"name": table.name}
+        text("SELECT name FROM pragma_table_info(:name, 'main') WHERE pk > 0"), {"name": table.name}
     ).scalar_one_or_none()
     if column is None:
         return []
     last = connection.execute(
-        text("SELECT seq FROM sqlite_sequence WHERE name = :name"), {"name": table.name}
+        text("SELECT seq FROM main.sqlite_sequence WHERE name = :name"), {"name": table.name}
     ).scalar()
     furthest = connection.exec_driver_sql(
-        f"SELECT max(rowid) FROM {quote(table.name)}"
+        f"SELECT max(rowid) FROM main.{quote(table.name)}"
     ).scalar_one()
     top = max(int(last or 0), int(furthest or 0))
     problem = mend = ""

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from messy_migration.databases.naming import quote
+from messy_migration.databases.naming import Spelling, quote
 from messy_migration.model import Fingerprint, Table
 
 CELLS = 8_192
@@ -120,6 +120,8 @@ class Scans(Protocol):
 
 class RowFields(Protocol):
     """A kind of database whose rows can be fetched as C1 fields; every `Reader` is one."""
+
+    spelling: Spelling
 
     def row_fields(
         self, connection: Connection, table: Table, source: str
@@ -246,7 +248,7 @@ class Streamed:
         places = key_places(view.table)
         condition = ""
         if isinstance(choice, Keys) and view.is_spelled:
-            condition = spelled_in(view, choice)
+            condition = spelled_in(self.reader.spelling, view, choice)
         for chunk in self.reader.row_fields(connection, view.table, view.from_clause(condition)):
             for row in chunk:
                 found = row_of(view, places, row)
@@ -292,10 +294,10 @@ def add_texts(sketch: Sketch, keys: Sequence[int], texts: Iterable[bytes]) -> No
     sketch.add(np.array(keys, np.uint64), words[:, :2].astype(np.uint64))
 
 
-def spelled_in(view: View, choice: Keys) -> str:
+def spelled_in(spelling: Spelling, view: View, choice: Keys) -> str:
     """The condition that an integer key is among the chosen ones."""
-    values = ", ".join(str(signed(value)) for value in sorted(choice.numbers))
-    return f"t.{quote(view.table.key[0])} IN ({values})" if values else "1 = 0"
+    values = (signed(value) for value in sorted(choice.numbers))
+    return spelling.among(f"t.{quote(view.table.key[0])}", values)
 
 
 def signed(value: int) -> int:

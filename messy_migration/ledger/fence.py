@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, insert, select, text, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from messy_migration.errors import Locked
 from messy_migration.ledger.runs import now
@@ -43,22 +43,21 @@ def current(connection: Connection, ledger: Ledger) -> int:
     return int(found or 0)
 
 
-def check(connection: Connection, ledger: Ledger, epoch: int, suffix: str) -> None:
+def check(connection: Connection, ledger: Ledger, epoch: int) -> None:
     """The last statement of a batch: is this still the epoch it began in?
 
     Args:
         connection: inside the batch's transaction.
         ledger: of the target.
         epoch: the one that the run raised.
-        suffix: what the dialect adds to hold the row until COMMIT.
 
     Raises:
         Locked: a newer run took the target over.
     """
     table = ledger.epoch
-    place = f'"{table.schema}"."{table.name}"' if table.schema else f'"{table.name}"'
-    statement = f"SELECT epoch FROM {place} WHERE id = 1{suffix}"
-    found = connection.execute(text(statement)).scalar_one()
+    # FOR SHARE holds the row until COMMIT; where there is one writer anyway it is left out.
+    query = select(table.c.epoch).where(table.c.id == 1).with_for_update(read=True)
+    found = connection.execute(query).scalar_one()
     if found != epoch:
         raise Locked(
             "a newer run took this target over",

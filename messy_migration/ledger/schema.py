@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import (
@@ -57,6 +59,28 @@ def upgrade(connection: Connection) -> None:
     if found == HEAD:
         return
     refuse_newer(found)
+    with _own_names(connection):
+        _bring(connection, found)
+
+
+@contextmanager
+def _own_names(connection: Connection) -> Iterator[None]:
+    """Let the conditions of new tables mean the server's own operators, whatever the role's path.
+
+    They are looked up once, when a table is made, and run with every row ever after.
+    """
+    if connection.dialect.name != "postgresql":
+        yield
+        return
+    show = "SELECT pg_catalog.current_setting('search_path')"
+    path = str(connection.exec_driver_sql(show).scalar_one()).replace("'", "''")
+    setting = "SELECT pg_catalog.set_config('search_path', '{}', true)"
+    connection.exec_driver_sql(setting.format("pg_catalog, pg_temp"))
+    yield
+    connection.exec_driver_sql(setting.format(path))
+
+
+def _bring(connection: Connection, found: str | None) -> None:
     if found is None and not _is_begun(connection):
         _create(connection)
         return

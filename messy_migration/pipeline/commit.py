@@ -170,7 +170,6 @@ def _transaction(
                 connection,
                 writer.ledger,
                 writer.signature.epoch,
-                writer.target.dialect.fence_suffix(),
             )
             session_id = writer.target.dialect.session(connection)
             with committing(where, session_id, receipt):

@@ -37,7 +37,8 @@ class ByLedger:
         """The fingerprint of a table; where the database knows, batch by batch in one scan."""
         connection, dialect = self._connection, self._workspace.target.dialect
         if not writers.are_known(dialect) or not writers.shape(connection, state.table).is_ordinary:
-            return dialect.fingerprint(connection, state.table, scoped(state.table))
+            source = scoped(connection, dialect, state.table)
+            return dialect.fingerprint(connection, state.table, source)
         signed = transactions.signed(
             connection, self._workspace.ledger, *state.key, state.format_id
         )

@@ -19,11 +19,12 @@ from messy_migration.compare.buckets import Sides
 from messy_migration.compare.budget import Course, TimeUp
 from messy_migration.compare.findings import Findings
 from messy_migration.compare.values import EXPECTED, LOADED, STUBS, TARGET, Compared, Third, compare
+from messy_migration.databases.dialect import Dialect, planned
 from messy_migration.databases.naming import scoped
 from messy_migration.errors import MigrationError, SourceError
 from messy_migration.ledger.history import History
 from messy_migration.ledger.known_tables import TableState
-from messy_migration.model import Extracted, Partition, Stream
+from messy_migration.model import Extracted, Partition, Stream, Table
 from messy_migration.pipeline import landing
 from messy_migration.pipeline.cut import cut
 from messy_migration.pipeline.extract import extracted_items
@@ -143,11 +144,10 @@ def _stream(
             if course.over():
                 break
             sides = all_sides[state.table.name]
-            there = dialect.row_fields(connection, state.table, scoped(state.table))
             bookmark = stream.bookmark if stream.bookmark in state.table.names else None
             third = thirds.get(state.table.name)
             with suppress(TimeUp):
-                sides.add_rows(TARGET, course.watched(there))
+                _add_stored(connection, dialect, state.table, sides, course)
                 sides.close()
                 found = compare(
                     sides, bookmark=bookmark, is_one_read=from_source, third=third, course=course
@@ -155,6 +155,19 @@ def _stream(
                 course.found += found.total
                 results[number] = found
         return results
+
+
+def _add_stored(
+    connection: Connection, dialect: Dialect, table: Table, sides: Sides, course: Course
+) -> None:
+    """The rows that are in the target; a verdict has said along which path they were planned."""
+
+    def add() -> None:
+        there = dialect.row_fields(connection, table, scoped(connection, dialect, table))
+        sides.add_rows(TARGET, course.watched(there))
+
+    # Planning fails before the first row is given.
+    planned(connection, dialect, table.name, add)
 
 
 def _replay(

@@ -132,11 +132,12 @@ def _keys(
 ) -> set[tuple[tuple[str, str], ...]]:
     """The keys of the rows of others, as differences write them."""
     places = [table.names.index(name) for name in table.key]
+    source = writers.written_by(connection, table, others)
     return {
         tuple(
             (name, readable(table, name, row[place]))
             for name, place in zip(table.key, places, strict=True)
         )
-        for chunk in reader.row_fields(connection, table, writers.written_by(table, others))
+        for chunk in reader.row_fields(connection, table, source)
         for row in chunk
     }

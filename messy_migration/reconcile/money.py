@@ -31,7 +31,7 @@ def with_money(
         verdict: of the rows.
         expected: what the receipts add up to, or None if some keep no totals.
     """
-    actual = of_source(connection, reader, table, scoped(table))
+    actual = of_source(connection, reader, table, scoped(connection, reader, table))
     pairs = sorted({*actual, *(expected or {})})
     money = tuple(
         Money(

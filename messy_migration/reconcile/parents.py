@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from messy_migration.databases.dialect import Dialect
-from messy_migration.databases.naming import literal, quote
+from messy_migration.databases.naming import quote, scope
 from messy_migration.model import ForeignKey, Table
 
 
@@ -21,21 +21,27 @@ def orphans(
         if dialect.columns(connection, key.parent) is None:
             found.append((key, None))
             continue
-        count = connection.exec_driver_sql(f"SELECT count(*) {_anti_join(table, key)}").scalar_one()
+        counted = dialect.spelling.call("count", "*")
+        lost = _anti_join(connection, dialect, table, key)
+        count = connection.exec_driver_sql(f"SELECT {counted} {lost}").scalar_one()
         found.append((key, int(count)))
     return found
 
 
-def missing_parents(connection: Connection, table: Table, key: ForeignKey) -> list[dict[str, str]]:
+def missing_parents(
+    connection: Connection, dialect: Dialect, table: Table, key: ForeignKey
+) -> list[dict[str, str]]:
     """The different parents that rows of a table miss: child column -> value as text.
 
     The columns are those that the foreign key and its stub name; in order of their values.
     """
     named = [text[1:] for _, text in key.stub if text.startswith("=")]
     columns = list(dict.fromkeys([*key.columns, *named]))
-    selected = ", ".join(f"CAST(t.{quote(name)} AS TEXT)" for name in columns)
+    text = "pg_catalog.text" if dialect.name == "postgresql" else "TEXT"
+    selected = ", ".join(f"CAST(t.{quote(name)} AS {text})" for name in columns)
+    lost = _anti_join(connection, dialect, table, key)
     rows = connection.exec_driver_sql(
-        f"SELECT DISTINCT {selected} {_anti_join(table, key)} ORDER BY {_numbers(columns)}"
+        f"SELECT DISTINCT {selected} {lost} ORDER BY {_numbers(columns)}"
     ).all()
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
@@ -45,16 +51,18 @@ def label(key: ForeignKey) -> str:
     return f"{', '.join(key.columns)} -> {key.parent}"
 
 
-def _anti_join(table: Table, key: ForeignKey) -> str:
+def _anti_join(connection: Connection, dialect: Dialect, table: Table, key: ForeignKey) -> str:
+    spelling = dialect.spelling
     on = " AND ".join(
-        f"p.{quote(theirs)} = t.{quote(ours)}"
+        spelling.equal(f"p.{quote(theirs)}", f"t.{quote(ours)}")
         for ours, theirs in zip(key.columns, key.parent_columns, strict=True)
     )
-    given = " AND ".join(f"t.{quote(name)} IS NOT NULL" for name in key.columns)
-    scope = "".join(f" AND t.{quote(name)} = {literal(value)}" for name, value in table.scope)
+    given = [f"t.{quote(name)} IS NOT NULL" for name in key.columns]
+    conditions = " AND ".join(filter(None, [*given, scope(spelling, table)]))
+    parent = f"SELECT 1 FROM {dialect.rows_of(connection, key.parent)} p WHERE {on}"
     return (
-        f"FROM {quote(table.name)} t WHERE {given}{scope}"
-        f" AND NOT EXISTS (SELECT 1 FROM {quote(key.parent)} p WHERE {on})"
+        f"FROM {dialect.rows_of(connection, table.name)} t WHERE {conditions}"
+        f" AND NOT EXISTS ({parent})"
     )
 
 

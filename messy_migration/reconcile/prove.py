@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
 from messy_migration.compare.budget import Course
 from messy_migration.compare.findings import Word
 from messy_migration.databases.ddl import misfits
-from messy_migration.databases.dialect import Dialect
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.dialect import Dialect, planned_otherwise
+from messy_migration.databases.errors import Unplanned, refusals
 from messy_migration.databases.naming import scoped
 from messy_migration.databases.timeouts import limit_time
 from messy_migration.errors import TargetError, TargetUnavailable
@@ -23,6 +24,7 @@ from messy_migration.reconcile import parents
 from messy_migration.reconcile.checks import checks, judged, unread
 from messy_migration.reconcile.verdict import Check, TableVerdict
 
+T = TypeVar("T")
 Scan = Callable[[TableState], Fingerprint]
 """Sums the rows of a table, inside the connection and savepoint of the proof."""
 
@@ -58,7 +60,9 @@ def prove(
     """
 
     def plain(state: TableState) -> Fingerprint:
-        return dialect.fingerprint(connection, state.table, scoped(state.table))
+        return dialect.fingerprint(
+            connection, state.table, scoped(connection, dialect, state.table)
+        )
 
     proof = _Proof(connection, dialect, incomplete, scan or plain, course or Course())
     lost = ""
@@ -86,6 +90,19 @@ class _Proof:
     incomplete: Mapping[str, str]
     scan: Scan
     course: Course
+    notes: dict[str, str] = field(default_factory=dict)
+
+    def look(self, table: Table, act: Callable[[], T]) -> T:
+        """What `act` finds; by the names of the role's own path where the server's do not do."""
+        try:
+            with self.attempt(table):
+                return act()
+        except Unplanned as error:
+            with (
+                self.attempt(table),
+                planned_otherwise(self.connection, self.dialect, error, table.name, self.notes),
+            ):
+                return act()
 
     @contextmanager
     def attempt(self, table: Table) -> Iterator[None]:
@@ -117,13 +134,13 @@ def _verdict(
         word, reason = "UNKNOWN", proof.course.over()
     if word == "MATCH" and state.baseline_rows:
         reason = f"{state.baseline_rows:,} rows were there before the first run"
+    reason = "; ".join(filter(None, (reason, proof.notes.pop(state.table.name, ""))))
     return TableVerdict(*state.key, label, expected, actual, word, reason, orphans, found)
 
 
 def _checks(proof: _Proof, state: TableState) -> tuple[Check, ...]:
     try:
-        with proof.attempt(state.table):
-            return checks(proof.connection, proof.dialect, state)
+        return proof.look(state.table, lambda: checks(proof.connection, proof.dialect, state))
     except TargetUnavailable:
         raise
     except TargetError as error:
@@ -135,8 +152,9 @@ def _checks(proof: _Proof, state: TableState) -> tuple[Check, ...]:
 
 def _parents(proof: _Proof, state: TableState) -> list[tuple[ForeignKey, int | None]]:
     try:
-        with proof.attempt(state.table):
-            return parents.orphans(proof.connection, proof.dialect, state.table)
+        return proof.look(
+            state.table, lambda: parents.orphans(proof.connection, proof.dialect, state.table)
+        )
     except TargetUnavailable:
         raise
     except TargetError:
@@ -161,15 +179,15 @@ def _compare(
     proof: _Proof, state: TableState, expected: Fingerprint
 ) -> tuple[Fingerprint | None, Word, str]:
     table = state.table
+
+    def sum_up() -> Fingerprint | str:
+        found = proof.dialect.columns(proof.connection, table.name)
+        if found is None:
+            return "the table is gone"
+        return "; ".join(misfits(proof.dialect, table, found)) or proof.scan(state)
+
     try:
-        with proof.attempt(table):
-            found = proof.dialect.columns(proof.connection, table.name)
-            if found is None:
-                return None, "MISMATCH", "the table is gone"
-            problems = misfits(proof.dialect, table, found)
-            if problems:
-                return None, "MISMATCH", "; ".join(problems)
-            actual = proof.scan(state)
+        actual = proof.look(table, sum_up)
     except TargetUnavailable:
         raise
     except TargetError as error:
@@ -177,6 +195,8 @@ def _compare(
             raise
         why = f"the table could not be read: {error.why or error.what}"
         return None, "UNKNOWN", proof.course.over() or why
+    if isinstance(actual, str):
+        return None, "MISMATCH", actual
     if actual == expected:
         return actual, "MATCH", ""
     if actual.rows != expected.rows:

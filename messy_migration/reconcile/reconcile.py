@@ -134,7 +134,9 @@ def reconcile(
         ]
         if not connection.invalidated:
             known = states.all_states(connection, workspace.ledger).values()
-            results = strays.with_strays(connection, known, wanted, results)
+            results = strays.with_strays(
+                connection, workspace.target.dialect, known, wanted, results
+            )
         allowed = _adopted(workspace, connection, wanted)
     sources = source_verdicts(extracted, wanted, [verdict for verdict, _ in results])
     today = datetime.now(UTC).date()
@@ -214,7 +216,7 @@ def _with_strays(
     known = states.all_states(connection, workspace.ledger).values()
     told = list(found)
     for name in dict.fromkeys(item.table for item in found if item.verdict != "UNKNOWN"):
-        rows = strays.counted(connection, known, name)
+        rows = strays.counted(connection, workspace.target.dialect, known, name)
         place = next(place for place, item in enumerate(found) if item.table == name)
         if rows:
             why = "; ".join(filter(None, (found[place].reason, strays.words(rows))))

@@ -17,7 +17,7 @@ from dataclasses import replace
 from sqlalchemy import Connection
 
 from messy_migration.compare.findings import Difference, Findings
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.dialect import Reader, planned
 from messy_migration.databases.naming import column_list, scope, scoped
 from messy_migration.errors import TargetError
 from messy_migration.ledger.known_tables import TableState
@@ -32,6 +32,7 @@ Result = tuple[TableVerdict, Findings | None]
 
 def with_strays(
     connection: Connection,
+    reader: Reader,
     known: Iterable[TableState],
     wanted: Sequence[TableState],
     results: Sequence[Result],
@@ -40,6 +41,7 @@ def with_strays(
 
     Args:
         connection: in the snapshot of the proof.
+        reader: of the database.
         known: every table and scope of the ledger.
         wanted: those that were proven.
         results: of these, in their order.
@@ -56,16 +58,16 @@ def with_strays(
         ]
         if places and all(table.scope for table in scopes) and not connection.invalidated:
             rows = [results[place][0] for place in places]
-            told[places[0]] = _looked_at(connection, scopes, rows, results[places[0]])
+            told[places[0]] = _looked_at(connection, reader, scopes, rows, results[places[0]])
     return told
 
 
-def counted(connection: Connection, known: Iterable[TableState], name: str) -> int:
+def counted(connection: Connection, reader: Reader, known: Iterable[TableState], name: str) -> int:
     """Rows of a table that belong to no stream; 0 for a table that one stream owns whole."""
     scopes = [state.table for state in known if state.table.name == name]
     if not all(table.scope for table in scopes):
         return 0
-    query = f"SELECT count(*) FROM {_outside(scopes)}"
+    query = f"SELECT {_count(reader)} FROM {_outside(connection, reader, scopes)}"
     return int(connection.exec_driver_sql(query).scalar_one())
 
 
@@ -76,49 +78,67 @@ def words(rows: int) -> str:
     )
 
 
-def _outside(scopes: Sequence[Table]) -> str:
+def _count(reader: Reader) -> str:
+    return reader.spelling.call("count", "*")
+
+
+def _whole(connection: Connection, reader: Reader, table: Table) -> str:
+    return scoped(connection, reader, replace(table, scope=()))
+
+
+def _outside(connection: Connection, reader: Reader, scopes: Sequence[Table]) -> str:
     """The FROM clause of the rows that are in none of the scopes of a table, alias `t`."""
-    inside = " OR ".join(f"({scope(one)})" for one in scopes)
-    return f"{scoped(replace(scopes[0], scope=()))} WHERE ({inside}) IS NOT TRUE"
+    inside = " OR ".join(f"({scope(reader.spelling, one)})" for one in scopes)
+    return f"{_whole(connection, reader, scopes[0])} WHERE ({inside}) IS NOT TRUE"
 
 
 def _looked_at(
-    connection: Connection, scopes: Sequence[Table], proven: Sequence[TableVerdict], result: Result
+    connection: Connection,
+    reader: Reader,
+    scopes: Sequence[Table],
+    proven: Sequence[TableVerdict],
+    result: Result,
 ) -> Result:
+    def look() -> Findings | None:
+        if not _may_be(connection, reader, scopes, proven):
+            return None
+        return _strays(connection, reader, scopes)
+
     try:
-        with refusals(f"table {scopes[0].name}"), connection.begin_nested():
-            if not _may_be(connection, scopes, proven):
-                return result
-            findings = _strays(connection, scopes)
+        findings = planned(connection, reader, scopes[0].name, look)
     except TargetError as error:
         verdict, found = result
         if verdict.verdict == "MATCH":
             why = f"rows of no stream could not be looked for: {error.why or error.what}"
             verdict = replace(verdict, verdict="UNKNOWN", reason=why)
         return verdict, found
-    return _told(result, findings) if findings.total else result
+    return _told(result, findings) if findings and findings.total else result
 
 
 def _may_be(
-    connection: Connection, scopes: Sequence[Table], proven: Sequence[TableVerdict]
+    connection: Connection,
+    reader: Reader,
+    scopes: Sequence[Table],
+    proven: Sequence[TableVerdict],
 ) -> bool:
     """Whether the table may hold rows beside those of the scopes that were read."""
     is_whole = {item.scope for item in proven} == {table.scope for table in scopes}
     are_apart = len({tuple(name for name, _ in table.scope) for table in scopes}) == 1
     if not (is_whole and are_apart):
         return True
-    query = f"SELECT count(*) FROM {scoped(replace(scopes[0], scope=()))}"
+    query = f"SELECT {_count(reader)} FROM {_whole(connection, reader, scopes[0])}"
     there = int(connection.exec_driver_sql(query).scalar_one())
     return there != sum(item.actual.rows for item in proven if item.actual)
 
 
-def _strays(connection: Connection, scopes: Sequence[Table]) -> Findings:
+def _strays(connection: Connection, reader: Reader, scopes: Sequence[Table]) -> Findings:
     table = scopes[0]
     names = list(dict.fromkeys(name for one in scopes for name, _ in one.scope))
-    rows, columns = _outside(scopes), column_list(names, "t")
-    total = int(connection.exec_driver_sql(f"SELECT count(*) FROM {rows}").scalar_one())
+    rows, columns = _outside(connection, reader, scopes), column_list(names, "t")
+    count = _count(reader)
+    total = int(connection.exec_driver_sql(f"SELECT {count} FROM {rows}").scalar_one())
     groups = connection.exec_driver_sql(
-        f"SELECT count(*) AS n, {columns} FROM {rows} GROUP BY {columns}"
+        f"SELECT {count} AS n, {columns} FROM {rows} GROUP BY {columns}"
         f" ORDER BY n DESC, {columns} LIMIT {LISTED}"
     ).all()
     differences = tuple(
@@ -130,9 +150,9 @@ def _strays(connection: Connection, scopes: Sequence[Table]) -> Findings:
             ),
             "extra",
             (),
-            int(count),
+            int(number),
         )
-        for count, *values in groups
+        for number, *values in groups
     )
     return Findings(table.name, differences, total, ())
 

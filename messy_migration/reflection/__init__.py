@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from messy_migration.reflection.qualified import QUALIFIED
 from messy_migration.reflection.tables import Reflected, reflect, table_names
+from messy_migration.reflection.transport import refuse_open_way
 from messy_migration.reflection.types import UNSIZED, column_type
 
-__all__ = ["UNSIZED", "Reflected", "column_type", "reflect", "table_names"]
+__all__ = [
+    "QUALIFIED",
+    "UNSIZED",
+    "Reflected",
+    "column_type",
+    "reflect",
+    "refuse_open_way",
+    "table_names",
+]

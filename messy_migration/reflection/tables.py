@@ -56,41 +56,60 @@ _TYPES = {
 }
 # A partition is read through its parent.
 _POSTGRES_TABLES = """
-    SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = coalesce(:schema, current_schema())
-    AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+    SELECT c.relname FROM pg_catalog.pg_class c
+    JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+    WHERE n.nspname OPERATOR(pg_catalog.=) coalesce(:schema, pg_catalog.current_schema())
+    AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p}'::pg_catalog."char"[])
+    AND NOT c.relispartition
 """
 _DUCKDB_TABLES = """
-    SELECT table_name FROM duckdb_tables() WHERE NOT internal AND NOT temporary
-    AND database_name = current_database() AND schema_name = coalesce(:schema, current_schema())
+    SELECT table_name FROM system.main.duckdb_tables() WHERE NOT internal AND NOT temporary
+    AND database_name = system.main.current_database()
+    AND schema_name = coalesce(:schema, system.main.current_schema())
 """
 # Column, type, and whether NULL is refused, in order.
 _COLUMNS = {
-    # The base type of a domain decides, however deep; an enum has a name of its own.
+    # The base type of a domain decides, however deep; an enum has a name of its own. A type of
+    # somebody's own schema must not read like one of the server's, but citext is the extension's.
     "postgresql": """
-        SELECT a.attname, CASE WHEN b.typtype = 'e' THEN 'enum' ELSE b.spelled END,
-               a.attnotnull OR b.not_null
-        FROM pg_attribute a
-        JOIN pg_class c ON c.oid = a.attrelid
-        JOIN pg_namespace n ON n.oid = c.relnamespace
+        SELECT a.attname, b.spelled, a.attnotnull OR b.not_null
+        FROM pg_catalog.pg_attribute a
+        JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) a.attrelid
+        JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
         CROSS JOIN LATERAL (
             WITH RECURSIVE base(oid, modifier, not_null) AS (
                 SELECT a.atttypid, a.atttypmod, false
                 UNION ALL
                 SELECT t.typbasetype, t.typtypmod, base.not_null OR t.typnotnull
-                FROM base JOIN pg_type t ON t.oid = base.oid WHERE t.typtype = 'd'
+                FROM base JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) base.oid
+                WHERE t.typtype OPERATOR(pg_catalog.=) 'd'
             )
-            SELECT format_type(base.oid, base.modifier) AS spelled, t.typtype, base.not_null
-            FROM base JOIN pg_type t ON t.oid = base.oid WHERE t.typtype <> 'd'
+            SELECT CASE
+                WHEN t.typtype OPERATOR(pg_catalog.=) 'e' THEN 'enum'
+                WHEN s.nspname OPERATOR(pg_catalog.=) 'pg_catalog'
+                THEN pg_catalog.format_type(base.oid, base.modifier)
+                WHEN x.extname IS NOT NULL
+                THEN pg_catalog.quote_ident(t.typname::pg_catalog.text) ELSE
+                pg_catalog.format('%I.%I', s.nspname, t.typname) END AS spelled, base.not_null
+            FROM base JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) base.oid
+            JOIN pg_catalog.pg_namespace s ON s.oid OPERATOR(pg_catalog.=) t.typnamespace
+            LEFT JOIN pg_catalog.pg_depend d ON d.objid OPERATOR(pg_catalog.=) t.oid
+                AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_type'::pg_catalog.regclass
+                AND d.deptype OPERATOR(pg_catalog.=) 'e'
+            LEFT JOIN pg_catalog.pg_extension x ON x.oid OPERATOR(pg_catalog.=) d.refobjid
+                AND x.extname OPERATOR(pg_catalog.=) t.typname
+            WHERE t.typtype OPERATOR(pg_catalog.<>) 'd'
         ) b
-        WHERE n.nspname = coalesce(:schema, current_schema()) AND c.relname = :name
-        AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND a.attnum > 0 AND NOT a.attisdropped
+        WHERE n.nspname OPERATOR(pg_catalog.=) coalesce(:schema, pg_catalog.current_schema())
+        AND c.relname OPERATOR(pg_catalog.=) :name
+        AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f}'::pg_catalog."char"[])
+        AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped
         ORDER BY a.attnum
     """,
     "duckdb": """
-        SELECT column_name, data_type, NOT is_nullable FROM duckdb_columns()
-        WHERE database_name = current_database()
-        AND schema_name = coalesce(:schema, current_schema()) AND table_name = :name
+        SELECT column_name, data_type, NOT is_nullable FROM system.main.duckdb_columns()
+        WHERE database_name = system.main.current_database()
+        AND schema_name = coalesce(:schema, system.main.current_schema()) AND table_name = :name
         ORDER BY column_index
     """,
 }
@@ -99,36 +118,46 @@ _CONSTRAINTS = {
     # Unique is what an index without a condition holds for all rows, declared so or not.
     "postgresql": """
         WITH child AS (
-            SELECT c.oid, c.relnamespace FROM pg_class c
-            JOIN pg_namespace n ON n.oid = c.relnamespace
-            WHERE n.nspname = coalesce(:schema, current_schema()) AND c.relname = :name
+            SELECT c.oid, c.relnamespace FROM pg_catalog.pg_class c
+            JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+            WHERE n.nspname OPERATOR(pg_catalog.=) coalesce(:schema, pg_catalog.current_schema())
+            AND c.relname OPERATOR(pg_catalog.=) :name
         )
         SELECT CASE WHEN i.indisprimary THEN 'PRIMARY KEY' ELSE 'UNIQUE' END, k.names, NULL, NULL
-        FROM child JOIN pg_index i ON i.indrelid = child.oid
+        FROM child JOIN pg_catalog.pg_index i ON i.indrelid OPERATOR(pg_catalog.=) child.oid
         CROSS JOIN LATERAL (
-            SELECT array_agg(a.attname::text ORDER BY u.place) AS names
-            FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS u(number, place)
-            JOIN pg_attribute a ON a.attrelid = child.oid AND a.attnum = u.number
-            WHERE u.place <= i.indnkeyatts
+            SELECT pg_catalog.array_agg(a.attname::pg_catalog.text ORDER BY u.place) AS names
+            FROM pg_catalog.unnest(i.indkey::pg_catalog.int2[])
+                 WITH ORDINALITY AS u(number, place)
+            JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) child.oid
+                AND a.attnum OPERATOR(pg_catalog.=) u.number
+            WHERE u.place OPERATOR(pg_catalog.<=) i.indnkeyatts
         ) k
         WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
         UNION ALL
         (SELECT 'FOREIGN KEY', k.names, p.relname, k.parent_names
-        FROM child JOIN pg_constraint f ON f.conrelid = child.oid AND f.contype = 'f'
-        JOIN pg_class p ON p.oid = f.confrelid AND p.relnamespace = child.relnamespace
+        FROM child JOIN pg_catalog.pg_constraint f ON f.conrelid OPERATOR(pg_catalog.=) child.oid
+            AND f.contype OPERATOR(pg_catalog.=) 'f'
+        JOIN pg_catalog.pg_class p ON p.oid OPERATOR(pg_catalog.=) f.confrelid
+            AND p.relnamespace OPERATOR(pg_catalog.=) child.relnamespace
         CROSS JOIN LATERAL (
-            SELECT array_agg(a.attname::text ORDER BY u.place) AS names,
-                   array_agg(b.attname::text ORDER BY u.place) AS parent_names
-            FROM unnest(f.conkey, f.confkey) WITH ORDINALITY AS u(number, other, place)
-            JOIN pg_attribute a ON a.attrelid = child.oid AND a.attnum = u.number
-            JOIN pg_attribute b ON b.attrelid = p.oid AND b.attnum = u.other
+            SELECT pg_catalog.array_agg(a.attname::pg_catalog.text ORDER BY u.place) AS names,
+                   pg_catalog.array_agg(b.attname::pg_catalog.text ORDER BY u.place)
+                       AS parent_names
+            FROM ROWS FROM (pg_catalog.unnest(f.conkey), pg_catalog.unnest(f.confkey))
+                 WITH ORDINALITY AS u(number, other, place)
+            JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) child.oid
+                AND a.attnum OPERATOR(pg_catalog.=) u.number
+            JOIN pg_catalog.pg_attribute b ON b.attrelid OPERATOR(pg_catalog.=) p.oid
+                AND b.attnum OPERATOR(pg_catalog.=) u.other
         ) k
         ORDER BY f.conname)
     """,
     "duckdb": """
         SELECT constraint_type, constraint_column_names, referenced_table, referenced_column_names
-        FROM duckdb_constraints() WHERE database_name = current_database()
-        AND schema_name = coalesce(:schema, current_schema()) AND table_name = :name
+        FROM system.main.duckdb_constraints()
+        WHERE database_name = system.main.current_database()
+        AND schema_name = coalesce(:schema, system.main.current_schema()) AND table_name = :name
         ORDER BY constraint_index
     """,
 }

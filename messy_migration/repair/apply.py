@@ -164,7 +164,8 @@ def _totals(state: RunState, connection: Connection, todo: Todo) -> Totals | Non
     table = todo.state.table
     if not table.amounts:
         return None
-    return of_source(connection, state.workspace.target.dialect, table, scoped(table))
+    dialect = state.workspace.target.dialect
+    return of_source(connection, dialect, table, scoped(connection, dialect, table))
 
 
 def _change(

@@ -50,7 +50,7 @@ def _stub(
     target = workspace.target
     where = f"stubs of table {parent.name}"
     with refusals(where), state.writing() as connection:
-        found = missing_parents(connection, child, foreign_key)
+        found = missing_parents(connection, target.dialect, child, foreign_key)
         if not found:
             return
         rows = stub_rows(parent, foreign_key, found)

@@ -75,7 +75,7 @@ def _complete(site: Site, item: TableState) -> None:
             _settle(site, late, item)
             late.add(site.connection, item.table)
     states.make_ready(site.connection, site.ledger, item.table)
-    fence.check(site.connection, site.ledger, site.signature.epoch, site.dialect.fence_suffix())
+    fence.check(site.connection, site.ledger, site.signature.epoch)
 
 
 def _settle(site: Site, late: LateKeys, item: TableState) -> None:

@@ -131,8 +131,8 @@ def _meet(site: Site, stream: Stream, table: Table, *, created: bool, key_pendin
     found = Fingerprint()
     money: Totals = {}
     if not created:
-        found = site.dialect.fingerprint(site.connection, table, scoped(table))
-        money = of_source(site.connection, site.dialect, table, scoped(table))
+        found = site.dialect.fingerprint(site.connection, table, _rows(site, table))
+        money = of_source(site.connection, site.dialect, table, _rows(site, table))
     run_id = site.signature.run_id
     state = TableState(
         table,
@@ -166,7 +166,7 @@ def _meet_again(site: Site, stream: Stream, table: Table, state: TableState) -> 
         # Proven under the old format a moment ago; from here on the new one counts.
         sums = receipts.expected(site.connection, site.ledger)
         under_new = sums.get((table.name, table.scope, new), Fingerprint())
-        actual = site.dialect.fingerprint(site.connection, table, scoped(table))
+        actual = site.dialect.fingerprint(site.connection, table, _rows(site, table))
         change = (actual - under_new, _money_since(site, table))
         place = (stream.name, stream.tenant)
         _receipt(site, place, table, change, "rebase", state.format_id)
@@ -183,8 +183,12 @@ def _money_since(site: Site, table: Table) -> Totals | None:
     """What the totals of a table are now, minus what its receipts say."""
     if not table.amounts:
         return None
-    actual = of_source(site.connection, site.dialect, table, scoped(table))
+    actual = of_source(site.connection, site.dialect, table, _rows(site, table))
     return less(actual, amounts.expected(site.connection, site.ledger, table))
+
+
+def _rows(site: Site, table: Table) -> str:
+    return scoped(site.connection, site.dialect, table)
 
 
 def _receipt(

@@ -110,7 +110,6 @@ class RunState:
                 connection,
                 self.workspace.ledger,
                 self.briefing.epoch,
-                target.dialect.fence_suffix(),
             )
 
     @contextmanager
@@ -121,8 +120,7 @@ class RunState:
             Locked: a newer run took the target over.
         """
         with self.workspace.target.engine.begin() as connection:
-            suffix = self.workspace.target.dialect.fence_suffix()
-            fence.check(connection, self.workspace.ledger, self.briefing.epoch, suffix)
+            fence.check(connection, self.workspace.ledger, self.briefing.epoch)
             # Waits for the batches that hold the epoch, and fences off all others.
             fence.raise_epoch(connection, self.workspace.ledger)
             yield connection

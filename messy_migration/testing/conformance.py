@@ -85,7 +85,9 @@ def _cells(reader: Reader, connection: Connection, table: Table, data: pa.Table)
     places = {number: place for place, number in enumerate(data.column("id").to_pylist())}
     wrong: dict[str, list[str]] = {}
     seen = 0
-    for chunk in reader.row_fields(connection, table, f'"{table.name}" t'):
+    for chunk in reader.row_fields(
+        connection, table, f"{reader.rows_of(connection, table.name)} t"
+    ):
         found = [places[int(row[0])] for row in chunk]
         seen += len(found)
         expected = fields(data.take(pa.array(found, pa.int64())), table.columns)
@@ -119,11 +121,13 @@ def _short(field: bytes) -> str:
 def _sums(reader: Reader, connection: Connection, table: Table, data: pa.Table) -> list[str]:
     half = data.num_rows // 2
     limit = data.column("id")[half].as_py()
-    source = f'"{table.name}" t'
+    source = f"{reader.rows_of(connection, table.name)} t"
+    first = reader.spelling.apply('t."id"', "<", str(limit))
+    nobody = reader.spelling.equal("1", "0")
     wanted = {
         source: fingerprint(hidden(data), table.columns),
-        f'{source} WHERE t."id" < {limit}': fingerprint(data.slice(0, half), table.columns),
-        f"{source} WHERE 1 = 0": Fingerprint(),
+        f"{source} WHERE {first}": fingerprint(data.slice(0, half), table.columns),
+        f"{source} WHERE {nobody}": Fingerprint(),
     }
     problems = []
     for clause, expected in wanted.items():

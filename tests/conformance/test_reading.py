@@ -13,7 +13,6 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from messy_migration.databases import open as databases
-from messy_migration.databases.dialect import count_rows
 from messy_migration.databases.naming import scoped
 from messy_migration.databases.open import open_database
 from messy_migration.errors import ConfigurationError, TargetError, TargetUnavailable
@@ -37,10 +36,14 @@ def found_in(place, table):
     with opened(database) as connection:
         rows = [
             tuple(field.decode() for field in row)
-            for chunk in database.reader.row_fields(connection, table, scoped(table))
+            for chunk in database.reader.row_fields(
+                connection, table, scoped(connection, database.reader, table)
+            )
             for row in chunk
         ]
-        return sorted(rows), database.reader.fingerprint(connection, table, scoped(table))
+        return sorted(rows), database.reader.fingerprint(
+            connection, table, scoped(connection, database.reader, table)
+        )
 
 
 @contextmanager
@@ -99,7 +102,8 @@ def test_counts_types_and_keys_are_read(place):
         assert database.reader.columns(connection, "thing") is None
         keys = database.reader.unique_keys(connection, "things")
         assert {frozenset(key) for key in keys} == {frozenset("a"), frozenset("b")}
-        assert count_rows(connection, scoped(table)) == 2
+        source = scoped(connection, database.reader, table)
+        assert database.reader.fingerprint(connection, table, source).rows == 2
         in_database = place.kind in ("postgresql", "sqlite")
         assert database.reader.streamed(table) == (() if in_database else ("c",))
 
@@ -108,8 +112,10 @@ def test_nothing_can_be_written(place):
     table = table_of({"a": "int32"})
     place.load(table, arrow(table, a=[1]))
     database = place.open()
+    with opened(database) as connection:
+        name = database.reader.place(connection, "cells")
     with opened(database) as connection, pytest.raises(DBAPIError):
-        connection.exec_driver_sql("INSERT INTO cells VALUES (2)")
+        connection.exec_driver_sql(f"INSERT INTO {name} VALUES (2)")
     assert found_in(place, table)[0] == [("1",)]
 
 
@@ -119,10 +125,13 @@ def test_rows_that_come_later_are_not_in_the_snapshot(place):
     place.load(table, arrow(table, a=[1]))
     database = place.open()
     with opened(database) as connection:
-        if place.kind == "postgresql":  # its snapshot is taken by the first statement
-            assert count_rows(connection, "cells") == 1
         place.run("INSERT INTO cells VALUES (2)")
-        assert database.reader.fingerprint(connection, table, "cells t").rows == 1
+        assert (
+            database.reader.fingerprint(
+                connection, table, scoped(connection, database.reader, table)
+            ).rows
+            == 1
+        )
 
 
 def test_columns_of_any_width_and_collation_are_one_text_in_mariadb(place_of):
@@ -234,9 +243,20 @@ def test_a_row_longer_than_the_packet_is_refused_in_mariadb(place_of):
     try:
         table = table_of({"a": "text", "b": "text"})
         with raised(TargetError, place.open(), match="1 rows are longer") as (reader, connection):
-            reader.fingerprint(connection, table, scoped(table))
+            reader.fingerprint(connection, table, scoped(connection, reader, table))
     finally:
         place.run("SET GLOBAL max_allowed_packet = 67108864")
+
+
+def test_g04_a_limit_of_the_server_hides_no_row_in_mariadb(place_of):
+    place = place_of("mariadb")
+    table = table_of({"a": "int32", "b": "json"})
+    place.load(table, arrow(table, a=range(10), b=["1"] * 10))
+    place.run("SET GLOBAL sql_select_limit = 4", "SET GLOBAL sql_auto_is_null = 1")
+    try:
+        assert len(found_in(place, table)[0]) == 10
+    finally:
+        place.run("SET GLOBAL sql_select_limit = DEFAULT", "SET GLOBAL sql_auto_is_null = 0")
 
 
 def test_fractions_without_a_whole_number_are_read_in_duckdb(place_of):
@@ -273,16 +293,16 @@ def test_a_killed_connection_is_unavailable(place_of):
     with raised(TargetUnavailable, database) as (reader, connection):
         number = connection.exec_driver_sql("SELECT connection_id()").scalar_one()
         place.run(f"KILL {number}")
-        reader.fingerprint(connection, table, scoped(table))
+        reader.fingerprint(connection, table, scoped(connection, reader, table))
 
 
 def test_a_table_that_is_gone_is_one_line(place):
     database = place.open()
     table = table_of({"a": "int32", "b": "json"}, "gone")
     with raised(TargetError, database) as (reader, connection):
-        reader.fingerprint(connection, table, scoped(table))
+        reader.fingerprint(connection, table, scoped(connection, reader, table))
     with raised(TargetError, database) as (reader, connection):
-        list(reader.row_fields(connection, table, scoped(table)))
+        list(reader.row_fields(connection, table, scoped(connection, reader, table)))
 
 
 def test_a_file_that_is_no_duckdb_is_one_line(tmp_path):

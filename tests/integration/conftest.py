@@ -84,11 +84,13 @@ class Site:
 
     def fingerprint(self, table):
         with self.reading() as connection:
-            return self.dialect.fingerprint(connection, table, scoped(table))
+            source = scoped(connection, self.dialect, table)
+            return self.dialect.fingerprint(connection, table, source)
 
     def rows(self, table, columns="*", order="1"):
         with self.reading() as connection:
-            found = connection.exec_driver_sql(f'SELECT {columns} FROM "{table}" ORDER BY {order}')
+            source = self.dialect.rows_of(connection, table)
+            found = connection.exec_driver_sql(f"SELECT {columns} FROM {source} ORDER BY {order}")
             return [tuple(row) for row in found]
 
     def entries(self, name, *columns):

@@ -118,3 +118,37 @@ def test_a_session_pooler_holds_the_lock(postgres_url):
                     {"pid": int(session)},
                 )
                 assert ours.scalar_one() == 1
+
+
+PINS = (
+    "search_path",
+    "row_security",
+    "TimeZone",
+    "DateStyle",
+    "extra_float_digits",
+    "bytea_output",
+)
+
+
+def shown(url):
+    """The settings that a program finds that comes after us, in the only session that there is."""
+    plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(plain) as connection:
+        pid = connection.execute("SELECT pg_backend_pid()").fetchone()
+        return pid, [connection.execute(f"SHOW {name}").fetchone() for name in PINS]
+
+
+def test_what_is_pinned_ends_with_its_transaction(postgres_url):
+    with pooler(postgres_url, "transaction", default_pool_size=1) as url:
+        before = shown(url)
+        target = open_target(url, "mm:run")
+        with target.dialect.reading(target.engine) as connection:
+            pinned = [connection.execute(text(f"SHOW {name}")).scalar_one() for name in PINS]
+            pid = connection.execute(text("SELECT pg_catalog.pg_backend_pid()")).scalar_one()
+        assert pinned[:3] == ["pg_catalog, pg_temp", "off", "UTC"]
+        assert (pid,) == before[0]
+        assert shown(url) == before
+        with target.engine.begin() as connection:
+            assert connection.execute(text("SHOW search_path")).scalar_one() != pinned[0]
+            assert connection.execute(text("SHOW row_security")).scalar_one() == "on"
+        assert shown(url) == before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from sqlalchemy import URL, Connection, Engine, create_engine, text
 from sqlalchemy.pool import NullPool
@@ -11,6 +11,7 @@ from sqlalchemy.pool import NullPool
 from messy_migration.databases import streaming as streamed
 from messy_migration.databases.duckdb import encoding as c1
 from messy_migration.databases.errors import refusals, translate
+from messy_migration.databases.naming import quote
 from messy_migration.databases.sketch import Scans, Streamed
 from messy_migration.errors import TargetError
 from messy_migration.fingerprint.rows import fingerprint_texts
@@ -19,28 +20,35 @@ from messy_migration.model import Fingerprint, Table
 ROWS_PER_FETCH = 10_000
 _LANE = 1 << 64
 _COLUMNS = """
-    SELECT column_name, data_type FROM duckdb_columns()
-    WHERE database_name = current_database() AND schema_name = current_schema()
+    SELECT column_name, data_type FROM system.main.duckdb_columns()
+    WHERE database_name = system.main.current_database()
+      AND schema_name = system.main.current_schema()
       AND table_name = :name ORDER BY column_index
 """
 _UNIQUE = """
-    SELECT constraint_column_names FROM duckdb_constraints()
-    WHERE database_name = current_database() AND schema_name = current_schema()
+    SELECT constraint_column_names FROM system.main.duckdb_constraints()
+    WHERE database_name = system.main.current_database()
+      AND schema_name = system.main.current_schema()
       AND table_name = :name AND constraint_type IN ('PRIMARY KEY', 'UNIQUE')
 """
+
+
+_OPEN = "SELECT system.main.current_database(), system.main.current_schema()"
+_PLACE = "messy_migration_place"
 
 
 class DuckDB:
     """See `Reader`."""
 
     name = "duckdb"
+    spelling = c1.SPELLING
 
     @property
     def scans(self) -> Scans:
         return Streamed(self)
 
     def check(self, connection: Connection) -> str:
-        version = connection.execute(text("SELECT version()")).scalar_one()
+        version = connection.execute(text("SELECT system.main.version()")).scalar_one()
         return f"DuckDB {str(version).removeprefix('v')}"
 
     def columns(self, connection: Connection, table: str) -> dict[str, str] | None:
@@ -50,6 +58,23 @@ class DuckDB:
     def unique_keys(self, connection: Connection, table: str) -> list[set[str]]:
         found = connection.execute(text(_UNIQUE), {"name": table})
         return [set(names) for names in found.scalars()]
+
+    def schema(self, connection: Connection) -> str | None:
+        del connection
+        return None
+
+    def place(self, connection: Connection, table: str) -> str:
+        known: tuple[str, str] | None = connection.info.get(_PLACE)
+        if known is None:
+            database, schema = connection.exec_driver_sql(_OPEN).one()
+            known = connection.info[_PLACE] = (str(database), str(schema))
+        return ".".join(quote(name) for name in (*known, table))
+
+    rows_of = place
+
+    def own_path(self, connection: Connection) -> AbstractContextManager[None]:
+        del connection  # names are looked up in one file
+        return nullcontext()
 
     def streamed(self, table: Table) -> tuple[str, ...]:
         return tuple(one.name for one in table.columns if one.type.kind in c1.STREAMED)
@@ -106,7 +131,8 @@ def _fetched(
     # Arrow hands rows over several times faster than the driver's cursor; as BLOB, so that a
     # text is encoded once.
     selected = ", ".join(
-        f"encode({piece.expression}) AS c{place}" for place, piece in enumerate(pieces)
+        f"{c1.SPELLING.call('encode', piece.expression)} AS c{place}"
+        for place, piece in enumerate(pieces)
     )
     raw = connection.connection.driver_connection
     if raw is None:

@@ -24,13 +24,26 @@ if TYPE_CHECKING:
 
     from messy_migration.model import Column, Table
 
-__all__ = ["SESSION", "STREAMED", "aggregate", "fields", "joined"]
+__all__ = ["LIMIT", "MODES", "SESSION", "SETTINGS", "STREAMED", "aggregate", "fields", "joined"]
 
-SESSION = (
-    "SET SESSION sql_mode = 'ANSI_QUOTES,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES,"
-    "ERROR_FOR_DIVISION_BY_ZERO', time_zone = '+00:00'"
+MODES = (
+    "ANSI_QUOTES",
+    "PIPES_AS_CONCAT",
+    "NO_BACKSLASH_ESCAPES",
+    "STRICT_ALL_TABLES",
+    "ERROR_FOR_DIVISION_BY_ZERO",
 )
-"""What makes the server read our SQL: standard quotes, and instants in UTC."""
+LIMIT = 18446744073709551615
+SESSION = (
+    f"SET SESSION sql_mode = '{','.join(MODES)}', time_zone = '+00:00', sql_auto_is_null = 0,"
+    f" sql_select_limit = {LIMIT}"
+)
+"""What makes the server read our SQL: standard quotes, instants in UTC, and all of the rows."""
+SETTINGS = (
+    "SELECT @@session.sql_mode, @@session.time_zone, @@session.sql_auto_is_null,"
+    " @@session.sql_select_limit"
+)
+"""Asks for what `SESSION` has set."""
 
 STREAMED = frozenset({"json"})
 """Kinds of columns that are fetched as they are stored."""

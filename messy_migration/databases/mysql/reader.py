@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from sqlalchemy import URL, Connection, Engine, create_engine, text
 from sqlalchemy.pool import NullPool
@@ -12,6 +12,7 @@ from sqlalchemy.pool import NullPool
 from messy_migration.databases import streaming as streamed
 from messy_migration.databases.errors import refusals
 from messy_migration.databases.mysql import encoding as c1
+from messy_migration.databases.naming import Spelling, quote
 from messy_migration.databases.sketch import Scans, Streamed
 from messy_migration.errors import TargetError
 from messy_migration.fingerprint.rows import fingerprint_texts
@@ -39,6 +40,7 @@ class MySQL:
     """See `Reader`."""
 
     name = "mysql"
+    spelling = Spelling()
 
     @property
     def scans(self) -> Scans:
@@ -69,6 +71,19 @@ class MySQL:
             found.setdefault(index, set()).add(None if part is not None else column)
         return [{name for name in names if name} for names in found.values() if None not in names]
 
+    def schema(self, connection: Connection) -> str | None:
+        del connection
+        return None
+
+    def place(self, connection: Connection, table: str) -> str:
+        return f"{quote(str(connection.engine.url.database))}.{quote(table)}"
+
+    rows_of = place
+
+    def own_path(self, connection: Connection) -> AbstractContextManager[None]:
+        del connection  # a name without a database is one of the database that is open
+        return nullcontext()
+
     def streamed(self, table: Table) -> tuple[str, ...]:
         return tuple(one.name for one in table.columns if one.type.kind in c1.STREAMED)
 
@@ -96,6 +111,7 @@ class MySQL:
             with connection.begin():
                 # Without it the snapshot would be taken by the first table that is read.
                 connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+                _check_settings(connection)
                 yield connection
 
 
@@ -114,6 +130,22 @@ def reading_engine(url: URL) -> Engine:
         # Else the driver takes a percent sign in a statement of ours (a scope) for a placeholder.
         execution_options={"no_parameters": True},
     )
+
+
+def _check_settings(connection: Connection) -> None:
+    """The session is as it was set when it began.
+
+    Raises:
+        TargetError: a program between us and the server gave us another one.
+    """
+    modes, *others = connection.exec_driver_sql(c1.SETTINGS).one()
+    if set(c1.MODES) != set(modes.split(",")) or tuple(others) != ("+00:00", 0, c1.LIMIT):
+        raise TargetError(
+            "settings of the session do not stay as they were set",
+            str(connection.engine.url.database),
+            "sql_mode, time_zone, sql_auto_is_null or sql_select_limit is another",
+            "connect to the server itself, without a program between",
+        )
 
 
 def _pieces(table: Table) -> list[streamed.Piece]:

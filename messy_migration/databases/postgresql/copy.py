@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from messy_migration.model import Column, ColumnType
 
-__all__ = ["column_type", "encode"]
+__all__ = ["column_type", "declared_type", "encode"]
 
 # The stubs of pyarrow know its kernels for arrays of one known type only.
 pc: Any = pyarrow.compute
@@ -55,12 +55,22 @@ _COLUMN_TYPES = {
 }
 
 
+_LOOKED_UP = frozenset({"text", "date", "uuid", "jsonb", "bytea"})
+"""The others are keywords of SQL, which nobody can give another meaning."""
+
+
 def column_type(column: Column) -> str:
     """The type of PostgreSQL into which `encode` writes the column."""
     kind = column.type
     if kind.kind == "decimal":
         return f"numeric({kind.precision},{kind.scale})"
     return _COLUMN_TYPES[kind.kind]
+
+
+def declared_type(column: Column) -> str:
+    """The same for a statement: a name that is no keyword is looked up, so it has its schema."""
+    spelled = column_type(column)
+    return f"pg_catalog.{spelled}" if spelled in _LOOKED_UP else spelled
 
 
 def encode(data: pa.Table, columns: Sequence[Column]) -> Iterator[bytes]:

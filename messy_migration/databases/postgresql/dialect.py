@@ -13,10 +13,11 @@ from messy_migration.databases.dialect import POSITION, LateKeys, column_types
 from messy_migration.databases.errors import refusals
 from messy_migration.databases.naming import column_list, quote, told_apart
 from messy_migration.databases.postgresql import encoding as c1
-from messy_migration.databases.postgresql import session
-from messy_migration.databases.postgresql.copy import column_type, encode
+from messy_migration.databases.postgresql import pins, places, session
+from messy_migration.databases.postgresql.copy import column_type, declared_type, encode
 from messy_migration.databases.postgresql.keys import PostgreSQLKeys
 from messy_migration.databases.postgresql.sketch import PostgreSQLScans
+from messy_migration.databases.postgresql.spelling import SPELLING
 from messy_migration.databases.sketch import Scans
 from messy_migration.errors import TargetError
 from messy_migration.model import Fingerprint, Table
@@ -25,14 +26,86 @@ MINIMUM_VERSION = 150000
 TURNS = session.LOCK ^ 1
 # Partial indexes and indexes on expressions say nothing of all rows. INCLUDE columns come last.
 _UNIQUE = """
-    SELECT array_agg(a.attname::text)
-    FROM pg_index i
-    CROSS JOIN LATERAL unnest(i.indkey::smallint[]) WITH ORDINALITY AS k(number, place)
-    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number
-    WHERE i.indrelid = to_regclass(:name) AND i.indisunique AND i.indisvalid
-      AND i.indpred IS NULL AND i.indexprs IS NULL AND k.place <= i.indnkeyatts
+    SELECT pg_catalog.array_agg(a.attname::pg_catalog.text)
+    FROM pg_catalog.pg_index i
+    CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::pg_catalog.int2[])
+        WITH ORDINALITY AS k(number, place)
+    JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) i.indrelid
+        AND a.attnum OPERATOR(pg_catalog.=) k.number
+    WHERE i.indrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(:name)
+      AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+      AND k.place OPERATOR(pg_catalog.<=) i.indnkeyatts
     GROUP BY i.indexrelid
 """
+# Of each column of the unique indexes that hold for all rows: the operator under which the
+# index calls two keys equal, and the type that it is of.
+_EQUALITY = """
+    SELECT a.attname::pg_catalog.text, pg_catalog.quote_ident(n.nspname::pg_catalog.text),
+           o.oprname::pg_catalog.text, pg_catalog.quote_ident(tn.nspname::pg_catalog.text),
+           pg_catalog.quote_ident(t.typname::pg_catalog.text),
+           t.typtype OPERATOR(pg_catalog.=) 'p' OR o.oprleft OPERATOR(pg_catalog.=) a.atttypid
+    FROM pg_catalog.pg_index i
+    CROSS JOIN LATERAL ROWS FROM (
+        pg_catalog.unnest(i.indkey::pg_catalog.int2[]),
+        pg_catalog.unnest(i.indclass::pg_catalog.oid[])
+    ) WITH ORDINALITY AS k(number, class, place)
+    JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) i.indrelid
+        AND a.attnum OPERATOR(pg_catalog.=) k.number
+    JOIN pg_catalog.pg_opclass c ON c.oid OPERATOR(pg_catalog.=) k.class
+    JOIN pg_catalog.pg_amop m ON m.amopfamily OPERATOR(pg_catalog.=) c.opcfamily
+        AND m.amoplefttype OPERATOR(pg_catalog.=) c.opcintype
+        AND m.amoprighttype OPERATOR(pg_catalog.=) c.opcintype
+        AND m.amopstrategy OPERATOR(pg_catalog.=) 3
+    JOIN pg_catalog.pg_operator o ON o.oid OPERATOR(pg_catalog.=) m.amopopr
+    JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) o.oprnamespace
+    JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) o.oprleft
+    JOIN pg_catalog.pg_namespace tn ON tn.oid OPERATOR(pg_catalog.=) t.typnamespace
+    WHERE i.indrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(:name)
+      AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+      AND k.place OPERATOR(pg_catalog.<=) i.indnkeyatts
+    ORDER BY i.indisprimary, i.indexrelid DESC
+"""
+# A type of somebody else's schema never reads like one of the database's own.
+_SPELLED = """
+    CASE WHEN n.nspname OPERATOR(pg_catalog.=) 'pg_catalog'
+    THEN pg_catalog.format_type(a.atttypid, a.atttypmod)
+    ELSE pg_catalog.format('%I.%I', n.nspname, t.typname) END
+"""
+_COLUMNS = f"""
+    SELECT a.attname, {_SPELLED} FROM pg_catalog.pg_attribute a
+    JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) a.atttypid
+    JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) t.typnamespace
+    WHERE a.attrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(:name)
+      AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped
+    ORDER BY a.attnum
+"""
+_DEMANDED = """
+    SELECT attname FROM pg_catalog.pg_attribute
+    WHERE attrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(:name)
+      AND attnum OPERATOR(pg_catalog.>) 0 AND NOT attisdropped AND attnotnull AND NOT atthasdef
+      AND attidentity OPERATOR(pg_catalog.=) '' AND attgenerated OPERATOR(pg_catalog.=) ''
+"""
+_FOLDED = """
+    SELECT attname FROM pg_catalog.pg_attribute a
+    JOIN pg_catalog.pg_collation c ON c.oid OPERATOR(pg_catalog.=) a.attcollation
+    WHERE attrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(:name)
+      AND NOT collisdeterministic
+"""
+_COPIED = """
+    SELECT a.attname, EXISTS (
+        SELECT 1 FROM pg_catalog.pg_constraint c
+        WHERE c.conrelid OPERATOR(pg_catalog.=) a.attrelid
+          AND c.contype OPERATOR(pg_catalog.=) 'f'
+          AND a.attnum OPERATOR(pg_catalog.=) ANY (c.conkey)
+    )
+    FROM pg_catalog.pg_attribute a
+    WHERE a.attrelid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(:name)
+      AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped
+      AND a.attgenerated OPERATOR(pg_catalog.=) ''
+    ORDER BY a.attnum
+"""
+_CATALOGUE = "pg_catalog."
+_OPERATORS = "messy_migration_operators"
 ROWS_PER_FETCH = 20_000
 
 
@@ -43,12 +116,14 @@ class PostgreSQL:
     batch_records = 1_000_000
     late_keys: LateKeys | None = PostgreSQLKeys()
     scans: Scans = PostgreSQLScans()
+    spelling = SPELLING
 
     def check(self, connection: Connection) -> str:
         row = connection.execute(
             text(
-                "SELECT current_setting('server_version_num')::int,"
-                " current_setting('server_version'), current_setting('server_encoding')"
+                "SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4,"
+                " pg_catalog.current_setting('server_version'),"
+                " pg_catalog.current_setting('server_encoding')"
             )
         ).one()
         number, words, encoding = row
@@ -61,7 +136,10 @@ class PostgreSQL:
 
     def check_writable(self, connection: Connection) -> None:
         row = connection.execute(
-            text("SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only')")
+            text(
+                "SELECT pg_catalog.pg_is_in_recovery(),"
+                " pg_catalog.current_setting('default_transaction_read_only')"
+            )
         ).one()
         standby, read_only = row
         _refuse(
@@ -71,43 +149,60 @@ class PostgreSQL:
         )
 
     def columns(self, connection: Connection, table: str) -> dict[str, str] | None:
-        rows = connection.execute(
-            text(
-                "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute"
-                " WHERE attrelid = to_regclass(:name) AND attnum > 0 AND NOT attisdropped"
-                " ORDER BY attnum"
-            ),
-            {"name": quote(table)},
-        ).all()
-        return {row[0]: row[1] for row in rows} if rows else None
+        rows = connection.execute(text(_COLUMNS), {"name": self.place(connection, table)}).all()
+        return {row[0]: row[1].removeprefix(_CATALOGUE) for row in rows} if rows else None
 
     def demanded(self, connection: Connection, table: str) -> set[str]:
-        found = connection.execute(
-            text(
-                "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(:name)"
-                " AND attnum > 0 AND NOT attisdropped AND attnotnull AND NOT atthasdef"
-                " AND attidentity = '' AND attgenerated = ''"
-            ),
-            {"name": quote(table)},
-        )
+        found = connection.execute(text(_DEMANDED), {"name": self.place(connection, table)})
         return set(found.scalars())
 
     def unique_keys(self, connection: Connection, table: str) -> list[set[str]]:
-        found = connection.execute(text(_UNIQUE), {"name": quote(table)})
+        found = connection.execute(text(_UNIQUE), {"name": self.place(connection, table)})
         return [set(names) for names in found.scalars()]
 
     def folded(self, connection: Connection, table: Table) -> list[str]:
-        loose = connection.execute(
-            text(
-                "SELECT attname FROM pg_attribute a JOIN pg_collation c ON c.oid = a.attcollation"
-                " WHERE attrelid = to_regclass(:name) AND NOT collisdeterministic"
-            ),
-            {"name": quote(table.name)},
-        )
+        loose = connection.execute(text(_FOLDED), {"name": self.place(connection, table.name)})
         return sorted(set(told_apart(table)) & set(loose.scalars()))
+
+    def schema(self, connection: Connection) -> str | None:
+        return next(iter(pins.schemas(connection)), None)
+
+    def place(self, connection: Connection, table: str) -> str:
+        return places.place(connection, table).full
+
+    def rows_of(self, connection: Connection, table: str) -> str:
+        return places.rows_of(connection, table)
+
+    def policies(self, connection: Connection, table: str) -> str:
+        oid = "pg_catalog.to_regclass(:name)::pg_catalog.oid"
+        active = connection.execute(
+            text(f"SELECT pg_catalog.row_security_active({oid})"),
+            {"name": self.place(connection, table)},
+        ).scalar()
+        return "row-level security applies to this role" if active else ""
+
+    @contextmanager
+    def own_path(self, connection: Connection) -> Iterator[None]:
+        with pins.own_path(connection):
+            yield
+
+    def copied(self, connection: Connection, table: str) -> tuple[list[str], set[str]]:
+        rows = connection.execute(text(_COPIED), {"name": self.place(connection, table)}).all()
+        return [row[0] for row in rows], {row[0] for row in rows if row[1]}
+
+    def same_key(self, connection: Connection, table: Table) -> str:
+        known = connection.info.setdefault(_OPERATORS, {})
+        if table.name not in known:
+            name = self.place(connection, table.name)
+            rows = connection.execute(text(_EQUALITY), {"name": name}).all()
+            known[table.name] = {row[0]: tuple(row[1:]) for row in rows}
+        return " AND ".join(_equal(name, known[table.name].get(name)) for name in table.key)
 
     def type_name(self, table: Table, column: str) -> str:
         return column_type(table.column(column))
+
+    def declared(self, table: Table, column: str) -> str:
+        return declared_type(table.column(column))
 
     def ready(self, engine: Engine) -> None:
         """Nothing to do."""
@@ -118,12 +213,12 @@ class PostgreSQL:
 
     def insert(self, connection: Connection, table: Table, data: pa.Table) -> None:
         rows = data.select(table.names)
-        self._copy(connection, quote(table.name), table, rows)
+        self._copy(connection, self.place(connection, table.name), table, rows)
 
     def stage(self, connection: Connection, table: Table, data: pa.Table) -> str:
         columns = column_types(self, table)
         digest = hashlib.sha256(f"{table.name} {columns}".encode()).hexdigest()[:16]
-        name = quote(f"mm_stage_{digest}")
+        name = f"pg_temp.{quote(f'mm_stage_{digest}')}"
         connection.exec_driver_sql(
             f"CREATE TEMP TABLE IF NOT EXISTS {name} ({columns}, {quote(POSITION)} integer)"
             " ON COMMIT DELETE ROWS"
@@ -158,15 +253,15 @@ class PostgreSQL:
                 )
 
     def differs(self, table: Table, column: str) -> str:
-        name = quote(column)
+        left, right = (f"{alias}.{quote(column)}" for alias in ("t", "s"))
         # jsonb calls 1.0 and 1.00 equal; the fingerprint, which is of the text, does not.
         # A user's text column may have a collation under which two texts are equal.
-        casts = {"json": "::text", "text": ' COLLATE "C"'}
+        casts = {"json": "::pg_catalog.text", "text": ' COLLATE pg_catalog."C"'}
         cast = casts.get(table.column(column).type.kind, "")
-        return f"t.{name}{cast} IS DISTINCT FROM s.{name}{cast}"
+        return self.spelling.unlike(f"{left}{cast}", f"{right}{cast}")
 
     def row_bytes(self, table: Table, alias: str) -> str:
-        return f"convert_to({c1.row_text(table, alias)}, 'UTF8')"
+        return c1.as_bytes(c1.row_text(table, alias))
 
     def streamed(self, table: Table) -> tuple[str, ...]:
         del table  # it computes every field
@@ -180,7 +275,7 @@ class PostgreSQL:
     def row_fields(
         self, connection: Connection, table: Table, source: str
     ) -> Iterator[list[tuple[bytes, ...]]]:
-        fields = ", ".join(f"convert_to({field}, 'UTF8')" for field in c1.fields(table, "t"))
+        fields = ", ".join(c1.as_bytes(field) for field in c1.fields(table, "t"))
         with refusals(f"table {table.name}"):
             result = connection.exec_driver_sql(
                 f"SELECT {fields} FROM {source}",
@@ -193,7 +288,7 @@ class PostgreSQL:
     def reading(self, engine: Engine) -> Iterator[Connection]:
         with refusals("target"), engine.connect() as plain:
             connection = plain.execution_options(
-                isolation_level="REPEATABLE READ", postgresql_readonly=True
+                isolation_level="REPEATABLE READ", postgresql_readonly=True, **{pins.PROVES: True}
             )
             with connection.begin() as transaction:
                 # Between two reads of a snapshot an input may be read again, however long.
@@ -222,24 +317,39 @@ class PostgreSQL:
     def end_others(self, connection: Connection, application: str) -> None:
         connection.execute(
             text(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND usename = current_user"
-                " AND application_name LIKE 'mm:%'"
-                " AND split_part(application_name, '@', 1) <> split_part(:own, '@', 1)"
-                " AND pid <> pg_backend_pid()"
+                "SELECT pg_catalog.pg_terminate_backend(pid, 5000)"
+                " FROM pg_catalog.pg_stat_activity"
+                " WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database()"
+                " AND usename OPERATOR(pg_catalog.=) current_user"
+                " AND pg_catalog.starts_with(application_name, 'mm:')"
+                " AND pg_catalog.split_part(application_name, '@', 1)"
+                " OPERATOR(pg_catalog.<>) pg_catalog.split_part(:own, '@', 1)"
+                " AND pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()"
             ),
             {"own": application},
         )
 
     def take_turns(self, connection: Connection) -> None:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": TURNS})
+        connection.execute(text("SELECT pg_catalog.pg_advisory_xact_lock(:key)"), {"key": TURNS})
 
     def deferred(self, connection: Connection) -> int:
         connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
         return 0
 
-    def fence_suffix(self) -> str:
-        return " FOR SHARE"
+
+def _equal(name: str, operator: tuple[str, str, str, str, bool] | None) -> str:
+    """Do `t` and `s` have one value of a key's column, by the operator of the key's index?"""
+    left, right = f"t.{quote(name)}", f"s.{quote(name)}"
+    if operator is None:
+        return SPELLING.equal(left, right)
+    schema, sign, type_schema, type_name, is_own = operator
+    # What is staged is of our type, which the operator of another does not take.
+    other = (
+        right
+        if is_own and type_schema == SPELLING.schema
+        else f"{right}::{type_schema}.{type_name}"
+    )
+    return f"({left} OPERATOR({schema}.{sign}) {other})"
 
 
 def _refuse(connection: Connection, *problems: tuple[bool, str]) -> None:

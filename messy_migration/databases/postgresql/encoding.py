@@ -2,7 +2,8 @@
 
 Every expression is independent of the session's settings: floats, dates and instants go through
 their binary send functions, bytes through `encode`, numbers and documents through casts that no
-setting touches. The server hashes the texts itself, so the client's encoding does not matter;
+setting touches. All of them, and the operators, are named with their schema, so that nobody's
+function can stand in. The server hashes the texts itself, so the client's encoding does not matter;
 the database's has to be UTF8. An instant column has to be `timestamp with time zone`.
 """
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from messy_migration.model import Column, Table
 
-__all__ = ["aggregate", "fields", "lane", "row_hash", "row_text", "to_fingerprint"]
+__all__ = ["aggregate", "as_bytes", "fields", "lane", "row_hash", "row_text", "to_fingerprint"]
 
 _LANE = 1 << 64
 _BYTES = 8
@@ -43,7 +44,12 @@ def row_text(table: Table, alias: str = "") -> str:
 
 def row_hash(table: Table, alias: str = "") -> str:
     """SHA-256 of the row's text as an SQL expression of type bytea."""
-    return f"sha256(convert_to({row_text(table, alias)}, 'UTF8'))"
+    return f"pg_catalog.sha256({as_bytes(row_text(table, alias))})"
+
+
+def as_bytes(text: str) -> str:
+    """A text of the server as the bytes of its UTF-8 form."""
+    return f"pg_catalog.convert_to({text}, 'UTF8')"
 
 
 def aggregate(table: Table, alias: str, source: str, group: str = "") -> str:
@@ -58,9 +64,12 @@ def aggregate(table: Table, alias: str, source: str, group: str = "") -> str:
     grouped = f", {group} AS g" if group else ""
     rows = f"SELECT {row_hash(table, alias)} AS h{grouped} FROM {source} OFFSET '0'"
     # To put the bytes together in each row costs more than to sum them one by one.
-    sums = ", ".join(f"coalesce(sum(get_byte(h, {place})), 0)" for place in range(2 * _BYTES))
-    head, tail = (", g::text", " GROUP BY g") if group else ("", "")
-    return f"SELECT count(*), {sums}{head} FROM ({rows}) AS hashed{tail}"
+    sums = ", ".join(
+        f"coalesce(pg_catalog.sum(pg_catalog.get_byte(h, {place})), 0)"
+        for place in range(2 * _BYTES)
+    )
+    head, tail = (", g::pg_catalog.text", " GROUP BY g") if group else ("", "")
+    return f"SELECT pg_catalog.count(*), {sums}{head} FROM ({rows}) AS hashed{tail}"
 
 
 def to_fingerprint(count: int, *sums: int) -> Fingerprint:
@@ -71,8 +80,12 @@ def to_fingerprint(count: int, *sums: int) -> Fingerprint:
 
 def lane(name: str, start: int) -> str:
     """Eight bytes of a hash as a signed bigint; sum() over it is an exact numeric."""
-    parts = [f"(get_byte({name}, {start + i})::bigint << {56 - 8 * i})" for i in range(8)]
-    return "(" + " | ".join(parts) + ")"
+    parts = [
+        f"(pg_catalog.get_byte({name}, {start + i})::pg_catalog.int8"
+        f" OPERATOR(pg_catalog.<<) {56 - 8 * i})"
+        for i in range(8)
+    ]
+    return "(" + " OPERATOR(pg_catalog.|) ".join(parts) + ")"
 
 
 def _lane(sums: Sequence[int]) -> int:
@@ -81,7 +94,7 @@ def _lane(sums: Sequence[int]) -> int:
 
 def _joined(expressions: Sequence[str]) -> str:
     if len(expressions) <= _ARGUMENTS:
-        return f"concat_ws('|', {', '.join(expressions)})"
+        return f"pg_catalog.concat_ws('|', {', '.join(expressions)})"
     groups = [expressions[i : i + _ARGUMENTS] for i in range(0, len(expressions), _ARGUMENTS)]
     return _joined([_joined(group) for group in groups])
 
@@ -91,20 +104,26 @@ def _field(column: Column, alias: str) -> str:
     return _EXPRESSIONS[column.type.kind].replace("{x}", x)
 
 
-_TEXT = "octet_length({x}::text)::text || ':' || {x}::text"
+_TEXT = (
+    "pg_catalog.octet_length({x}::pg_catalog.text)::pg_catalog.text"
+    " OPERATOR(pg_catalog.||) ':' OPERATOR(pg_catalog.||) {x}::pg_catalog.text"
+)
+_SPELLED = "{x}::pg_catalog.text"
 _EXPRESSIONS = {
     "text": _TEXT,
     "json": _TEXT,
-    "int16": "{x}::text",
-    "int32": "{x}::text",
-    "int64": "{x}::text",
-    "uuid": "{x}::text",
-    "bool": "{x}::int::text",
-    "decimal": "trim_scale({x}::numeric)::text",
+    "int16": _SPELLED,
+    "int32": _SPELLED,
+    "int64": _SPELLED,
+    "uuid": _SPELLED,
+    "bool": "{x}::pg_catalog.int4::pg_catalog.text",
+    "decimal": "pg_catalog.trim_scale({x}::pg_catalog.numeric)::pg_catalog.text",
     # NaN first: its bits are not always the same, and all NaNs are equal.
-    "float64": "CASE WHEN {x} = 'NaN' THEN '7ff8000000000000'"
-    " ELSE encode(float8send({x}::float8 + 0), 'hex') END",
-    "date": "encode(date_send({x}), 'hex')",
-    "timestamp": "encode(timestamptz_send({x}), 'hex')",
-    "bytes": "octet_length({x})::text || ':' || encode({x}, 'hex')",
+    "float64": "CASE WHEN {x} OPERATOR(pg_catalog.=) 'NaN' THEN '7ff8000000000000'"
+    " ELSE pg_catalog.encode("
+    "pg_catalog.float8send({x}::pg_catalog.float8 OPERATOR(pg_catalog.+) 0), 'hex') END",
+    "date": "pg_catalog.encode(pg_catalog.date_send({x}), 'hex')",
+    "timestamp": "pg_catalog.encode(pg_catalog.timestamptz_send({x}), 'hex')",
+    "bytes": "pg_catalog.octet_length({x})::pg_catalog.text"
+    " OPERATOR(pg_catalog.||) ':' OPERATOR(pg_catalog.||) pg_catalog.encode({x}, 'hex')",
 }

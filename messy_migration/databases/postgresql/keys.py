@@ -15,14 +15,17 @@ from messy_migration.databases.errors import refusals
 from messy_migration.databases.merge import row_json
 from messy_migration.databases.naming import column_list, quote
 from messy_migration.databases.postgresql import encoding as c1
+from messy_migration.databases.postgresql.places import place
 from messy_migration.databases.postgresql.session import naming_blockers
+from messy_migration.databases.postgresql.spelling import SPELLING
 from messy_migration.model import Fingerprint, Table
 
 ROWS_PER_FETCH = 1_000
 
 # No table of ours has a blank or a capital in its name, nor has a column.
-_LATE = '"mm late rows"'
+_LATE = 'pg_temp."mm late rows"'
 _PLACE, _AGE, _HASH = '"Place"', '"Age"', '"Hash"'
+_SAME_PLACE = SPELLING.equal("t.ctid", f"l.{_PLACE}")
 _LANES = 16
 """Bytes of a hash that go into a fingerprint."""
 
@@ -33,38 +36,47 @@ class PostgreSQLKeys:
     def lock(self, connection: Connection, table: Table) -> None:
         where = f"table {table.name}"
         with naming_blockers(connection.engine, table.name), refusals(where):
-            connection.exec_driver_sql(f"LOCK TABLE {quote(table.name)} IN ACCESS EXCLUSIVE MODE")
+            connection.exec_driver_sql(
+                f"LOCK TABLE {place(connection, table.name).rows} IN ACCESS EXCLUSIVE MODE"
+            )
 
     def add(self, connection: Connection, table: Table) -> None:
         where = f"table {table.name}"
         with naming_blockers(connection.engine, table.name), refusals(where):
             # The default makes more than one pass over a million keys. Reset when it is over.
             connection.exec_driver_sql(
-                "SELECT set_config('maintenance_work_mem', '256MB', true) WHERE"
-                " pg_size_bytes(current_setting('maintenance_work_mem')) < pg_size_bytes('256MB')"
+                "SELECT pg_catalog.set_config('maintenance_work_mem', '256MB', true) WHERE"
+                " pg_catalog.pg_size_bytes(pg_catalog.current_setting('maintenance_work_mem'))"
+                " OPERATOR(pg_catalog.<) pg_catalog.pg_size_bytes('256MB')"
             )
             connection.exec_driver_sql(
-                f"ALTER TABLE {quote(table.name)} ADD PRIMARY KEY ({column_list(table.key)})"
+                f"ALTER TABLE {place(connection, table.name).full}"
+                f" ADD PRIMARY KEY ({column_list(table.key)})"
             )
 
     def find(self, connection: Connection, table: Table, bookmark: str | None) -> int:
         with refusals(f"table {table.name}"):
+            losers = _losers(place(connection, table.name).rows, table, bookmark)
             return connection.exec_driver_sql(
-                f"CREATE TEMP TABLE {_LATE} ON COMMIT DROP AS {_losers(table, bookmark)}"
+                f"CREATE TEMP TABLE {_LATE} ON COMMIT DROP AS {losers}"
             ).rowcount
 
     def fingerprint(self, connection: Connection, table: Table) -> Fingerprint:
         with refusals(f"table {table.name}"):
-            row = connection.exec_driver_sql(c1.aggregate(table, "t", _joined(table))).one()
+            row = connection.exec_driver_sql(
+                c1.aggregate(table, "t", _joined(connection, table))
+            ).one()
         return c1.to_fingerprint(*row)
 
     def contradictions(
         self, connection: Connection, table: Table
     ) -> Iterator[list[tuple[str, bytes]]]:
-        lanes = f"encode(substr({c1.row_hash(table, 't')}, 1, {_LANES}), 'hex')"
+        lanes = (
+            f"pg_catalog.encode(pg_catalog.substr({c1.row_hash(table, 't')}, 1, {_LANES}), 'hex')"
+        )
         with refusals(f"table {table.name}"):
             result = connection.exec_driver_sql(
-                f"SELECT {lanes}, {column_list(table.names, 't')} FROM {_joined(table)}"
+                f"SELECT {lanes}, {column_list(table.names, 't')} FROM {_joined(connection, table)}"
                 " WHERE l.contradicts",
                 execution_options={"stream_results": True, "max_row_buffer": ROWS_PER_FETCH},
             )
@@ -74,32 +86,45 @@ class PostgreSQLKeys:
     def remove(self, connection: Connection, table: Table) -> int:
         with refusals(f"table {table.name}"):
             return connection.exec_driver_sql(
-                f"DELETE FROM {quote(table.name)} t USING {_LATE} l WHERE t.ctid = l.{_PLACE}"
+                f"DELETE FROM {place(connection, table.name).rows} t USING {_LATE} l"
+                f" WHERE {_SAME_PLACE}"
             ).rowcount
 
 
-def _joined(table: Table) -> str:
-    return f"{quote(table.name)} t JOIN {_LATE} l ON t.ctid = l.{_PLACE}"
+def _joined(connection: Connection, table: Table) -> str:
+    return f"{place(connection, table.name).rows} t JOIN {_LATE} l ON {_SAME_PLACE}"
 
 
-def _losers(table: Table, bookmark: str | None) -> str:
+def _losers(source: str, table: Table, bookmark: str | None) -> str:
     """All rows of keys that come twice, but the one that wins."""
     key = column_list(table.key)
-    age = f"t.{quote(bookmark)}" if bookmark is not None else "NULL::integer"
-    rows = (
-        f"SELECT t.ctid AS {_PLACE}, {age} AS {_AGE}, {c1.row_hash(table, 't')} AS {_HASH}, {key}"
-        f" FROM {quote(table.name)} t WHERE ({key}) IN"
-        f" (SELECT {key} FROM {quote(table.name)} GROUP BY {key} HAVING count(*) > 1)"
+    age = f"t.{quote(bookmark)}" if bookmark is not None else "NULL::pg_catalog.int4"
+    # A table of which the key is pending was made by us: its types are the database's own.
+    same = " AND ".join(
+        SPELLING.equal(f"t.{quote(name)}", f"twice.{quote(name)}") for name in table.key
     )
+    twice = (
+        f"SELECT {key} FROM {source} GROUP BY {key}"
+        f" HAVING {SPELLING.apply('pg_catalog.count(*)', '>', '1')}"
+    )
+    rows = (
+        f"SELECT t.ctid AS {_PLACE}, {age} AS {_AGE}, {c1.row_hash(table, 't')} AS {_HASH},"
+        f" {column_list(table.key, 't')} FROM {source} t JOIN ({twice}) AS twice ON {same}"
+    )
+    first_hash, first_age = (
+        f"pg_catalog.first_value({name}) OVER contest" for name in (_HASH, _AGE)
+    )
+    differs = SPELLING.apply(_HASH, "<>", first_hash)
+    tied = f"coalesce({SPELLING.equal(_AGE, first_age)}, {_AGE} IS NULL AND {first_age} IS NULL)"
     ranked = (
-        f'SELECT {_PLACE}, row_number() OVER contest AS "Rank",'
-        f' row_number() OVER (PARTITION BY {key}, {_HASH} ORDER BY {_PLACE}) AS "Copy",'
-        f' {_HASH} <> first_value({_HASH}) OVER contest AS "Differs",'
-        f' {_AGE} IS NOT DISTINCT FROM first_value({_AGE}) OVER contest AS "Tied"'
+        f'SELECT {_PLACE}, pg_catalog.row_number() OVER contest AS "Rank",'
+        f' pg_catalog.row_number() OVER (PARTITION BY {key}, {_HASH} ORDER BY {_PLACE}) AS "Copy",'
+        f' {differs} AS "Differs", {tied} AS "Tied"'
         f" FROM ({rows}) r WINDOW contest AS"
         f" (PARTITION BY {key} ORDER BY {_AGE} DESC NULLS LAST, {_HASH} DESC, {_PLACE})"
     )
+    is_one, is_late = SPELLING.equal('"Copy"', "1"), SPELLING.apply('"Rank"', ">", "1")
     return (
-        f'SELECT {_PLACE}, "Tied" AND "Differs" AND "Copy" = 1 AS contradicts'
-        f' FROM ({ranked}) c WHERE "Rank" > 1'
+        f'SELECT {_PLACE}, "Tied" AND "Differs" AND {is_one} AS contradicts'
+        f" FROM ({ranked}) c WHERE {is_late}"
     )

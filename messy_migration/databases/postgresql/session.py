@@ -24,7 +24,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from messy_migration.databases.errors import refusals
-from messy_migration.databases.naming import quote
+from messy_migration.databases.postgresql.places import find
 from messy_migration.errors import Interrupted, MigrationError, TargetBusy, TargetError
 
 LOCK = int.from_bytes(hashlib.sha256(b"messy_migration run lock").digest()[:8], "big", signed=True)
@@ -59,27 +59,36 @@ PROCESS = "messy_migration_process"
 
 # On a server that runs on Windows nothing can look for a client that has gone.
 _SET = """
-    SELECT pg_backend_pid(), (
-        SELECT count(set_config(name, value, false))
+    SELECT pg_catalog.pg_backend_pid(), (
+        SELECT pg_catalog.count(pg_catalog.set_config(name, value, false))
         FROM (VALUES {values}) AS wanted(name, value)
-        WHERE pg_backend_pid() = {pid}
-          AND (name <> 'client_connection_check_interval' OR version() !~* 'mingw|visual c')
+        WHERE pg_catalog.pg_backend_pid() OPERATOR(pg_catalog.=) {pid}
+          AND (name OPERATOR(pg_catalog.<>) 'client_connection_check_interval'
+               OR pg_catalog.version() OPERATOR(pg_catalog.!~*) 'mingw|visual c')
     )
 """
 _HOLDER = """
     SELECT a.pid, a.application_name, a.backend_start
-    FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
-    WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-      AND (l.classid::bigint << 32) | l.objid::bigint = :key
+    FROM pg_catalog.pg_locks l
+    JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid
+    WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.granted
+      AND l.objsubid OPERATOR(pg_catalog.=) 1
+      AND l.database OPERATOR(pg_catalog.=) (
+          SELECT oid FROM pg_catalog.pg_database
+          WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
+      )
+      AND ((l.classid::pg_catalog.int8 OPERATOR(pg_catalog.<<) 32)
+           OPERATOR(pg_catalog.|) l.objid::pg_catalog.int8) OPERATOR(pg_catalog.=) :key
 """
 _BLOCKERS = """
-    SELECT DISTINCT a.pid, a.application_name FROM pg_locks l
-    JOIN pg_stat_activity a ON a.pid = l.pid
-    WHERE l.granted AND l.relation = ANY (:tables ::regclass[])
-      AND (l.mode <> 'AccessShareLock' OR :exclusive) AND a.pid <> pg_backend_pid()
-      AND split_part(a.application_name, '@', 1)
-        <> split_part(current_setting('application_name'), '@', 1)
+    SELECT DISTINCT a.pid, a.application_name FROM pg_catalog.pg_locks l
+    JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid
+    WHERE l.granted
+      AND l.relation OPERATOR(pg_catalog.=) ANY (:tables ::pg_catalog.regclass[]::pg_catalog.oid[])
+      AND (l.mode OPERATOR(pg_catalog.<>) 'AccessShareLock' OR :exclusive)
+      AND a.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()
+      AND pg_catalog.split_part(a.application_name, '@', 1) OPERATOR(pg_catalog.<>)
+          pg_catalog.split_part(pg_catalog.current_setting('application_name'), '@', 1)
     ORDER BY 1
 """
 
@@ -133,11 +142,14 @@ def holder(connection: Connection) -> str:
 
 def is_over(connection: Connection, pid: str, *, forcibly: bool) -> bool:
     """Has a session of ours ended? With `forcibly` the server is told to end it."""
-    asked = "pg_terminate_backend(pid)" if forcibly else "true"
+    asked = "pg_catalog.pg_terminate_backend(pid)" if forcibly else "true"
     rows = connection.execute(
         text(
-            f"SELECT {asked} FROM pg_stat_activity WHERE pid = :pid AND pid <> pg_backend_pid()"
-            " AND application_name = current_setting('application_name')"
+            f"SELECT {asked} FROM pg_catalog.pg_stat_activity"
+            " WHERE pid OPERATOR(pg_catalog.=) :pid"
+            " AND pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()"
+            " AND application_name"
+            " OPERATOR(pg_catalog.=) pg_catalog.current_setting('application_name')"
         ),
         {"pid": int(pid)},
     )
@@ -146,8 +158,11 @@ def is_over(connection: Connection, pid: str, *, forcibly: bool) -> bool:
 
 def blockers(engine: Engine, tables: Sequence[str], *, exclusive: bool = False) -> str:
     """Sessions of others that hold locks on tables, in words; empty if it cannot be told."""
-    names = [quote(table) for table in tables]
     with suppress(MigrationError), refusals("target"), engine.connect() as connection:
+        # The path is known once a transaction has begun.
+        connection.begin()
+        places = (find(connection, table) for table in tables)
+        names = [found.full for found in places if found]
         rows = connection.execute(text(_BLOCKERS), {"tables": names, "exclusive": exclusive})
         return ", ".join(f"process {pid} ({name or 'nameless'})" for pid, name in rows)
     return ""
@@ -190,16 +205,17 @@ def _refuse_shared(engine: Engine, connection: Connection, raw: psycopg.Connecti
 
 
 def _backend(connection: Connection) -> int:
-    return int(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
+    return int(connection.execute(text("SELECT pg_catalog.pg_backend_pid()")).scalar_one())
 
 
 def _name(connection: Connection) -> None:
     """Whoever finds the lock taken reads here by whom; the server cuts names at 63 bytes."""
     connection.execute(
         text(
-            "SELECT set_config('application_name',"
-            " current_setting('application_name') || :place, false),"
-            " set_config('statement_timeout', :limit, false)"
+            "SELECT pg_catalog.set_config('application_name',"
+            " pg_catalog.current_setting('application_name')"
+            " OPERATOR(pg_catalog.||) :place, false),"
+            " pg_catalog.set_config('statement_timeout', :limit, false)"
         ),
         {
             "place": f"@{socket.gethostname()[:14]}/{os.getpid()}",
@@ -209,7 +225,7 @@ def _name(connection: Connection) -> None:
 
 
 def _try(connection: Connection) -> bool:
-    got = connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK})
+    got = connection.execute(text("SELECT pg_catalog.pg_try_advisory_lock(:key)"), {"key": LOCK})
     return bool(got.scalar_one())
 
 
@@ -217,9 +233,10 @@ def _end_ghost(connection: Connection) -> bool:
     """End the session in which this very run had the lock before its connection died."""
     ended = connection.execute(
         text(
-            f"SELECT pg_terminate_backend(h.pid, 5000) FROM ({_HOLDER}) AS h"
-            " WHERE h.application_name = current_setting('application_name')"
-            " AND h.application_name LIKE 'mm:%'"
+            f"SELECT pg_catalog.pg_terminate_backend(h.pid, 5000) FROM ({_HOLDER}) AS h"
+            " WHERE h.application_name"
+            " OPERATOR(pg_catalog.=) pg_catalog.current_setting('application_name')"
+            " AND pg_catalog.starts_with(h.application_name, 'mm:')"
         ),
         {"key": LOCK},
     )
@@ -229,7 +246,7 @@ def _end_ghost(connection: Connection) -> bool:
 def _unlock(connection: Connection) -> None:
     # Of a connection that died the server has taken the lock back already.
     with suppress(SQLAlchemyError):
-        connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK})
+        connection.execute(text("SELECT pg_catalog.pg_advisory_unlock(:key)"), {"key": LOCK})
 
 
 def _is_alive(raw: psycopg.Connection[Any]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from sqlalchemy import Connection
@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from messy_migration.databases.errors import refusals
 from messy_migration.databases.naming import quote
 from messy_migration.databases.postgresql import encoding as c1
+from messy_migration.databases.postgresql.spelling import SPELLING
 from messy_migration.databases.sketch import (
     Cells,
     Choice,
@@ -31,16 +32,17 @@ _BARRIER = "OFFSET '0'"  # see postgresql_c1.aggregate
 # of other kinds the field is hashed. Not so: hashes of bigint and of instants fold 64 bits to 32
 # (as a seed a bigint counts in full), that of numeric leaves out the sign. The types are written
 # out, because the columns of the two sides may be of different ones.
-_TEXT = 'hashtextextended({x}::text COLLATE "C", {seed})'
+_TEXT = 'pg_catalog.hashtextextended({x}::pg_catalog.text COLLATE pg_catalog."C", {seed})'
+_INT4 = "pg_catalog.hashint4extended"
 _HASHES = {
     "text": _TEXT,
     "json": _TEXT,
-    "int16": "hashint4extended({x}::integer, {seed})",
-    "int32": "hashint4extended({x}::integer, {seed})",
-    "int64": "hashint4extended({place}, {x}::bigint # {seed})",
-    "uuid": "uuid_hash_extended({x}::uuid, {seed})",
-    "bool": "hashint4extended({x}::boolean::integer, {seed})",
-    "float64": "hashfloat8extended({x}::float8, {seed})",
+    "int16": f"{_INT4}({{x}}::pg_catalog.int4, {{seed}})",
+    "int32": f"{_INT4}({{x}}::pg_catalog.int4, {{seed}})",
+    "int64": f"{_INT4}({{place}}, {{x}}::pg_catalog.int8 OPERATOR(pg_catalog.#) {{seed}})",
+    "uuid": "pg_catalog.uuid_hash_extended({x}::pg_catalog.uuid, {seed})",
+    "bool": f"{_INT4}({{x}}::pg_catalog.bool::pg_catalog.int4, {{seed}})",
+    "float64": "pg_catalog.hashfloat8extended({x}::pg_catalog.float8, {seed})",
 }
 _KNOWN = {
     "text": "'é|~'",
@@ -62,8 +64,10 @@ class PostgreSQLScans:
         texts = f"SELECT {_row(view.table, hashing)} AS r, {raw} AS k {_from(view.from_clause())}"
         hashed = f"SELECT {_lanes(hashing)}, {number} AS k FROM ({texts}) AS texts {_BARRIER}"
         statement = (
-            f"SELECT (lane1 & {cells - 1})::int, count(*), coalesce(sum(k), 0)::text,"
-            f" sum(lane0)::text, sum(lane1)::text FROM ({hashed}) AS hashed GROUP BY 1"
+            f"SELECT (lane1 OPERATOR(pg_catalog.&) {cells - 1})::pg_catalog.int4,"
+            " pg_catalog.count(*), coalesce(pg_catalog.sum(k), 0)::pg_catalog.text,"
+            " pg_catalog.sum(lane0)::pg_catalog.text, pg_catalog.sum(lane1)::pg_catalog.text"
+            f" FROM ({hashed}) AS hashed GROUP BY 1"
         )
         found = Sketch.empty(cells)
         with refusals(f"table {view.table.name}"):
@@ -79,7 +83,7 @@ class PostgreSQLScans:
     ) -> Iterator[FoundRow]:
         """See `Scans`."""
         inside, outside = _conditions(view, hashing, choice)
-        fields = [f"convert_to({one}, 'UTF8')" for one in c1.fields(view.table, "t")]
+        fields = [c1.as_bytes(one) for one in c1.fields(view.table, "t")]
         names = [f"f{place}" for place in range(len(fields))]
         columns = ", ".join(f"{one} AS {name}" for one, name in zip(fields, names, strict=True))
         raw, number = _key(view, hashing)
@@ -120,7 +124,7 @@ def _row(table: Table, hashing: Hashing) -> str:
     hashes = (
         _value(column, field, place, hashing.seed) for place, (column, field) in enumerate(fields)
     )
-    return f"({' # '.join(hashes)})"
+    return f"({' OPERATOR(pg_catalog.#) '.join(hashes)})"
 
 
 def _value(column: Column, field: str, place: int, seed: int) -> str:
@@ -132,7 +136,7 @@ def _value(column: Column, field: str, place: int, seed: int) -> str:
     own = int.from_bytes(digest[:8], "big") >> 1
     form = _HASHES.get(column.type.kind)
     if form is None:
-        return f'hashtextextended({field} COLLATE "C", {own})'
+        return f'pg_catalog.hashtextextended({field} COLLATE pg_catalog."C", {own})'
     return f"coalesce({form.format(x=f't.{quote(column.name)}', seed=own, place=place)}, 0)"
 
 
@@ -141,14 +145,14 @@ def _lanes(hashing: Hashing) -> str:
         parts = [c1.lane("r", start) for start in (0, 8)]
     else:
         # As a seed all 64 bits of a row's hash count; as a value they would be folded to 32.
-        parts = [f"hashint4extended({place}, r)" for place in (0, 1)]
+        parts = [f"{_INT4}({place}, r)" for place in (0, 1)]
     return f"{parts[0]} AS lane0, {parts[1]} AS lane1"
 
 
 def _key(view: View, hashing: Hashing) -> tuple[str, str]:
     """What a key's number is made of, and the number, a bigint, made of that as `k`."""
     if not view.table.key:
-        return "0", "k::bigint"
+        return "0", "k::pg_catalog.int8"
     if view.is_spelled:
         return f"t.{quote(view.table.key[0])}", "k"
     return _row(_key_columns(view), hashing), c1.lane("k", 0) if hashing.seed is None else "k"
@@ -162,17 +166,14 @@ def _key_columns(view: View) -> Table:
 def _conditions(view: View, hashing: Hashing, choice: Choice) -> tuple[str, str]:
     """What chooses rows before they are hashed, and what after."""
     if isinstance(choice, Cells):
-        inside = f"(lane1 & {choice.of - 1}) = ANY ('{{{_listed(choice.numbers)}}}'::bigint[])"
-        return "", f"WHERE {inside}"
+        cell = f"(lane1 OPERATOR(pg_catalog.&) {choice.of - 1})"
+        return "", f"WHERE {SPELLING.among(cell, sorted(choice.numbers))}"
     if view.is_spelled:
-        return spelled_in(view, choice), ""
+        return spelled_in(SPELLING, view, choice), ""
     hashed = _row(_key_columns(view), hashing)
     if hashing.seed is None:
         listed = ", ".join(f"{number:016x}" for number in sorted(choice.numbers))
-        return f"encode(substr({hashed}, 1, 8), 'hex') = ANY ('{{{listed}}}'::text[])", ""
-    listed = _listed(signed(number) for number in choice.numbers)
-    return f"{hashed} = ANY ('{{{listed}}}'::bigint[])", ""
-
-
-def _listed(numbers: Iterable[int]) -> str:
-    return ", ".join(str(number) for number in sorted(numbers))
+        head = f"pg_catalog.encode(pg_catalog.substr({hashed}, 1, 8), 'hex')"
+        array = f"'{{{listed}}}'::pg_catalog.text[]"
+        return f"{head} OPERATOR(pg_catalog.=) ANY ({array})", ""
+    return SPELLING.among(hashed, sorted(signed(number) for number in choice.numbers)), ""

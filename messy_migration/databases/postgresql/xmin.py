@@ -13,16 +13,21 @@ from sqlalchemy import Connection, text
 
 from messy_migration.databases.dialect import Reader
 from messy_migration.databases.errors import refusals
-from messy_migration.databases.naming import quote, scoped
+from messy_migration.databases.naming import scope
 from messy_migration.databases.postgresql import encoding as c1
+from messy_migration.databases.postgresql.places import place, rows_of
+from messy_migration.databases.postgresql.spelling import SPELLING
 from messy_migration.model import Fingerprint, Table
 
 _LOW = (1 << 32) - 1
 _NAMED = text(
-    "SELECT c.relkind = 'r', coalesce(array_agg(DISTINCT a.xmin::text::bigint), '{}')"
-    " FROM pg_class c LEFT JOIN pg_attribute a"
-    " ON a.attrelid = c.oid AND a.attname = ANY(:names) AND NOT a.attisdropped"
-    " WHERE c.oid = to_regclass(:name) GROUP BY c.oid, c.relkind"
+    "SELECT c.relkind OPERATOR(pg_catalog.=) 'r', coalesce(pg_catalog.array_agg("
+    "DISTINCT a.xmin::pg_catalog.text::pg_catalog.int8), '{}')"
+    " FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_attribute a"
+    " ON a.attrelid OPERATOR(pg_catalog.=) c.oid AND NOT a.attisdropped"
+    " AND a.attname OPERATOR(pg_catalog.=) ANY (:names ::pg_catalog.text[])"
+    " WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(:name)"
+    " GROUP BY c.oid, c.relkind"
 )
 
 
@@ -41,20 +46,22 @@ def are_known(reader: Reader) -> bool:
 
 def current(connection: Connection) -> int:
     """The number of the next transaction, all 64 bits of it."""
-    query = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text"
+    query = "SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.text"
     return int(connection.exec_driver_sql(query).scalar_one())
 
 
 def snapshot(connection: Connection) -> str:
     """The transactions that a snapshot sees, as PostgreSQL writes it: `xmin:xmax:xid,xid`."""
-    return str(connection.exec_driver_sql("SELECT pg_current_snapshot()::text").scalar_one())
+    query = "SELECT pg_catalog.pg_current_snapshot()::pg_catalog.text"
+    return str(connection.exec_driver_sql(query).scalar_one())
 
 
 def rows_by_writer(connection: Connection, table: Table) -> Mapping[int, int]:
     """Low 32 bits of a transaction -> how many rows of the table (in its scope) it wrote."""
     with refusals(f"table {table.name}"):
         found = connection.exec_driver_sql(
-            f"SELECT t.xmin::text, count(*) FROM {scoped(table)} GROUP BY t.xmin"
+            "SELECT t.xmin::pg_catalog.text, pg_catalog.count(*)"
+            f" FROM {_rows(connection, table)} GROUP BY t.xmin"
         )
         return {int(xmin): int(count) for xmin, count in found}
 
@@ -70,16 +77,17 @@ def sums_by_writer(
         known: low 32 bits of transactions; the rows of all others are summed under None.
     """
     # However many others there are, the groups are no more than ours.
-    group = f"CASE WHEN t.xmin = ANY({_xids(known)}) THEN t.xmin END"
+    group = f"CASE WHEN {_is_among(known)} THEN t.xmin END"
     with refusals(f"table {table.name}"):
-        found = connection.exec_driver_sql(c1.aggregate(table, "t", scoped(table), group)).all()
+        source = _rows(connection, table)
+        found = connection.exec_driver_sql(c1.aggregate(table, "t", source, group)).all()
     return {None if xmin is None else int(xmin): c1.to_fingerprint(*sums) for *sums, xmin in found}
 
 
 def shape(connection: Connection, table: Table) -> Shape:
     """The kind of the table, and the transactions that wrote its columns' definitions."""
     row = connection.execute(
-        _NAMED, {"name": quote(table.name), "names": list(table.names)}
+        _NAMED, {"name": place(connection, table.name).full, "names": list(table.names)}
     ).one_or_none()
     return (
         Shape(bool(row[0]), frozenset(row[1]))
@@ -99,17 +107,23 @@ def whole(xmin: int, now: int) -> int:
     return found if found < now else found - _LOW - 1
 
 
-def written_by(table: Table, xmins: Collection[int]) -> str:
+def written_by(connection: Connection, table: Table, xmins: Collection[int]) -> str:
     """The FROM clause of the rows of a table (in its scope) that these transactions wrote."""
-    condition = f"t.xmin = ANY({_xids(xmins)})"
-    return f"{scoped(table)} {'AND' if table.scope else 'WHERE'} {condition}"
+    word = "AND" if table.scope else "WHERE"
+    return f"{_rows(connection, table)} {word} {_is_among(xmins)}"
 
 
 def by_none_of(xmins: Collection[int]) -> str:
     """The condition on `t` that none of these transactions wrote a row."""
-    return f"t.xmin <> ALL({_xids(xmins)})"
+    return f"NOT {_is_among(xmins)}"
 
 
-def _xids(xmins: Collection[int]) -> str:
+def _rows(connection: Connection, table: Table) -> str:
+    source = f"{rows_of(connection, table.name)} t"
+    condition = scope(SPELLING, table)
+    return f"{source} WHERE {condition}" if condition else source
+
+
+def _is_among(xmins: Collection[int]) -> str:
     listed = ",".join(str(xmin) for xmin in sorted(xmins))
-    return f"'{{{listed}}}'::xid[]"
+    return f"(t.xmin OPERATOR(pg_catalog.=) ANY ('{{{listed}}}'::pg_catalog.xid[]))"

@@ -7,17 +7,17 @@ import os
 import socket
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 from messy_migration.databases.dialect import POSITION, LateKeys, column_types
 from messy_migration.databases.errors import refusals
-from messy_migration.databases.naming import column_list, quote, told_apart
+from messy_migration.databases.naming import Spelling, column_list, quote, told_apart
 from messy_migration.databases.sketch import Scans
 from messy_migration.databases.sqlite import encoding as c1
 from messy_migration.databases.sqlite import scan as rows
@@ -37,6 +37,7 @@ class SQLite:
     batch_records = 10_000
     late_keys: LateKeys | None = None
     scans: Scans = SQLiteScans()
+    spelling = Spelling()
 
     @staticmethod
     def prepare(connection: Any) -> None:
@@ -54,7 +55,7 @@ class SQLite:
                 sqlite3.sqlite_version,
                 "use SQLite 3.35",
             )
-        connection.execute(text("SELECT count(*) FROM sqlite_master")).scalar_one()
+        connection.execute(text("SELECT count(*) FROM main.sqlite_master")).scalar_one()
         encoding = connection.execute(text("PRAGMA encoding")).scalar_one()
         if encoding != "UTF-8":
             # The fingerprint is of the stored bytes, and those would be of another encoding.
@@ -70,14 +71,15 @@ class SQLite:
 
     def columns(self, connection: Connection, table: str) -> dict[str, str] | None:
         rows = connection.execute(
-            text("SELECT name, type FROM pragma_table_info(:name)"), {"name": table}
+            text("SELECT name, type FROM pragma_table_info(:name, 'main')"), {"name": table}
         ).all()
         return {name: spelled.upper() for name, spelled in rows} if rows else None
 
     def demanded(self, connection: Connection, table: str) -> set[str]:
         found = connection.execute(
             text(
-                'SELECT name FROM pragma_table_info(:name) WHERE "notnull" AND dflt_value IS NULL'
+                "SELECT name FROM pragma_table_info(:name, 'main')"
+                ' WHERE "notnull" AND dflt_value IS NULL'
             ),
             {"name": table},
         )
@@ -85,12 +87,13 @@ class SQLite:
 
     def unique_keys(self, connection: Connection, table: str) -> list[set[str]]:
         key = connection.execute(
-            text("SELECT name FROM pragma_table_info(:name) WHERE pk > 0"), {"name": table}
+            text("SELECT name FROM pragma_table_info(:name, 'main') WHERE pk > 0"), {"name": table}
         )
         indexes = connection.execute(
             text(
-                "SELECT l.name, i.name FROM pragma_index_list(:name) l"
-                ' JOIN pragma_index_info(l.name) i WHERE l."unique" AND NOT l.partial'
+                "SELECT l.name, i.name FROM pragma_index_list(:name, 'main') l"
+                " JOIN pragma_index_info(l.name, 'main') i"
+                ' WHERE l."unique" AND NOT l.partial'
             ),
             {"name": table},
         )
@@ -106,7 +109,7 @@ class SQLite:
             # A compound takes the collation of its first part; no pragma tells it of a column.
             probe = (
                 f"SELECT x = 'A' OR x = 'a ' FROM (SELECT {quote(name)} AS x"
-                f" FROM {quote(table.name)} WHERE 0 UNION ALL SELECT 'a')"
+                f" FROM {self.place(connection, table.name)} WHERE 0 UNION ALL SELECT 'a')"
             )
             if name in there and connection.exec_driver_sql(probe).scalar_one():
                 found.append(name)
@@ -114,6 +117,37 @@ class SQLite:
 
     def type_name(self, table: Table, column: str) -> str:
         return c1.column_type(table.column(column))
+
+    declared = type_name
+
+    def schema(self, connection: Connection) -> str | None:
+        del connection
+        return None
+
+    def place(self, connection: Connection, table: str) -> str:
+        del connection
+        # Else a temporary table of its name, or one of an attached file, may be meant.
+        return f"main.{quote(table)}"
+
+    rows_of = place
+
+    def own_path(self, connection: Connection) -> AbstractContextManager[None]:
+        del connection  # names are looked up in one file
+        return nullcontext()
+
+    def policies(self, connection: Connection, table: str) -> str:
+        del connection, table  # it has none
+        return ""
+
+    def same_key(self, connection: Connection, table: Table) -> str:
+        del connection  # an operator compares as the collation of its left side says
+        return " AND ".join(f"t.{quote(name)} = s.{quote(name)}" for name in table.key)
+
+    def copied(self, connection: Connection, table: str) -> tuple[list[str], set[str]]:
+        inspector = inspect(connection)
+        names = [one["name"] for one in inspector.get_columns(table) if not one.get("computed")]
+        keys = inspector.get_foreign_keys(table)
+        return names, {name for key in keys for name in key["constrained_columns"]}
 
     def ready(self, engine: Engine) -> None:
         with refusals("target"), engine.connect() as connection:
@@ -125,7 +159,8 @@ class SQLite:
         return c1.unstorable(data, table.columns)
 
     def insert(self, connection: Connection, table: Table, data: pa.Table) -> None:
-        self._fill(connection, quote(table.name), table, data.select(table.names), ())
+        place = self.place(connection, table.name)
+        self._fill(connection, place, table, data.select(table.names), ())
 
     def stage(self, connection: Connection, table: Table, data: pa.Table) -> str:
         name = f"temp.{quote(f'mm_stage_{table.name}')}"
@@ -265,9 +300,6 @@ class SQLite:
 
     def deferred(self, connection: Connection) -> int:
         return len(connection.exec_driver_sql("PRAGMA foreign_key_check").all())
-
-    def fence_suffix(self) -> str:
-        return ""
 
 
 def _lock_file(engine: Engine) -> Path:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from messy_migration.databases.errors import refusals
+from messy_migration.databases.naming import Spelling
 from messy_migration.databases.sketch import (
     Cells,
     Choice,
@@ -32,6 +33,7 @@ from messy_migration.errors import TargetError
 from messy_migration.model import Table
 
 ROWS_PER_FETCH = 8_192
+_PLAIN = Spelling()
 _CHOSEN = "messy_migration_chosen"
 
 
@@ -80,7 +82,7 @@ class SQLiteScans:
             raw.create_function(_CHOSEN, 1, is_cell, deterministic=True)
             return f"{_CHOSEN}({_blob(c1.row_text(view.table, 't'))})"
         if view.is_spelled:
-            return spelled_in(view, choice)
+            return spelled_in(_PLAIN, view, choice)
         keys = choice.numbers
 
         def is_key(text: bytes) -> bool:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,22 +29,57 @@ from messy_migration.errors import SourceError
 from messy_migration.model import Column, Extracted, Frame, Partition, Rejected
 from messy_migration_sql.failures import reading
 from messy_migration_sql.readable import as_json
-from messy_migration_sql.sessions import drop, engine, held, one, plan_for, session
+from messy_migration_sql.sessions import Session, drop, engine, held, one, plan_for, session
 from messy_migration_sql.settings import Source, SqlSettings
 from messy_migration_sql.tables import Layout
 from messy_migration_sql.wire import Chunk, Message, header_length, is_trailer, wire_type
 
 __all__ = ["asking", "count", "cut", "engine", "read", "rows_of"]
 
+_LOG = logging.getLogger(__name__)
 _ROWS = 8_192
 _BYTES = 8 << 20
 # Of a batch, so that a range that comes out larger than the sample said is one batch still.
 _FILL = 0.8
 _SAMPLED = 2_500
 _KIND = """
-    SELECT c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = coalesce(%s, current_schema()) AND c.relname = %s
+    SELECT c.relkind FROM pg_catalog.pg_class c
+    JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+    WHERE n.nspname OPERATOR(pg_catalog.=) %s AND c.relname OPERATOR(pg_catalog.=) %s
 """
+# How the unique indexes of a table order their columns, primary key last; 2 is <=, 3 is =, 5 is >.
+_ORDER = """
+    SELECT a.attname, m.amopstrategy, n.nspname, o.oprname
+    FROM pg_catalog.pg_index i
+    JOIN pg_catalog.pg_class t ON t.oid OPERATOR(pg_catalog.=) i.indrelid
+        AND t.relname OPERATOR(pg_catalog.=) %s
+    JOIN pg_catalog.pg_namespace s ON s.oid OPERATOR(pg_catalog.=) t.relnamespace
+        AND s.nspname OPERATOR(pg_catalog.=) %s
+    CROSS JOIN LATERAL ROWS FROM (
+        pg_catalog.unnest(i.indkey::pg_catalog.int2[]),
+        pg_catalog.unnest(i.indclass::pg_catalog.oid[])
+    ) AS k(number, class)
+    JOIN pg_catalog.pg_attribute a ON a.attrelid OPERATOR(pg_catalog.=) t.oid
+        AND a.attnum OPERATOR(pg_catalog.=) k.number
+    JOIN pg_catalog.pg_opclass c ON c.oid OPERATOR(pg_catalog.=) k.class
+    JOIN pg_catalog.pg_amop m ON m.amopfamily OPERATOR(pg_catalog.=) c.opcfamily
+        AND m.amoplefttype OPERATOR(pg_catalog.=) c.opcintype
+        AND m.amoprighttype OPERATOR(pg_catalog.=) c.opcintype
+        AND m.amopstrategy OPERATOR(pg_catalog.=) ANY ('{2,3,5}'::pg_catalog.int2[])
+    JOIN pg_catalog.pg_operator o ON o.oid OPERATOR(pg_catalog.=) m.amopopr
+    JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) o.oprnamespace
+    WHERE i.indisunique AND i.indisvalid
+    ORDER BY i.indisprimary
+"""
+_AT_MOST, _EQUAL, _ABOVE = 2, 3, 5
+_OWN = {_AT_MOST: "<=", _EQUAL: "=", _ABOVE: ">"}
+_SIGN = re.compile(r"[-+*/<>=~!@#%^&|`?]+")
+# A function, an operator or a type that an index or a view names without its schema.
+_UNPLANNED = (
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedObject,
+)
 
 
 def cut(
@@ -69,7 +106,7 @@ def cut(
     where = f"{source.label}, table {layout.table}"
     # A savepoint: what one table refuses must not end the snapshot of all.
     with reading(where), (own := held(settings, source)).connection.transaction():
-        table = _Table(own.connection, source, layout, since)
+        table = _Table(own, source, layout, since)
         if not layout.stream.tables[0].key:
             return [table.whole(planned or (), own.snapshot)]
         if planned is not None:
@@ -96,17 +133,15 @@ def read(
     kinds = [column.type for column in columns]
     names = [column.name for column in columns]
     selected = sql.SQL(", ").join(
-        sql.SQL("{}::{}").format(sql.Identifier(name), sql.SQL(wire_type(kind)))
+        sql.SQL("{}::pg_catalog.{}").format(sql.Identifier(name), sql.SQL(wire_type(kind)))
         for name, kind in zip(bounds["columns"], kinds, strict=True)
     )
-    query = sql.SQL("COPY (SELECT {} FROM {}{}) TO STDOUT (FORMAT BINARY)").format(
-        selected, _from(bounds), _where(bounds)
-    )
     with reading(where):
-        opened = session(settings, source, partition.held)
-        done = False
+        opened, done = _planned(settings, source, partition), False
         try:
-            plan_for(opened.connection, is_reading=True)
+            query = sql.SQL("COPY (SELECT {} FROM {}) TO STDOUT (FORMAT BINARY)").format(
+                selected, rows_of(opened, partition)
+            )
             for rows, ends in _pieces(opened.connection, query):
                 try:
                     chunk = Chunk(rows, ends, kinds)
@@ -144,48 +179,71 @@ def count(settings: SqlSettings, source: Source, partition: Partition) -> int:
     Raises:
         SourceError: the source, or the snapshot, is gone.
     """
-    query = sql.SQL("SELECT count(*) FROM {}").format(rows_of(partition))
-    with asking(settings, source, partition) as connection:
-        return int(one(connection, query)[0])
+    with asking(settings, source, partition) as opened:
+        query = sql.SQL("SELECT pg_catalog.count(*) FROM {}").format(rows_of(opened, partition))
+        return int(one(opened.connection, query)[0])
 
 
 @contextmanager
-def asking(
-    settings: SqlSettings, source: Source, partition: Partition
-) -> Iterator[psycopg.Connection[Any]]:
-    """A connection in the partition's snapshot, for anything but its rows.
+def asking(settings: SqlSettings, source: Source, partition: Partition) -> Iterator[Session]:
+    """A session in the partition's snapshot, for anything but its rows.
 
     Raises:
         SourceError: the source, or the snapshot, is gone.
     """
     with reading(f"{source.label}, table {partition.bounds['table']}, {partition.name}"):
-        opened = session(settings, source, partition.held)
+        opened = _planned(settings, source, partition, is_reading=False)
         try:
-            plan_for(opened.connection, is_reading=False)
-            yield opened.connection
+            yield opened
         except psycopg.Error:
             drop(settings, opened)
             raise
 
 
-def rows_of(partition: Partition) -> sql.Composed:
+def rows_of(opened: Session, partition: Partition) -> sql.Composed:
     """What follows FROM: the table of a partition, and its rows."""
-    return sql.SQL("{}{}").format(_from(partition.bounds), _where(partition.bounds))
+    bounds = partition.bounds
+    return sql.SQL("{}{}").format(_from(opened, bounds), _where(opened, bounds))
+
+
+def _planned(
+    settings: SqlSettings, source: Source, partition: Partition, *, is_reading: bool = True
+) -> Session:
+    """A session in which the server can plan how to read a partition.
+
+    An expression of an index may name a function without its schema, which only the role's own
+    path finds. What is asked stays the same, named in full.
+    """
+    bounds = partition.bounds
+    opened = session(settings, source, partition.held)
+    query = sql.SQL("EXPLAIN SELECT FROM {}")
+    try:
+        with opened.connection.transaction():
+            plan_for(opened.connection, is_reading=is_reading)
+            opened.connection.execute(query.format(rows_of(opened, partition)))
+    except _UNPLANNED as error:
+        _LOG.warning(
+            "%s, table %s is read under the role's own search_path: %s",
+            source.label,
+            bounds["table"],
+            error.diag.message_primary,
+        )
+        opened = session(settings, source, partition.held, has_own_path=True)
+        plan_for(opened.connection, is_reading=is_reading)
+    return opened
 
 
 class _Table:
     """A table to be cut, on a connection in the run's snapshot."""
 
     def __init__(
-        self,
-        connection: psycopg.Connection[Any],
-        source: Source,
-        layout: Layout,
-        since: datetime | None,
+        self, opened: Session, source: Source, layout: Layout, since: datetime | None
     ) -> None:
-        self.connection = connection
+        self.opened = opened
+        self.connection = opened.connection
         self.layout = layout
-        found = connection.execute(_KIND, [source.schema, layout.table]).fetchone()
+        place = [source.schema or opened.home, layout.table]
+        found = self.connection.execute(_KIND, place).fetchone()
         since = since if layout.bookmark else None
         self.since = since.astimezone(UTC).isoformat() if since else None
         self.bounds: dict[str, Any] = {
@@ -204,14 +262,16 @@ class _Table:
     def whole(self, planned: Sequence[Partition], snapshot: str) -> Partition:
         """A table without a key: its digest is of its content, so that it is loaded once."""
         columns = sql.SQL(", ").join(map(sql.Identifier, self.layout.columns))
-        row = sql.SQL("ROW({})::text").format(columns)
+        row = sql.SQL("ROW({})::pg_catalog.text").format(columns)
         rows, content, places = one(
             self.connection,
             sql.SQL(
-                "SELECT count(*), coalesce(sum(hashtextextended({row}, 0)), 0)::text,"
-                " coalesce(sum(hashtextextended(tableoid::text || ctid::text || {row}, 0)), 0)"
-                "::text FROM {table}"
-            ).format(row=row, table=_from(self.bounds)),
+                "SELECT pg_catalog.count(*), coalesce(pg_catalog.sum("
+                "pg_catalog.hashtextextended({row}, 0)), 0)::pg_catalog.text,"
+                " coalesce(pg_catalog.sum(pg_catalog.hashtextextended("
+                "tableoid::pg_catalog.text OPERATOR(pg_catalog.||) ctid::pg_catalog.text"
+                " OPERATOR(pg_catalog.||) {row}, 0)), 0)::pg_catalog.text FROM {table}"
+            ).format(row=row, table=_from(self.opened, self.bounds)),
         )
         digest = _digest([self.layout.table, self.layout.columns, rows, content])
         for part in planned:
@@ -247,10 +307,15 @@ class _Table:
             for place, (after, through) in enumerate(pairwise(limits))
         ]
 
+    @property
+    def _selected(self) -> tuple[sql.Composed, sql.Composed]:
+        """What stands behind FROM, and the condition."""
+        return _from(self.opened, self.bounds), _where(self.opened, self.bounds)
+
     def _estimate(self) -> int:
         """How many rows the planner expects; it knows the table's size as it is now."""
         query = sql.SQL("EXPLAIN (FORMAT JSON) SELECT FROM {}{}")
-        (found,) = one(self.connection, query.format(_from(self.bounds), _where(self.bounds)))
+        (found,) = one(self.connection, query.format(*self._selected))
         plan = found if isinstance(found, list) else json.loads(found)
         return int(plan[0]["Plan"]["Plan Rows"])
 
@@ -259,17 +324,21 @@ class _Table:
         percent = min(100.0, 100.0 * wanted * _SAMPLED / max(rows, 1))
         keys = [sql.Identifier(name) for name in self.layout.key]
         query = sql.SQL(
-            "SELECT {texts} FROM (SELECT {keys}, row_number() OVER (ORDER BY {keys}) AS _place,"
-            " count(*) OVER () AS _total"
-            " FROM {table} TABLESAMPLE SYSTEM ({percent}) REPEATABLE (0){where}) AS s"
-            " WHERE _place * {wanted} / _total <> (_place - 1) * {wanted} / _total"
-            " AND _place < _total ORDER BY _place"
+            "SELECT {texts} FROM (SELECT {keys},"
+            " pg_catalog.row_number() OVER (ORDER BY {keys}) AS _place,"
+            " pg_catalog.count(*) OVER () AS _total"
+            " FROM {table} TABLESAMPLE pg_catalog.SYSTEM ({percent}) REPEATABLE (0){where}) AS s"
+            # The last place of each part: there the part of the next place is another.
+            " WHERE ((_place OPERATOR(pg_catalog.*) {wanted}) OPERATOR(pg_catalog./) _total)"
+            " OPERATOR(pg_catalog.<>) (((_place OPERATOR(pg_catalog.-) 1)"
+            " OPERATOR(pg_catalog.*) {wanted}) OPERATOR(pg_catalog./) _total)"
+            " AND _place OPERATOR(pg_catalog.<) _total ORDER BY _place"
         ).format(
-            texts=sql.SQL(", ").join(sql.SQL("{}::text").format(key) for key in keys),
+            texts=sql.SQL(", ").join(sql.SQL("{}::pg_catalog.text").format(key) for key in keys),
             keys=sql.SQL(", ").join(keys),
-            table=_from(self.bounds),
+            table=self._selected[0],
             percent=sql.Literal(percent),
-            where=_where(self.bounds),
+            where=self._selected[1],
             wanted=sql.Literal(wanted),
         )
         return [list(row) for row in self.connection.execute(query)]
@@ -279,9 +348,10 @@ class _Table:
         if self.layout.bookmark is None:
             return None
         query = sql.SQL(
-            "SELECT to_char(least(max({b})::timestamptz, transaction_timestamp()),"
-            " 'YYYY-MM-DD\"T\"HH24:MI:SS.US') FROM {table} WHERE isfinite({b})"
-        ).format(b=sql.Identifier(self.layout.bookmark), table=_from(self.bounds))
+            "SELECT pg_catalog.to_char(least(pg_catalog.max({b})::pg_catalog.timestamptz,"
+            " pg_catalog.transaction_timestamp()), 'YYYY-MM-DD\"T\"HH24:MI:SS.US')"
+            " FROM {table} WHERE pg_catalog.isfinite({b})"
+        ).format(b=sql.Identifier(self.layout.bookmark), table=self._selected[0])
         (found,) = one(self.connection, query)
         return f"{found}+00:00" if found else self.since
 
@@ -328,30 +398,83 @@ def _without(table: pa.Table, rows: Mapping[int, object]) -> pa.Table:
     return table.take(pa.array(keep, pa.int64()))
 
 
-def _from(bounds: Mapping[str, Any]) -> sql.Composed:
-    parts = [bounds["schema"], bounds["table"]] if bounds["schema"] else [bounds["table"]]
+def _from(opened: Session, bounds: Mapping[str, Any]) -> sql.Composed:
+    parts = [bounds["schema"] or opened.home, bounds["table"]]
     return sql.SQL("{}{}").format(
         sql.SQL("ONLY ") if bounds["only"] else sql.SQL(""), sql.Identifier(*parts)
     )
 
 
-def _where(bounds: Mapping[str, Any]) -> sql.Composed:
+def _where(opened: Session, bounds: Mapping[str, Any]) -> sql.Composed:
     """The rows of a partition. Literals without a type take that of the column beside them."""
-    keys = sql.SQL(", ").join(map(sql.Identifier, bounds["key"]))
     parts: list[sql.Composable] = []
-    for word, operator in (("after", ">"), ("through", "<=")):
-        if bounds[word] is not None:
-            values = sql.SQL(", ").join(map(sql.Literal, bounds[word]))
-            parts.append(sql.SQL("({}) {} ({})").format(keys, sql.SQL(operator), values))
+    ends = [(word, bounds[word]) for word in ("after", "through") if bounds[word] is not None]
+    if ends:
+        order = _order(opened, bounds)
+        parts += [_beyond(bounds["key"], values, order, word) for word, values in ends]
     if bounds["since"] is not None:
         column = sql.Identifier(bounds["bookmark"])
         since = sql.Literal(
             datetime.fromisoformat(bounds["since"]).strftime("%Y-%m-%d %H:%M:%S.%f")
         )
-        parts.append(sql.SQL("({0} >= {1} OR {0} IS NULL)").format(column, since))
+        parts.append(
+            sql.SQL("({0} OPERATOR(pg_catalog.>=) {1} OR {0} IS NULL)").format(column, since)
+        )
     if not parts:
         return sql.SQL("{}").format(sql.SQL(""))
     return sql.SQL(" WHERE {}").format(sql.SQL(" AND ").join(parts))
+
+
+_Order = Mapping[tuple[str, int], tuple[str, str]]
+"""(column, strategy of a btree) -> schema and sign of the operator."""
+
+
+def _order(opened: Session, bounds: Mapping[str, Any]) -> _Order:
+    """The operators by which the key's own index orders its columns.
+
+    Those of another type would call other keys equal, and find no index.
+    """
+    place = (bounds["schema"] or opened.home, bounds["table"])
+    if place not in opened.orders:
+        rows = opened.connection.execute(_ORDER, [place[1], place[0]]).fetchall()
+        opened.orders[place] = {
+            (column, strategy): (schema, sign) for column, strategy, schema, sign in rows
+        }
+    return opened.orders[place]
+
+
+def _beyond(keys: Sequence[str], values: Sequence[str], order: _Order, word: str) -> sql.Composable:
+    """That a key comes after the given one, or that it does not."""
+    strategy = _ABOVE if word == "after" else _AT_MOST
+    signs = {_operator(name, order, strategy).as_string() for name in keys}
+    if len(signs) == 1:
+        # One scan of the index knows both ends of a range that is written as rows.
+        return sql.SQL("({}) {} ({})").format(
+            sql.SQL(", ").join(map(sql.Identifier, keys)),
+            sql.SQL(signs.pop()),
+            sql.SQL(", ").join(map(sql.Literal, values)),
+        )
+    columns = list(zip(keys, values, strict=True))
+    found = _compared(*columns[-1], order, strategy)
+    for name, value in reversed(columns[:-1]):
+        equal = _compared(name, value, order, _EQUAL)
+        reach = _compared(name, value, order, strategy)
+        template = "({0} OR ({1} AND {2}))" if word == "after" else "({0} AND (NOT {1} OR {2}))"
+        found = sql.SQL(template).format(reach, equal, found)
+    return found
+
+
+def _compared(name: str, value: str, order: _Order, strategy: int) -> sql.Composed:
+    return sql.SQL("({} {} {})").format(
+        sql.Identifier(name), _operator(name, order, strategy), sql.Literal(value)
+    )
+
+
+def _operator(name: str, order: _Order, strategy: int) -> sql.Composed:
+    schema, sign = order.get((name, strategy), ("pg_catalog", _OWN[strategy]))
+    if not _SIGN.fullmatch(sign):
+        raise SourceError("the source has an operator that is none", name, sign)
+    return sql.SQL("OPERATOR({}.{})").format(sql.Identifier(schema), sql.SQL(sign))
 
 
 def _digest(parts: Sequence[object]) -> str:

@@ -13,6 +13,7 @@ from psycopg import sql
 from messy_migration import c1
 from messy_migration.model import Column, ColumnType, Fingerprint, Partition
 from messy_migration_sql.postgres import asking, rows_of
+from messy_migration_sql.sessions import Session
 from messy_migration_sql.settings import Source, SqlSettings
 from messy_migration_sql.wire import wire_type
 
@@ -38,11 +39,12 @@ def fingerprint(
     Raises:
         SourceError: the source, or the snapshot, is gone.
     """
-    with asking(settings, source, partition) as connection:
+    with asking(settings, source, partition) as opened:
+        connection = opened.connection
         # The texts of another encoding have another length.
         if connection.info.parameter_status("server_encoding") != "UTF8":
             return None
-        rows = _declared(columns, shared, partition).as_string(connection)
+        rows = _declared(opened, columns, shared, partition).as_string(connection)
         answer = connection.execute(c1.postgresql(columns, rows))
         return c1.of_postgresql(answer.fetchone() or ())
 
@@ -55,13 +57,14 @@ def encoded(
     partition: Partition,
 ) -> Iterator[Sequence[str]]:
     """The rows behind `fingerprint`, each cell as its C1 field; arguments and errors likewise."""
-    with asking(settings, source, partition) as connection:
-        rows = _declared(columns, shared, partition).as_string(connection)
+    with asking(settings, source, partition) as opened:
+        connection = opened.connection
+        rows = _declared(opened, columns, shared, partition).as_string(connection)
         yield from connection.execute(c1.postgresql_fields(columns, rows))
 
 
 def _declared(
-    columns: Sequence[Column], shared: Mapping[str, str], partition: Partition
+    opened: Session, columns: Sequence[Column], shared: Mapping[str, str], partition: Partition
 ) -> sql.Composed:
     """A SELECT that gives the columns of the stream, without the rows that are rejected."""
     there = iter(partition.bounds["columns"])
@@ -75,7 +78,9 @@ def _declared(
         )
         for column in columns
     ]
-    rows = sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(cells), rows_of(partition))
+    rows = sql.SQL("SELECT {} FROM {}").format(
+        sql.SQL(", ").join(cells), rows_of(opened, partition)
+    )
     conditions = [part for column in columns for part in _conditions(column)]
     if not conditions:
         return rows

@@ -7,15 +7,17 @@ length of a transaction, so that nothing is left behind in a connection of a poo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 import psycopg
 from psycopg import sql
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
+from messy_migration.errors import SourceError
+from messy_migration.reflection import QUALIFIED, refuse_open_way
 from messy_migration_sql.settings import Source, SqlSettings
 
 __all__ = ["Session", "drop", "engine", "held", "one", "plan_for", "session"]
@@ -32,6 +34,15 @@ _CONNECT = {
 # error instead of a part of the table where row security would hide rows. Which of them there
 # are depends on the version.
 _SETTINGS = {
+    # Names are safe by being qualified; what a server looks up for itself is its own all the same.
+    "search_path": "pg_catalog, pg_temp",
+    "standard_conforming_strings": "on",
+    "transform_null_equals": "off",
+    "quote_all_identifiers": "off",
+    "xmloption": "content",
+    "xmlbinary": "base64",
+    "gin_fuzzy_search_limit": "0",
+    "lc_monetary": "C",
     "timezone": "UTC",
     "datestyle": "ISO, YMD",
     "intervalstyle": "postgres",
@@ -50,18 +61,42 @@ _SETTINGS = {
 }
 _INDEXES = ("enable_indexscan", "enable_indexonlyscan")
 _SET = """
-    SELECT count(set_config(s.name, v.value, true))
-    FROM unnest(%s::text[], %s::text[]) AS v(name, value)
-    JOIN pg_settings s ON lower(s.name) = v.name
+    SELECT v.name, v.value, pg_catalog.set_config(s.name, v.value, true)
+    FROM ROWS FROM (
+        pg_catalog.unnest(%s::pg_catalog.text[]), pg_catalog.unnest(%s::pg_catalog.text[])
+    ) AS v(name, value)
+    JOIN pg_catalog.pg_settings s ON pg_catalog.lower(s.name) OPERATOR(pg_catalog.=) v.name
 """
+_PATH = "SELECT pg_catalog.current_schemas(false), pg_catalog.current_setting('search_path')"
+_GUARD = "row_security"
+_GUARDED_SINCE = 90_500
+"""The first version that can hide rows from a role."""
 
 
 @dataclass
 class Session:
-    """A connection inside a read-only snapshot, and the snapshot's name if it is exported."""
+    """A connection inside a read-only snapshot.
+
+    Attributes:
+        connection: of the driver.
+        home: the schema where the role's own path finds tables.
+        snapshot: the snapshot's name if it is exported.
+        has_own_path: names are looked up as the role itself would.
+        orders: (schema, table) -> how the indexes of a table order their columns.
+    """
 
     connection: psycopg.Connection[Any]
+    home: str = ""
     snapshot: str = ""
+    has_own_path: bool = False
+    orders: dict[tuple[str, str], Mapping[tuple[str, int], tuple[str, str]]] = field(
+        default_factory=dict
+    )
+
+    @property
+    def begun_as(self) -> tuple[str, bool]:
+        """What somebody who wants such a session asks for."""
+        return self.snapshot, self.has_own_path
 
     def close(self) -> None:
         """End the transaction and the connection."""
@@ -70,17 +105,61 @@ class Session:
 
 def engine(source: Source) -> Engine:
     """For reading the catalogue; every connection is closed after its use."""
-    return create_engine(
-        source.url,
+    engine = create_engine(
+        source.url.set(drivername=QUALIFIED),
         creator=lambda: _connected(source),
         poolclass=NullPool,
         isolation_level="REPEATABLE READ",
         execution_options={"postgresql_readonly": True},
     )
 
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # The role's path says which schema is meant where none is named.
+        _pin(_raw(connection), _names(has_own_path=True))
+
+    return engine
+
+
+def _raw(connection: Connection) -> psycopg.Connection[Any]:
+    raw: Any = connection.connection.driver_connection
+    return cast("psycopg.Connection[Any]", raw)
+
+
+def _names(*, has_own_path: bool) -> Mapping[str, str]:
+    if not has_own_path:
+        return _SETTINGS
+    return {name: value for name, value in _SETTINGS.items() if name != "search_path"}
+
+
+def _pin(connection: psycopg.Connection[Any], wanted: Mapping[str, str]) -> None:
+    """Set them for the length of the transaction, and look at what they are then.
+
+    Raises:
+        SourceError: a setting does not stay as it was set, or rows may be hidden without a word.
+    """
+    rows = connection.execute(_SET, [list(wanted), list(wanted.values())]).fetchall()
+    for name, value, actual in rows:
+        if value != actual:
+            raise SourceError(
+                "a setting of the source's session does not stay as it was set",
+                name,
+                f"it was set to {value!r} and is {actual!r}",
+                "connect to the server itself, without a program between",
+            )
+    is_guarded = _GUARD in {name for name, _, _ in rows}
+    if not is_guarded and connection.info.server_version >= _GUARDED_SINCE:
+        raise SourceError(
+            "it cannot be ruled out that the source hides rows",
+            _GUARD,
+            "this server has no setting of that name",
+            "read a PostgreSQL server, or a copy of the tables in one",
+        )
+
 
 def _connected(source: Source) -> psycopg.Connection[Any]:
     url = source.url
+    refuse_open_way(url, source.label, 'insecure_reason = "..." beside it', source.insecure_reason)
     said = {name: str(value) for name, value in url.query.items()}
     arguments: dict[str, Any] = {
         "host": url.host,
@@ -94,19 +173,21 @@ def _connected(source: Source) -> psycopg.Connection[Any]:
     return psycopg.connect(**{name: value for name, value in arguments.items() if value})
 
 
-def _begun(source: Source, snapshot: str | None) -> psycopg.Connection[Any]:
-    """A connection in a read-only transaction, in the given snapshot if there is one."""
+def _begun(source: Source, snapshot: str | None, *, has_own_path: bool = False) -> Session:
+    """A session in a read-only transaction, in the given snapshot if there is one."""
     connection = _connected(source)
     try:
         connection.autocommit = True
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         if snapshot:
             connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(snapshot)))
-        connection.execute(_SET, [list(_SETTINGS), list(_SETTINGS.values())])
+        schemas, _ = one(connection, sql.SQL(_PATH))
+        _pin(connection, _names(has_own_path=has_own_path))
     except BaseException:
         connection.close()
         raise
-    return connection
+    home = next(iter(schemas), "public")
+    return Session(connection, home, snapshot or "", has_own_path)
 
 
 def held(settings: SqlSettings, source: Source) -> Session:
@@ -115,25 +196,31 @@ def held(settings: SqlSettings, source: Source) -> Session:
     found = settings.open.get(key)
     if isinstance(found, Session) and _is_usable(found):
         return found
-    connection = _begun(source, None)
-    (name,) = one(connection, sql.SQL("SELECT pg_export_snapshot()"))
-    opened = Session(connection, str(name))
+    opened = _begun(source, None)
+    (name,) = one(opened.connection, sql.SQL("SELECT pg_catalog.pg_export_snapshot()"))
+    opened.snapshot = str(name)
     settings.open[key] = opened
     return opened
 
 
-def session(settings: SqlSettings, source: Source, snapshot: str | None) -> Session:
-    """A session of this process in a snapshot, begun when it is first needed."""
+def session(
+    settings: SqlSettings, source: Source, snapshot: str | None, *, has_own_path: bool = False
+) -> Session:
+    """A session of this process in a snapshot, begun when it is first needed.
+
+    With `has_own_path` names are looked up along the role's own path: an index may need that.
+    """
     own = settings.open.get((source.tenant, "snapshot"))
-    if snapshot is None and isinstance(own, Session) and _is_usable(own):
+    if snapshot is None and not has_own_path and isinstance(own, Session) and _is_usable(own):
         return own
     key = (source.tenant, "reading")
     found = settings.open.get(key)
-    if isinstance(found, Session) and found.snapshot == (snapshot or "") and _is_usable(found):
+    wanted = (snapshot or "", has_own_path)
+    if isinstance(found, Session) and _is_usable(found) and found.begun_as == wanted:
         return found
     if found is not None:
         found.close()
-    opened = Session(_begun(source, snapshot), snapshot or "")
+    opened = _begun(source, snapshot, has_own_path=has_own_path)
     settings.open[key] = opened
     return opened
 

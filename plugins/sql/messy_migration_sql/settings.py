@@ -72,6 +72,18 @@ Identifier = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]*$", max_length=63)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=63)]
 
 
+_SHARED = (
+    "include",
+    "exclude",
+    "leave_out",
+    "prefix",
+    "foreign_keys",
+    "tables",
+    "insecure_reason",
+)
+"""What a database has from the section, unless it says so itself."""
+
+
 class TableEntry(BaseModel):
     """What is special about one table; its name is that of the source.
 
@@ -111,6 +123,7 @@ class Database(BaseModel):
     prefix: Annotated[str, Field(pattern=r"^([a-z_][a-z0-9_]*)?$", max_length=40)] | None = None
     foreign_keys: bool | None = None
     tables: dict[str, TableEntry] | None = None
+    insecure_reason: str | None = None
 
 
 class Open(Protocol):
@@ -132,6 +145,7 @@ class SqlSettings(BaseSettings):
         prefix: before the name of every target table.
         foreign_keys: prove those of the source in the target too.
         tables: what is special, table by table.
+        insecure_reason: why a server on another machine is read without verified TLS.
         tenant_column: a column that says in every row, and in every key, which of several
             databases it came from, so that they may share tables.
     """
@@ -148,6 +162,7 @@ class SqlSettings(BaseSettings):
     prefix: Annotated[str, Field(pattern=r"^([a-z_][a-z0-9_]*)?$", max_length=40)] = ""
     foreign_keys: bool = True
     tables: dict[str, TableEntry] = Field(default_factory=dict)
+    insecure_reason: str = ""
     tenant_column: Identifier | None = None
     _directory: Path = PrivateAttr(default_factory=Path.cwd)
     # What this process has open, by tenant and purpose; `release` closes it.
@@ -207,7 +222,7 @@ class SqlSettings(BaseSettings):
         own = self.databases.get(tenant, Database())
         shared = {
             name: value if (value := getattr(own, name)) is not None else getattr(self, name)
-            for name in ("include", "exclude", "leave_out", "prefix", "foreign_keys", "tables")
+            for name in _SHARED
         }
         return Source(
             tenant=tenant,
@@ -238,6 +253,7 @@ class Source:
     prefix: str
     foreign_keys: bool
     tables: dict[str, TableEntry]
+    insecure_reason: str
     tenant_column: str | None
 
     @property

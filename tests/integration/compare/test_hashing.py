@@ -7,13 +7,13 @@ from collections import defaultdict
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import make_url
 
 from messy_migration.compare import matching as tables
-from messy_migration.compare.matching import Wishes
+from messy_migration.compare.matching import Side, Wishes
 from messy_migration.databases import convert as reading
 from messy_migration.databases.ddl import prepare
-from messy_migration.databases.open import open_target
+from messy_migration.databases.open import open_database, open_target
 from messy_migration.databases.postgresql.sketch import PostgreSQLScans
 from messy_migration.databases.sketch import Cells, Hashing, View
 from messy_migration.model import Table
@@ -93,13 +93,10 @@ def filling(kind, values):
 
 @contextmanager
 def snapshot(side):
-    engine = create_engine(side.url)
-    try:
-        with engine.connect() as connection:
-            reading.prepare(connection, "postgresql")
-            yield connection
-    finally:
-        engine.dispose()
+    database = open_database(make_url(side.url), "mm:test")
+    with database.reader.reading(database.engine) as connection:
+        reading.prepare(connection, "postgresql")
+        yield Side(connection, database.reader)
 
 
 def seen(two, name="t"):
@@ -115,8 +112,8 @@ def only(view, place):
     return View(Table(view.table.name, (column,), (column.name,)), view.source)
 
 
-def rows(connection, view, hashing):
-    return list(PostgreSQLScans().rows(connection, view, hashing, EVERYTHING))
+def rows(side, view, hashing):
+    return list(PostgreSQLScans().rows(side.connection, view, hashing, EVERYTHING))
 
 
 def assert_alike(found):
@@ -146,8 +143,8 @@ def test_values_of_two_types_hash_alike_where_they_are_alike(
             side.run("INSERT INTO t VALUES (-2, 'Infinity'::float8 - 'Infinity')")
     found = []
     for side, view in seen(two_postgres):
-        with snapshot(side) as connection:
-            found += rows(connection, only(view, 1), hashing)
+        with snapshot(side) as opened:
+            found += rows(opened, only(view, 1), hashing)
     assert len(found) > 2 * len(values)
     assert_alike(found)
 
@@ -177,8 +174,8 @@ def test_a_lane_has_all_of_its_64_bits(two_postgres, hashing):
     # Of 32 bits about ten pairs would be alike.
     two_postgres.run("CREATE TABLE t AS SELECT g AS id FROM generate_series(1, 300000) AS g")
     (left, view), _ = seen(two_postgres)
-    with snapshot(left) as connection:
-        found = rows(connection, view, hashing)
+    with snapshot(left) as opened:
+        found = rows(opened, view, hashing)
     assert len({row.lane0 for row in found}) == len({row.lane1 for row in found}) == 300_000
 
 

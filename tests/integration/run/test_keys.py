@@ -113,7 +113,7 @@ def run_of(site, registry_of):
 
 
 def has_key(site, table="t"):
-    with site.reading() as connection:
+    with site.begin() as connection:
         return connection.exec_driver_sql(
             f"SELECT count(*) FROM pg_index WHERE indisprimary AND indrelid = '{table}'::regclass"
         ).scalar_one()
@@ -151,7 +151,7 @@ def test_the_key_comes_with_the_finish_and_only_once(site, run_of, stream_of):
         assert (has_key(site), state(site)) == (1, ["ready"])
         assert kinds(site) == {"load": 2}
     counted = "SELECT reltuples::int FROM pg_class WHERE oid = 't'::regclass"
-    with site.reading() as connection:
+    with site.begin() as connection:
         assert connection.exec_driver_sql(counted).scalar_one() == 3
     assert run.verdicts() == ["MATCH"]
 

@@ -127,7 +127,7 @@ def test_a_target_that_does_not_answer_cannot_be_locked(postgres_url):
 
 def check(site, epoch):
     with site.begin() as connection:
-        fence.check(connection, site.ledger, epoch, site.dialect.fence_suffix())
+        fence.check(connection, site.ledger, epoch)
 
 
 def test_epochs_only_rise_and_older_ones_are_fenced_off(site):
@@ -160,7 +160,7 @@ def test_no_batch_can_commit_after_the_epoch_was_raised(site):
 
     thread = threading.Thread(target=take_over)
     with site.begin() as connection:
-        fence.check(connection, site.ledger, 1, site.dialect.fence_suffix())
+        fence.check(connection, site.ledger, 1)
         thread.start()
         assert not raised.wait(0.3)
     assert raised.wait(30)
@@ -175,7 +175,7 @@ def test_two_batches_pass_the_fence_at_once_and_do_not_starve_the_heartbeat(site
         for connection in (one, two, beating):
             connection.execute(text("SET LOCAL lock_timeout = '5s'"))
         for connection in (one, two):
-            fence.check(connection, site.ledger, 1, site.dialect.fence_suffix())
+            fence.check(connection, site.ledger, 1)
         fence.beat(beating, site.ledger, fence.Holder("run", "here", 1, "then", ""))
 
 
