@@ -67,7 +67,9 @@ class Site:
 
     def fingerprint(self, table):
         with self.reading() as connection:
-            return self.dialect.fingerprint(connection, table, scoped(table))
+            return self.dialect.fingerprint(
+                connection, table, scoped(connection, self.dialect, table)
+            )
 
     def rows(self, table, columns="*", order="1, 2"):
         with self.reading() as connection:

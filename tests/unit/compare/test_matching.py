@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 from sqlalchemy import make_url
 
-from messy_migration.compare.matching import Wishes, pairs
+from messy_migration.compare.matching import Side, Wishes, pairs
 from messy_migration.databases.open import open_target
 from messy_migration.errors import UsageProblem
 
@@ -19,7 +19,7 @@ def matched(tmp_path):
 
     def match(left, right, **wishes):
         with contextlib.ExitStack() as stack:
-            connections = []
+            sides = []
             for side, script in (("left", left), ("right", right)):
                 path = tmp_path / f"{side}.db"
                 path.unlink(missing_ok=True)
@@ -27,8 +27,9 @@ def matched(tmp_path):
                     connection.executescript(script)
                 target = open_target(make_url(f"sqlite:///{path}"), "mm:test")
                 stack.callback(target.engine.dispose)
-                connections.append(stack.enter_context(target.dialect.reading(target.engine)))
-            return pairs(*connections, Wishes(**wishes))
+                connection = stack.enter_context(target.dialect.reading(target.engine))
+                sides.append(Side(connection, target.dialect))
+            return pairs(*sides, Wishes(**wishes))
 
     return match
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from messy_migration.compare import resolve as resolving
 from messy_migration.compare.budget import TimeUp
 from messy_migration.compare.resolve import resolve
+from messy_migration.databases.naming import Spelling
 from messy_migration.databases.sketch import (
     CELLS,
     SHA256,
@@ -38,6 +39,7 @@ class Rows:
     """Rows of one side as a database would stream them."""
 
     rows: list[tuple[bytes, ...]]
+    spelling = Spelling()
 
     def row_fields(self, connection, table, source):
         yield self.rows

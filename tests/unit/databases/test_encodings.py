@@ -114,7 +114,7 @@ def test_a_lane_is_eight_bytes_the_first_of_them_the_highest():
     shifts = {8 + place: 56 - 8 * place for place in range(8)}
     for place, shift in shifts.items():
         assert f"get_byte(h, {place})" in text
-        assert f"<< {shift})" in text
+        assert f"OPERATOR(pg_catalog.<<) {shift})" in text
     assert text.count("get_byte") == 8
 
 

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import errors as states
 
-from messy_migration.databases.errors import KeyTaken, RowsRefused, refusals, translate
+from messy_migration.databases.errors import KeyTaken, RowsRefused, Unplanned, refusals, translate
 from messy_migration.databases.retry import Patience
 from messy_migration.errors import (
     AccessRefused,
@@ -25,7 +25,8 @@ STATES = {
     RowsRefused: ["22001", "22003", "22P05", "23502", "23503", "23514", "54000", "P0001"],
     KeyTaken: ["23505"],
     AccessRefused: ["28000", "28P01", "3D000"],
-    TargetError: ["42501", "42P01", "25006", "0A000", "XX000", "58030"],
+    Unplanned: ["42P01", "42883", "42704"],
+    TargetError: ["42501", "25006", "0A000", "XX000", "58030"],
 }
 
 

@@ -32,7 +32,9 @@ def _counts_only(_, compare):
 
 def _all_scopes(_, scoped):
     """The rows of all scopes are taken for those of one."""
-    return lambda table: scoped(replace(table, scope=()))
+    return lambda connection, database, table: scoped(
+        connection, database, replace(table, scope=())
+    )
 
 
 def _quarantine_counted(_, standing):
