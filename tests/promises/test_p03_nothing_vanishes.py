@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 
 import psycopg
 import pytest
@@ -57,9 +58,8 @@ def test_records_of_every_fate_add_up_for_batch_stream_and_run(mixed):
     sums = ", ".join(f"sum({name})" for name in SPENT)
     assert mixed.query(f"SELECT {sums} FROM {mixed.ledger('receipt')}") == [tuple(SPENT.values())]
     mixed.assert_balanced()
-    fates = {(rule, place) for place, rule, *_ in mixed.quarantine()}
-    assert {rule for rule, _ in fates} == {"mixed.unreadable", "core.required", "mixed.no_b"}
-    assert len(fates) == SPENT["quarantined"]
+    rules = Counter(rule for _, rule, *_ in mixed.quarantine())
+    assert rules == {"mixed.unreadable": 2, "core.required": 2, "mixed.no_b": 2}
 
 
 @pytest.mark.parametrize("count", SPENT)

@@ -18,12 +18,22 @@ def test_importing_the_plugin_loads_no_driver_and_no_container_library():
     code = (
         "import sys, messy_migration.testing.pytest_plugin\n"
         "heavy = {'docker', 'testcontainers', 'psycopg', 'sqlalchemy', 'pandas', 'pyarrow'}\n"
+        "heavy |= {'click', 'structlog', 'messy_migration.cli', 'messy_migration.config'}\n"
         "sys.exit(' '.join(sorted(heavy & set(sys.modules))) or 0)"
     )
     done = subprocess.run(
         [sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_suite_of_somebody_else_has_a_project(pytester):
+    pytester.makepyfile(
+        "def test_it(project):\n"
+        "    assert project.migrate('plugins', 'list').code == 0\n"
+        "    assert project.kind == 'sqlite'"
+    )
+    pytester.runpytest_subprocess("-W", "error").assert_outcomes(passed=1)
 
 
 def test_a_suite_that_wants_no_server_sees_nothing_of_it(pytester):
