@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ from messy_migration.ledger.tables import Ledger
 from messy_migration.model import Fingerprint, Stream, Table, TableReceipt, Totals
 from messy_migration.reconcile.prove import prove
 from messy_migration.reconcile.verdict import TableVerdict
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,8 @@ def prepare_tables(
             )
             state = known.get((table.name, table.scope))
             is_there = site.dialect.columns(site.connection, table.name) is not None
+            if is_there:
+                _tell_of_policies(site, table)
             lacks_key = state.key_pending if state else is_late and not is_there
             created = prepare(site.connection, site.dialect, table, with_key=not lacks_key)
             if state is None:
@@ -110,6 +115,18 @@ def prepare_tables(
         for key, state in states.all_states(site.connection, site.ledger).items()
         if state.first_run == run_id and state.baseline_rows == 0
     )
+
+
+def _tell_of_policies(site: Site, table: Table) -> None:
+    """A batch keeps the role's row security, since triggers rely on it; the proof will stop."""
+    hidden = site.dialect.policies(site.connection, table.name)
+    if hidden:
+        _LOG.warning(
+            "table %s: %s, and what it hides cannot be proven; load as its owner, or as a role"
+            " with BYPASSRLS",
+            table.name,
+            hidden,
+        )
 
 
 def _key_comes_later(
