@@ -222,6 +222,28 @@ def test_differences_that_the_cells_bear_cost_no_scan_more():
     assert both.finer == []
 
 
+def in_cells(count, cells):
+    """Rows that fall into as many cells, one in each."""
+    return [in_one_cell(1, cells, cell, 1 + cell)[0] for cell in range(count)]
+
+
+@pytest.mark.parametrize(
+    "hit, cells, finer",
+    [
+        # 14 of 64 cells are hit by about 16 rows, which eight times as many cells bear.
+        (14, 64, [128]),
+        (15, 64, [256]),
+        # 4 of 32 by about 4, an eighth of them.
+        (4, 32, []),
+        (5, 32, [64]),
+    ],
+)
+def test_the_cells_are_the_fewest_of_which_an_eighth_is_hit(hit, cells, finer):
+    both = sides(in_cells(hit, cells), [], KEYLESS)
+    assert named(both.resolve(cells)) == both.oracle()
+    assert both.finer == finer
+
+
 def test_the_cells_are_never_more_than_memory_bears(monkeypatch):
     monkeypatch.setattr(resolving, "_MOST_CELLS", 128)
     both = sides([(number, "x") for number in range(40)], [])

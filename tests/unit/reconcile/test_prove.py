@@ -150,6 +150,23 @@ def test_a_server_that_goes_away_beside_the_rows_leaves_the_table_unknown(site, 
     assert "it shut down" in verdict.reason
 
 
+@pytest.mark.parametrize("at", ["parents", "checks", "rows"])
+def test_a_connection_that_is_lost_is_no_refusal(site, monkeypatch, at):
+    """The server ended it: what it refused says nothing of this table, or of the next."""
+
+    def lose(connection, table="", *_):
+        if at == "checks" or getattr(table, "name", table) == {"rows": "child"}.get(at, at):
+            connection.invalidate()
+            raise TargetError("the target refused", "table child", "the server closed it")
+
+    dialect = Meddling(site.dialect, **({} if at == "checks" else {"columns": lose}))
+    if at == "checks":
+        monkeypatch.setattr(proving, "checks", lambda connection, *_: lose(connection))
+    verdicts = proven(site, state_of(CHILD), state_of(PARENTS), dialect=dialect)
+    assert [(one.verdict, one.actual) for one in verdicts] == [("UNKNOWN", None)] * 2
+    assert all(one.reason.startswith("the connection to the target was lost") for one in verdicts)
+
+
 def test_checks_that_cannot_be_made_are_said_and_stop_no_match(site, monkeypatch):
     monkeypatch.setattr(proving, "checks", lambda *_: failing(REFUSED)(None))
     (verdict,) = proven(site)
