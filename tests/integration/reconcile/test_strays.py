@@ -50,14 +50,14 @@ def proven(site, state_of, tables, wanted=None):
         results = [(item, None) for item in prove(connection, site.dialect, chosen, sums, {})]
         execute = connection.exec_driver_sql
         connection.exec_driver_sql = lambda text: (statements.append(text), execute(text))[1]
-        results = with_strays(connection, known, chosen, results)
+        results = with_strays(connection, site.dialect, known, chosen, results)
     return results, statements
 
 
 def test_a_table_that_holds_its_streams_alone_is_counted_once(site, state_of, shared):
     results, statements = proven(site, state_of, shared)
     assert [verdict.verdict for verdict, _ in results] == ["MATCH", "MATCH"]
-    assert len(statements) == 1
+    assert len([text for text in statements if "count(" in text]) == 1
 
 
 @pytest.mark.parametrize("row", OTHERS.values(), ids=OTHERS)
@@ -108,7 +108,9 @@ def test_g10_what_differs_beside_is_told_too(site, state_of, shared):
         known = [state_of(table) for table in shared.values()]
         verdicts = list(prove(connection, site.dialect, known, {}, {}))
         before = Findings("t", (Difference("t", (("id", "1"),), "changed", ("id",)),), 1, ())
-        told = with_strays(connection, known, known, [(verdicts[0], before), (verdicts[1], None)])
+        told = with_strays(
+            connection, site.dialect, known, known, [(verdicts[0], before), (verdicts[1], None)]
+        )
     assert told[0][1].total == 2
     assert [item.kind for item in told[0][1].differences] == ["extra", "changed"]
 
@@ -117,8 +119,13 @@ def test_g10_the_quick_form_counts_them(site, state_of, shared):
     known = [state_of(table) for table in shared.values()]
     site.run("INSERT INTO t VALUES (8, 'vivenu', 'Auckland'), (9, NULL, 'oslo')")
     with site.reading() as connection:
-        assert counted(connection, known, "t") == 2
-        assert counted(connection, [*known, state_of(replace(known[0].table, scope=()))], "t") == 0
+        assert counted(connection, site.dialect, known, "t") == 2
+        assert (
+            counted(
+                connection, site.dialect, [*known, state_of(replace(known[0].table, scope=()))], "t"
+            )
+            == 0
+        )
 
 
 def test_g10_a_table_without_a_scope_belongs_to_its_stream_whole(site, state_of, table_of):
@@ -128,7 +135,9 @@ def test_g10_a_table_without_a_scope_belongs_to_its_stream_whole(site, state_of,
     state = state_of(table)
     with site.reading() as connection:
         (verdict,) = prove(connection, site.dialect, [state], {}, {})
-        assert with_strays(connection, [state], [state], [(verdict, None)]) == [(verdict, None)]
+        assert with_strays(connection, site.dialect, [state], [state], [(verdict, None)]) == [
+            (verdict, None)
+        ]
 
 
 def test_g10_a_table_that_could_not_be_read_is_no_match_by_its_count(site, state_of, shared):
@@ -137,5 +146,5 @@ def test_g10_a_table_that_could_not_be_read_is_no_match_by_its_count(site, state
         verdicts = list(prove(connection, site.dialect, known, {}, {}))
         unread = [replace(item, actual=None, verdict="UNKNOWN") for item in verdicts]
         results = [(item, None) for item in unread]
-        assert with_strays(connection, known, known, results) == results
+        assert with_strays(connection, site.dialect, known, known, results) == results
         assert Fingerprint() == verdicts[0].expected
