@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -106,7 +106,7 @@ class Cut:
             ) from error
 
 
-def cut(items: Iterator[Extracted], records: int, size: int) -> Iterator[Cut]:
+def cut(items: Iterator[Extracted], records: int, size: int) -> Generator[Cut]:
     """Batches of at most `records` records and about `size` bytes of rows and rejected records.
 
     At least one batch comes out, empty if the source is: it carries the mark that the

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from messy_migration.errors import (
@@ -20,7 +20,7 @@ _END = object()
 
 def cuts(
     workspace: Workspace, cutting: Cutting, stream: Stream, partition: Partition
-) -> Iterator[Cut]:
+) -> Generator[Cut]:
     """The batches of a partition, cut the same way every time."""
     limit = min(cutting.records, workspace.target.dialect.batch_records)
     return cut(_items(workspace, stream, partition), limit, cutting.bytes)

@@ -29,6 +29,7 @@ from messy_migration.ledger.runs import short
 from messy_migration.model import Stream, stream_label
 from messy_migration.pipeline import partitions
 from messy_migration.pipeline.cut import Cutting
+from messy_migration.pipeline.reread import sampled
 from messy_migration.run import plan as planning
 from messy_migration.run.anchors import check_ledger
 from messy_migration.run.close import close_run
@@ -208,11 +209,7 @@ def _work(state: RunState, observer: Observer, stop: StopSignals, local: LocalPo
     """Hand the tasks out, parents before children."""
     by_stream = {(plan.stream.name, plan.stream.tenant): plan for plan in state.plans}
     levels = [
-        [
-            Task(stream.name, stream.tenant, by_stream[stream.name, stream.tenant].plan_id, part)
-            for stream in level
-            for part in by_stream[stream.name, stream.tenant].partitions
-        ]
+        [task for stream in level for task in _tasks(state, by_stream[stream.name, stream.tenant])]
         for level in partitions.levels(state.streams)
     ]
     total = sum(len(tasks) for tasks in levels)
@@ -231,6 +228,15 @@ def _work(state: RunState, observer: Observer, stop: StopSignals, local: LocalPo
                 _finished(state, finished, scouts, stop)
     with suppress(MigrationError):
         observer.progressed(_totals(state))
+
+
+def _tasks(state: RunState, plan: planning.StreamPlan) -> list[Task]:
+    stream = plan.stream
+    twice = sampled(state.workspace, stream, plan.partitions)
+    return [
+        Task(stream.name, stream.tenant, plan.plan_id, part, is_sampled=part.digest == twice)
+        for part in plan.partitions
+    ]
 
 
 def _pool(

@@ -46,6 +46,7 @@ class Task:
         fatal: rows of which workers died when they took them at once: they are taken in halves,
             and a single record goes to quarantine.
         death: how the last of those workers died, in words.
+        is_sampled: the partition is begun twice, and the two beginnings compared.
     """
 
     stream: str
@@ -54,6 +55,7 @@ class Task:
     partition: Partition
     fatal: tuple[Span, ...] = ()
     death: str = ""
+    is_sampled: bool = False
 
     @property
     def plugin(self) -> str:

@@ -33,6 +33,7 @@ from messy_migration.pipeline.cut import Cut
 from messy_migration.pipeline.extract import cuts, extracted_items, landed_at
 from messy_migration.pipeline.halves import Span, left_over, span_of
 from messy_migration.pipeline.prepare import Prepared, condemned, prepare
+from messy_migration.pipeline.reread import beginning, refuse_other
 from messy_migration.pipeline.source_proof import Reading
 from messy_migration.workers.task import Briefing, Task
 from messy_migration.workspace import open_workspace
@@ -80,10 +81,13 @@ class Worker:
         if stream.lands:
             self._land(stream, task.partition, patience, is_begun=bool(done))
         reading = Reading(self.workspace, stream, task.partition, done)
+        sample = self._sample(stream, task)
         extracted = 0
         for part in cuts(self.workspace, self.briefing.cutting, stream, task.partition):
             if should_stop():
                 return False
+            if sample is not None and part.ordinal == 0:
+                refuse_other(sample, part, stream, task.partition)
             extracted += part.records
             if part.last and not stream.lands:
                 self._check_count(stream, task.partition, extracted, extracted)
@@ -148,6 +152,11 @@ class Worker:
                 f"it says {said:,}, read were {most:,}",
                 "type the same command again; if it stays so, the source hides records",
             )
+
+    def _sample(self, stream: Stream, task: Task) -> Cut | None:
+        if not task.is_sampled:
+            return None
+        return beginning(self.workspace, self.briefing.cutting, stream, task.partition)
 
     def _prepare(self, stream: Stream, task: Task, part: Cut) -> Prepared:
         if part.rows == 1 and span_of(part) in task.fatal:
