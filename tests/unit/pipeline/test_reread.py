@@ -32,6 +32,7 @@ SAME = {
     "rejected": [BAD, frame(ROWS[:2]), BAD, frame(ROWS[2:])],
     "filtered": [Filtered("src.rule", 3), frame(ROWS)],
     "only_rejected": [BAD] * 9,
+    "frames_of_several_forms": [frame(ROWS[:3]), Frame(pa.table({"id": ROWS}))],
 }
 
 
