@@ -40,32 +40,33 @@ def sampled(workspace: Workspace, stream: Stream, partitions: Sequence[Partition
 
 def beginning(
     workspace: Workspace, cutting: Cutting, stream: Stream, partition: Partition
-) -> Cut | None:
-    """The first records of a partition; its source is let go before this returns.
-
-    None where they cannot be read: the reading that counts meets the same error, with all
-    records before it.
-    """
+) -> Cut | MigrationError:
+    """The first records of a partition, or why they cannot be read; its source is let go."""
     few = replace(cutting, records=min(cutting.records, RECORDS))
     try:
         with closing(cuts(workspace, few, stream, partition)) as batches:
             return next(batches)
-    except MigrationError:
-        return None
+    except MigrationError as error:
+        return error
 
 
-def refuse_other(sample: Cut, batch: Cut, stream: Stream, partition: Partition) -> None:
+def refuse_other(
+    sample: Cut | MigrationError, batch: Cut, stream: Stream, partition: Partition
+) -> None:
     """Hold the first batch of a partition against its beginning as it was read before.
 
     Args:
-        sample: the beginning.
+        sample: the beginning, or why it could not be read.
         batch: the first batch.
         stream: whose.
         partition: of the stream.
 
     Raises:
         PluginError: the batch does not begin with the same records.
+        MigrationError: the beginning could not be read, and the batch could.
     """
+    if isinstance(sample, MigrationError):
+        raise sample
     why = difference(sample, batch)
     if why:
         raise PluginError(

@@ -153,7 +153,7 @@ class Worker:
                 "type the same command again; if it stays so, the source hides records",
             )
 
-    def _sample(self, stream: Stream, task: Task) -> Cut | None:
+    def _sample(self, stream: Stream, task: Task) -> Cut | MigrationError | None:
         if not task.is_sampled:
             return None
         return beginning(self.workspace, self.briefing.cutting, stream, task.partition)

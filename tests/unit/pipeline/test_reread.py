@@ -5,9 +5,19 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from messy_migration.model import Filtered, Frame, Rejected
+from messy_migration.errors import SourceError
+from messy_migration.model import (
+    Column,
+    ColumnType,
+    Filtered,
+    Frame,
+    Partition,
+    Rejected,
+    Stream,
+    Table,
+)
 from messy_migration.pipeline.cut import cut
-from messy_migration.pipeline.reread import difference
+from messy_migration.pipeline.reread import difference, refuse_other
 
 ROWS = [*range(8)]
 BAD = Rejected(b"x", "place 1", "no number", "src.type")
@@ -63,3 +73,10 @@ def test_g17_what_begins_otherwise_is_told_without_a_value(case):
 
 def test_g17_what_differs_behind_the_sample_is_not_looked_at():
     assert beginnings([frame(ROWS)], [frame([0, 1, 2, 3, 7, 6, 5, 4])]) == ""
+
+
+def test_g17_a_beginning_that_could_be_read_only_the_second_time_is_no_beginning():
+    stream = Stream("src.s", (Table("s", (Column("id", ColumnType("int64")),)),))
+    batch = next(cut(iter([frame(ROWS)]), 100, 1 << 20))
+    with pytest.raises(SourceError, match="it is Sunday"):
+        refuse_other(SourceError("it is Sunday"), batch, stream, Partition("p", "p"))
