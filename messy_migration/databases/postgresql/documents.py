@@ -16,10 +16,10 @@ _PAIR = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _UNPAIRED = rf"pg_catalog.regexp_replace({_ESCAPES}, '{_PAIR}', '', 'g')"
 _NO_TEXT = (
     rf"pg_catalog.strpos({{t}}, '\u') OPERATOR(pg_catalog.>) 0"
-    rf" AND {_UNPAIRED} {_LIKE} '\\u(0000|[dD][89a-fA-F])'"
+    rf" AND {_UNPAIRED} {_LIKE} '\\u(?:0000|[dD][89a-fA-F])'"
 )
 # Every string as one quote: what is left are numbers, words and signs, a colon for each name.
-_BARE = r"""pg_catalog.regexp_replace({t}, '"([^"\\]|\\.)*"', '"', 'g')"""
+_BARE = r"""pg_catalog.regexp_replace({t}, '"(?:[^"\\]|\\.)*"', '"', 'g')"""
 _HUGE = r"'[eE]\+?0*[1-9][0-9]{5}|[eE]-0*[1-9][0-9]{4}'"
 _NAMES = f"pg_catalog.length(pg_catalog.regexp_replace({_BARE}, '[^:]', '', 'g'))"
 

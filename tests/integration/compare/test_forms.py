@@ -77,6 +77,7 @@ def table(kind, values):
 
 TOKEN = "0197f3c2-89ab-7def-8123-456789abcdef"
 TIMES = ["'10:11:12.5'", "'00:00:00'", "'23:59:59.999999'", "'10:20:30.100000'", "NULL"]
+LONG, NUMBERS = 'x: \\"' * 50_000, ", ".join(map(str, range(50_000)))
 LOOKALIKES = r"""'["\\u0000", "a\\", "\ud83d\ude00", "e999999", ":"]'"""
 SAME = {
     "g16 time of MariaDB": (("mariadb", "TIME(6)", TIMES), ("left", "time", TIMES)),
@@ -107,6 +108,9 @@ SAME = {
     "g03 strings that look like names": (
         ("left", "json", [r"""'{"a":"\":,\"b\":", "b:":1}'""", LOOKALIKES]),
         ("right", "jsonb", [r"""'{"b:":1, "a":"\":,\"b\":"}'""", LOOKALIKES])),
+    "g03 long documents": (
+        ("left", "json", [f"""'{{"b":"{LONG}",  "a":[{NUMBERS}]}}'"""]),
+        ("right", "jsonb", [f"""'{{"a":[{NUMBERS}],"b":"{LONG}"}}'"""])),
     "g03 the same text twice": (("left", "json", ["'{\"a\":1,\"a\":2}'", r"""'"\u0000"'"""]),
                                 ("right", "json", ["'{\"a\":1,\"a\":2}'", r"""'"\u0000"'"""])),
     "g03 the same text elsewhere": (("mariadb", "JSON", ["'{\"a\":1,\"a\":2}'"]),
