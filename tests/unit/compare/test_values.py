@@ -138,6 +138,7 @@ def test_missing_and_extra_rows_come_with_the_row_itself(held):
     found = held(expected=[row(1)], target=[row(2)])
     assert told(found) == {("extra", "2", (), ""), ("missing", "1", (), "")}
     assert found.rows == [Unequal("extra", None, row(2)), Unequal("missing", row(1), None)]
+    assert [one.count for one in found.rows] == [1, 1]
     assert found.columns == {}
 
 

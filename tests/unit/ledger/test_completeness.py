@@ -41,6 +41,10 @@ def test_many_streams_of_which_nothing_was_loaded_are_not_all_named():
     [
         (of(99, 1), False, False),
         (of(98, 2), True, False),
+        # Percent of the records, not a number of them.
+        (of(9_950, 50), False, False),
+        (of(9, 1), True, False),
+        (of(9, 1, limit=10.0), False, False),
         (of(0, 0), False, False),
         (of(0, 0, 3), False, True),
         (of(0, 3, limit=100.0), False, True),
