@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import TEXT, Connection
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.base import PGTypeCompiler
 from sqlalchemy.dialects.postgresql.psycopg import PGCompiler_psycopg, PGDialect_psycopg
 from sqlalchemy.exc import CompileError
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.compiler import OPERATORS
+from sqlalchemy.types import NullType
 
 QUALIFIED = "postgresql+messy_migration"
 """The driver name of a URL whose statements are written like this; the driver is psycopg."""
@@ -60,13 +61,23 @@ class QualifiedCompiler(PGCompiler_psycopg):
         del operator
         left = self.process(binary.left, **kw)
         right: str = self.process(binary.right, **kw)
-        spelled = self.dialect.type_compiler_instance.process(binary.left.type)
+        # What a function gives is of no known type: then it is a text, as all that we ask of one.
+        own = TEXT() if isinstance(binary.left.type, NullType) else binary.left.type
+        spelled = self.dialect.type_compiler_instance.process(own)
         # Without its length, or a value would be cut.
         kind = spelled.partition("(")[0].partition(" COLLATE")[0]
         # `([POSTCOMPILE_x])` becomes a list of values when the statement is executed.
         if not right.startswith("(__[POSTCOMPILE_"):
             raise CompileError("IN of a query looks an operator up by itself")
         return f"({left} OPERATOR(pg_catalog.=) ANY (ARRAY[{right[1:-1]}]::{kind}[]))"
+
+    def _refused(self, binary: object, operator: object, **kw: object) -> str:
+        del binary, kw
+        name = getattr(operator, "__name__", "this")
+        raise CompileError(f"{name} looks an operator up by itself")
+
+    visit_like_op_binary = visit_not_like_op_binary = _refused
+    visit_ilike_op_binary = visit_not_ilike_op_binary = _refused
 
     def visit_not_in_op_binary(self, binary: Any, operator: object, **kw: Any) -> str:
         """NOT IN of bound values."""

@@ -89,10 +89,14 @@ _COLUMNS = {
                 WHEN s.nspname OPERATOR(pg_catalog.=) 'pg_catalog'
                 THEN pg_catalog.format_type(base.oid, base.modifier)
                 WHEN x.extname IS NOT NULL
-                THEN pg_catalog.quote_ident(t.typname::pg_catalog.text) ELSE
-                pg_catalog.format('%I.%I', s.nspname, t.typname) END AS spelled, base.not_null
+                THEN pg_catalog.quote_ident(t.typname::pg_catalog.text)
+                WHEN e.oid IS NOT NULL
+                THEN pg_catalog.format('%I.%I[]', s.nspname, e.typname)
+                ELSE pg_catalog.format('%I.%I', s.nspname, t.typname) END AS spelled, base.not_null
             FROM base JOIN pg_catalog.pg_type t ON t.oid OPERATOR(pg_catalog.=) base.oid
             JOIN pg_catalog.pg_namespace s ON s.oid OPERATOR(pg_catalog.=) t.typnamespace
+            LEFT JOIN pg_catalog.pg_type e ON e.oid OPERATOR(pg_catalog.=) t.typelem
+                AND t.typlen OPERATOR(pg_catalog.=) -1
             LEFT JOIN pg_catalog.pg_depend d ON d.objid OPERATOR(pg_catalog.=) t.oid
                 AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_type'::pg_catalog.regclass
                 AND d.deptype OPERATOR(pg_catalog.=) 'e'
