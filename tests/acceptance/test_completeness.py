@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
-import logging
 
 import pytest
 
 from messy_migration.evidence.derive import derive
 
-from .small import Small, take_back_logging
+from .small import Small
 
 NOTHING = (
     "MATCH of what was loaded; 2 of 2 records are in quarantine; nothing was loaded of files.s"
@@ -20,10 +19,7 @@ NOTHING = (
 @pytest.fixture
 def small(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
-    level = logging.getLogger().level
-    yield Small(tmp_path, f"sqlite:///{tmp_path / 'm.db'}", capfd)
-    take_back_logging()
-    logging.getLogger().setLevel(level)
+    return Small(tmp_path, capfd)
 
 
 @pytest.fixture
@@ -35,7 +31,7 @@ def on_postgres(small, postgres_url):
 
 def test_g13_nothing_loaded_is_never_a_plain_match(small):
     small.configure(profile="quarantine_limit = 100")
-    small.write("1,x", "2,y")
+    small.write_rows("1,x", "2,y")
     forms = (["run"], ["reconcile"], ["reconcile", "--against", "landed"])
     for argv in (*forms, ["reconcile", "--against", "source"]):
         told = small.migrate(*argv)
@@ -53,7 +49,7 @@ def test_g13_nothing_loaded_is_never_a_plain_match(small):
 
 
 def test_g13_the_page_of_nothing_loaded_is_amber_and_verifies(small):
-    small.write("1,x", "2,y")
+    small.write_rows("1,x", "2,y")
     assert small.migrate("run").code == 7
     evidence, page = small.evidence
     text = page.read_text()
@@ -69,7 +65,7 @@ def test_g13_the_page_of_nothing_loaded_is_amber_and_verifies(small):
 
 
 def test_g13_the_counts_stand_in_every_json(small):
-    small.write("1,x", "2,y")
+    small.write_rows("1,x", "2,y")
     counts = {"extracted": 2, "loaded": 0, "quarantined": 2, "filtered": 0}
     row = {"stream": "files.s", "tenant": "", **counts, "limit": 1.0}
     for argv in (["run"], ["reconcile"], ["status"], ["report"]):
@@ -80,7 +76,7 @@ def test_g13_the_counts_stand_in_every_json(small):
 
 
 def test_g13_over_the_limit_is_exit_7_in_all_four(small):
-    small.write("1,1", "2,y", "3,3")
+    small.write_rows("1,1", "2,y", "3,3")
     for argv in (["run"], ["reconcile"], ["status"], ["report"]):
         told = small.migrate(*argv)
         assert told.code == 7, argv
@@ -91,7 +87,7 @@ def test_g13_over_the_limit_is_exit_7_in_all_four(small):
 
 def test_g13_under_the_limit_is_told_and_exit_0(small):
     small.configure(profile="quarantine_limit = 50")
-    small.write("1,1", "2,y", "3,3")
+    small.write_rows("1,1", "2,y", "3,3")
     for argv in (["run"], ["reconcile"], ["status"], ["report"]):
         told = small.migrate(*argv)
         assert told.code == 0, argv
@@ -101,7 +97,7 @@ def test_g13_under_the_limit_is_told_and_exit_0(small):
 
 
 def test_g13_all_loaded_is_a_plain_match_everywhere(small):
-    small.write("1,1", "2,2")
+    small.write_rows("1,1", "2,2")
     for argv in (["run"], ["reconcile"], ["status"], ["report"]):
         told = small.migrate(*argv)
         assert told.code == 0, argv
@@ -109,9 +105,9 @@ def test_g13_all_loaded_is_a_plain_match_everywhere(small):
 
 
 def test_g13_a_mismatch_wins_over_the_limit_and_still_says_what_was_not_loaded(small):
-    small.write("1,1", "2,y")
+    small.write_rows("1,1", "2,y")
     assert small.migrate("run").code == 7
-    small.query("UPDATE s SET amt = 5 WHERE id = 1")
+    small.execute("UPDATE s SET amt = 5 WHERE id = 1")
     told = small.migrate("reconcile", "--report")
     assert told.code == 8
     assert told.last.startswith("MISMATCH")
@@ -127,8 +123,8 @@ def test_g13_a_stream_that_is_not_asked_for_is_told_by_reconcile_and_not_by_run(
     )
     schema = (small.folder / "s.toml").read_text().replace('table = "s"', 'table = "t"')
     (small.folder / "t.toml").write_text(schema)
-    small.write("1,1")
-    small.write("1,x", name="t.csv")
+    small.write_rows("1,1")
+    small.write_rows("1,x", name="t.csv")
     assert small.migrate("run").code == 7
     told = small.migrate("run", "--select", "files.s")
     assert (told.code, "of what was loaded" in told.out) == (0, False)
@@ -136,7 +132,7 @@ def test_g13_a_stream_that_is_not_asked_for_is_told_by_reconcile_and_not_by_run(
 
 
 def test_g13_the_quick_form_says_it_too(on_postgres):
-    on_postgres.write("1,x", "2,y")
+    on_postgres.write_rows("1,x", "2,y")
     assert on_postgres.migrate("run").last.startswith(NOTHING)
     told = on_postgres.migrate("reconcile", "--quick")
     assert told.code == 7
@@ -146,7 +142,7 @@ def test_g13_the_quick_form_says_it_too(on_postgres):
 
 
 def test_g13_evidence_whose_counts_were_edited_does_not_verify(small):
-    small.write("1,x", "2,y")
+    small.write_rows("1,x", "2,y")
     small.migrate("run")
     document = json.loads(small.evidence[0].read_text())
     for edit, why in (
@@ -163,9 +159,9 @@ def test_g13_evidence_whose_counts_were_edited_does_not_verify(small):
 
 
 def test_a_mended_file_counts_with_its_newest_content_only(small):
-    small.write("1,1", "2,y")
+    small.write_rows("1,1", "2,y")
     assert small.migrate("run").code == 7
-    small.write("1,1", "2,2")
+    small.write_rows("1,1", "2,2")
     assert small.migrate("run").code == 0
     for argv in (["reconcile"], ["status"], ["report"]):
         told = small.migrate(*argv)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 from contextlib import closing
 
 import pytest
 
-from .small import Small, connect, take_back_logging
+from .small import Small
 
 WHOLE = "quarantine_limit = 100"
 
@@ -16,12 +15,9 @@ WHOLE = "quarantine_limit = 100"
 @pytest.fixture
 def small(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
-    level = logging.getLogger().level
-    made = Small(tmp_path, f"sqlite:///{tmp_path / 'm.db'}", capfd)
+    made = Small(tmp_path, capfd)
     made.configure(profile=WHOLE)
-    yield made
-    take_back_logging()
-    logging.getLogger().setLevel(level)
+    return made
 
 
 def states(small):
@@ -50,9 +46,9 @@ def test_g31_a_mended_file_closes_what_its_first_content_left(small, kind, reque
     if kind == "postgresql":
         small.target = request.getfixturevalue("postgres_url")
         small.configure(profile=WHOLE)
-    small.write("1,1", "2,y", "3,z")
+    small.write_rows("1,1", "2,y", "3,z")
     small.migrate("run")
-    small.write("1,1", "2,2", "3,z")
+    small.write_rows("1,1", "2,2", "3,z")
     told = small.migrate("run")
     assert "1 of 3 records is in quarantine" in told.last
     assert states(small) == [("2,y", "superseded"), ("3,z", "superseded"), ("3,z", "open")]
@@ -134,7 +130,7 @@ def test_g31_closing_is_done_or_undone_with_its_batch(small, postgres_url):
     source.run(f"INSERT INTO c VALUES (1, 1, '{at(1)}'), (2, 'bad', '{at(2)}')")
     small.migrate("run")
     source.run(f"UPDATE c SET n = 2, u = '{at(9)}' WHERE id = 2")
-    with connect(postgres_url) as other:
+    with small.connect(postgres_url) as other:
         other.execute(
             "CREATE FUNCTION public.no() RETURNS trigger LANGUAGE plpgsql AS"
             " $$BEGIN RAISE EXCEPTION 'not now' USING ERRCODE = '58000'; END$$"

@@ -88,7 +88,7 @@ def is_as_undisturbed(site, result, undisturbed):
     """Same target, and every record accounted for once."""
     assert result.matched().fingerprints == undisturbed
     for name in ("flights", "sales"):
-        counts = result.stream(name)
+        counts = result.stream(f"files.{name}")
         assert counts["extracted"] == len(site.data.rows(name))
         parts = counts["loaded"] + counts["quarantined"] + counts["filtered"]
         assert counts["extracted"] == parts
