@@ -28,7 +28,7 @@ from messy_migration.errors import (
     TargetError,
     UsageProblem,
 )
-from messy_migration.ledger.runs import now
+from messy_migration.ledger.clock import now
 from messy_migration.reflection import refuse_open_way
 from messy_migration.workspace import Request
 

@@ -190,6 +190,8 @@ def concluded(
 ) -> Reconciliation:
     """The verdict over all tables, and the exit code."""
     verdict = overall(proof.verdicts)
+    if found and found.unsealed:
+        proof = replace(proof, allowed=(*proof.allowed, found.behind))
     if found and found.reasons and verdict == "MATCH":
         verdict = "UNKNOWN"
     wanting = completeness.problems(proof.completeness)

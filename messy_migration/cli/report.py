@@ -169,6 +169,7 @@ def _summary(found: api.Report) -> str:
         *([table(["stream", *_COUNTS], streams, "lrrrr")] if streams else []),
         table(["table", "expected", "actual", "verdict"], tables, "lrrl"),
         f"{cell(words.headline)}  {cell(words.sentence.replace(NARROW, ','))}",
+        *(cell(line) for line in words.claims),
         cell(f"report: {short_path(str(found.page))}"),
     ]
     chain = document.get("chain")

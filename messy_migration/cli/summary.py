@@ -86,7 +86,7 @@ def _audit(result: Reconciliation) -> list[str]:
     found = result.audit
     if found is None:
         return []
-    lines = [f"ledger: {reason}" for reason in found.reasons]
+    lines = [f"ledger: {line}" for line in (*found.reasons, *found.words)]
     if found.newest:
         lines.append(f"chain: link {found.newest.ordinal}, head {found.newest.head}")
     return [*lines, f"anchor: {found.anchor}"]

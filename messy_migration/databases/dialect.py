@@ -17,6 +17,7 @@ from messy_migration.databases.errors import Unplanned, refusals
 from messy_migration.databases.naming import Spelling, quote
 from messy_migration.databases.sketch import Scans
 from messy_migration.model import Fingerprint, Table
+from messy_migration.model.identity import Identity
 
 T = TypeVar("T")
 
@@ -140,6 +141,9 @@ class Dialect(Reader, Protocol):
 
     def ready(self, engine: Engine) -> None:
         """Set the database up for a run, once it is known to be usable."""
+
+    def identity(self, connection: Connection, table: Table) -> Identity:
+        """Which table a statement of ours means by that name; nothing known if there is none."""
 
     def demanded(self, connection: Connection, table: str) -> set[str]:
         """Columns that every new row has to give: NOT NULL and without a default."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from messy_migration.errors import exit_code
@@ -25,7 +26,17 @@ FIELDS = frozenset(
         *("against", "allowed", "notes", "repair", "strict", "waivers"),
         *("adopted", "assumed", "carried", "chain", "command", "completeness", "differences"),
         *("digest", "environment"),
-        *("exit_code", "inputs", "kind", "ledger", "located", "masked", "moments", "planned"),
+        *(
+            "exit_code",
+            "inputs",
+            "kind",
+            "ledger",
+            "links",
+            "located",
+            "masked",
+            "moments",
+            "planned",
+        ),
         *("problems", "quarantine", "receipts", "resumed", "run", "run_id", "sandbox", "schema"),
         *(
             "seconds",
@@ -75,6 +86,7 @@ def derive(document: Document) -> list[Check]:
         found += [
             _checked("the head of the chain follows from its link", _head, document),
             _checked("the link is of this run, this verdict and this content", _link, document),
+            _checked("the links of the run lead to its last one", _links, document),
             _checked("the link follows from the receipts", _receipts, document),
             _checked("the link follows from what was planned", _planned, document),
             _checked(
@@ -146,6 +158,17 @@ def _link(document: Document) -> Iterator[str]:
         yield f"it is link {link.ordinal} after {document['ledger']['links']}"
     if link.ordinal == 1 and link.previous != document["ledger"]["id"]:
         yield "the first link does not begin with the name of the ledger"
+
+
+def _links(document: Document) -> Iterator[str]:
+    """Links that were written while the run went on; older evidence names none."""
+    links = [Link(**values) for values in document.get("links", ())]
+    for before, link in pairwise([*links, _chained(document)]):
+        if (link.ordinal, link.previous) != (before.ordinal + 1, before.head):
+            yield f"link {link.ordinal} does not follow from link {before.ordinal}"
+    for link in links:
+        if head_of(link) != link.head or link.kind != "lanes":
+            yield f"link {link.ordinal} was changed"
 
 
 def _rows(document: Document) -> list[Row]:

@@ -141,6 +141,10 @@ def _neighbours(
 ) -> Iterable[Check]:
     """Where the evidence of the link before is at hand: it is the link before."""
     ledger, ordinal, _, previous = _place(document)
+    between = document.get("links")
+    if isinstance(between, list) and between and isinstance(between[0], Mapping):
+        # What the run wrote while it went on leads from the link before to its last one.
+        ordinal, previous = between[0].get("ordinal", 0), str(between[0].get("previous", ""))
     for other in others:
         its_ledger, before, head, _ = _place(other)
         if previous and before and (its_ledger, before) == (ledger, ordinal - 1):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from messy_migration.evidence import source
+from messy_migration.evidence.claims import claims
 from messy_migration.evidence.figures import pairs, scope_label, totals
 from messy_migration.evidence.notation import number, plural
 from messy_migration.ledger.completeness import (
@@ -31,7 +32,7 @@ class Words:
         headline: the verdict in a few words.
         title: what the document is.
         sentence: the verdict, and what was not loaded.
-        proven, unproven, next: one line each.
+        proven, unproven, claims, next: one line each.
     """
 
     mark: str
@@ -41,6 +42,7 @@ class Words:
     sentence: str
     proven: tuple[str, ...]
     unproven: tuple[str, ...]
+    claims: tuple[str, ...]
     next: tuple[str, ...]
 
 
@@ -59,6 +61,7 @@ def of(document: Mapping[str, Any]) -> Words:
         sentence=_sentence(document),
         proven=tuple(_proven(document)),
         unproven=tuple(_unproven(document)),
+        claims=claims(document),
         next=tuple(_next(document)),
     )
 

@@ -6,6 +6,7 @@ committed and counts the rest, so that its cost does not grow with the history o
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,10 +14,12 @@ from itertools import pairwise
 
 from sqlalchemy import Connection, func, select
 
-from messy_migration.ledger import chain, receipts, runs
+from messy_migration.ledger import chain, changes, receipts, runs
 from messy_migration.ledger import known_tables as states
 from messy_migration.ledger.anchors import Anchor
 from messy_migration.ledger.chain import Link
+from messy_migration.ledger.pending import Pending, pending
+from messy_migration.ledger.sealed import columns_digest
 from messy_migration.ledger.tables import Ledger, legible
 
 SHORTEST = 12
@@ -35,7 +38,9 @@ class Audit:
         is_anchored: there was one.
         reasons: why the ledger is not what runs have written; empty if it is.
         is_full: all of it was read.
-        pending: receipts of runs that were not closed, which no link covers yet.
+        pending: receipts of runs that were not closed, which no link covers by a range yet.
+        unsealed: receipts and changes of these behind the newest link, which nothing holds fast.
+        notes: what is to be said of an older part of the ledger.
     """
 
     newest: Link | None
@@ -45,6 +50,20 @@ class Audit:
     reasons: tuple[str, ...]
     is_full: bool
     pending: int = 0
+    unsealed: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What is to be said beside the reasons, one line each."""
+        return (*self.notes, self.behind) if self.unsealed else self.notes
+
+    @property
+    def behind(self) -> str:
+        """What is to be said of what nothing holds fast."""
+        place = f"behind link {self.newest.ordinal}" if self.newest else "before the first link"
+        what = f"{self.unsealed:,} receipts and changes of state {place} are unsealed"
+        return f"{what}: nothing shows that a run wrote them"
 
 
 def audit(
@@ -54,6 +73,7 @@ def audit(
     given: str | None = None,
     *,
     full: bool,
+    ours: str = "",
 ) -> Audit:
     """Verify the ledger.
 
@@ -63,15 +83,18 @@ def audit(
         anchors: the heads of this target that were written down here, oldest first.
         given: the beginning of a head that was given by hand; it counts instead of them.
         full: read all receipts, not only those of the newest link.
+        ours: the lane of the run that asks.
     """
     found = chain.links(connection, ledger)
     reasons = [*_linked(found)]
     words, is_anchored, wrong = _anchored(found, anchors, given)
     reasons += wrong
     with legible("table receipt"):
-        reasons += _content(connection, ledger, found if full else found[-1:], found)
-        pending, strays = _pending(connection, ledger, found)
-        reasons += strays
+        reasons += _content(connection, ledger, found if full else _last(found), found)
+        reasons += _strays(connection, ledger, found)
+        behind = pending(connection, ledger, found, ours)
+        reasons += behind.reasons
+        reasons += _state(connection, ledger, found, behind, full=full)
         if full:
             reasons += _closed(connection, ledger, found)
         if full and not reasons:
@@ -85,8 +108,45 @@ def audit(
         is_anchored=is_anchored,
         reasons=tuple(dict.fromkeys(reasons)),
         is_full=full,
-        pending=pending,
+        pending=behind.receipts,
+        unsealed=behind.unsealed,
+        notes=tuple(_notes(found)),
     )
+
+
+def _last(found: Sequence[Link]) -> list[Link]:
+    """The newest link that covers a range."""
+    return [link for link in found if link.kind != "lanes"][-1:]
+
+
+def _notes(found: Sequence[Link]) -> Iterator[str]:
+    for link in found:
+        if link.kind == "adopted":
+            what = "an older program wrote what came before, and sealed "
+            what += "only receipts and plans" if link.ordinal > 1 else "none of it"
+            yield f"{_name(link)} was written when the ledger was upgraded: {what}"
+    if found and all(link.revision is None for link in found):
+        yield "the links of this ledger hold fast receipts and plans only"
+
+
+def _state(
+    connection: Connection, ledger: Ledger, found: Sequence[Link], behind: Pending, *, full: bool
+) -> Iterator[str]:
+    """Current state against the newest link, or else against the changes that it follows from."""
+    newest = found[-1] if found else None
+    if newest is not None and newest.revision is None:
+        return
+    found_none = True
+    if full or newest is None or behind.changes:
+        for reason in changes.departures(connection, ledger):
+            found_none = False
+            yield reason
+    if newest is not None and not behind.changes and found_none:
+        salted = newest.state_digest or ""
+        # Who adopts an older ledger does so before its own run is one.
+        run_id = "" if newest.kind == "adopted" else newest.run_id
+        if changes.state_digest(connection, ledger, run_id, salted) != salted:
+            yield f"the current state of the ledger is not what {_name(newest)} sealed"
 
 
 def _name(link: Link) -> str:
@@ -141,26 +201,42 @@ def _content(
     connection: Connection, ledger: Ledger, wanted: Sequence[Link], found: Sequence[Link]
 ) -> Iterator[str]:
     """The receipts and quarantined records of some links; of all others, how many there are."""
-    begins = {link.ordinal: before.last_seq for before, link in pairwise(found)}
+    begins = {link.ordinal: before for before, link in pairwise(found)}
     for link in wanted:
-        now = chain.covered(connection, ledger, begins.get(link.ordinal, 0), link.last_seq)
-        if now.receipts != link.receipts:
-            yield f"{_name(link)} covers {link.receipts:,} receipts, {now.receipts:,} are there"
-        elif now.receipts_digest != link.receipts_digest:
-            yield f"the receipts of {_name(link)} were changed"
-        elif now.quarantine_digest != link.quarantine_digest:
-            yield f"the records in quarantine of {_name(link)} were changed"
+        if link.kind != "lanes":
+            yield from _range(connection, ledger, begins.get(link.ordinal), link)
     if found:
         seq = ledger.receipt.c.seq
         query = select(func.count()).select_from(ledger.receipt).where(seq <= found[-1].last_seq)
         count, written = connection.execute(query).scalar_one(), sum(one.receipts for one in found)
         if count != written:
             yield f"the chain covers {written:,} receipts, {count:,} are there"
+        seq, end = ledger.change.c.seq, found[-1].last_change or 0
+        query = select(func.count()).select_from(ledger.change).where(seq <= end)
+        there, held = connection.execute(query).scalar_one(), sum(one.changes or 0 for one in found)
+        if there != held:
+            yield f"the chain covers {held:,} changes of state, {there:,} are there"
 
 
-def _pending(
-    connection: Connection, ledger: Ledger, found: Sequence[Link]
-) -> tuple[int, list[str]]:
+def _range(
+    connection: Connection, ledger: Ledger, before: Link | None, link: Link
+) -> Iterator[str]:
+    """What one link covers by a range is what it covered when it was written."""
+    if link.revision is not None and link.columns_digest != columns_digest(link.revision):
+        yield f"{_name(link)} was made under columns that this program does not know"
+        return
+    now = chain.covered(connection, ledger, before, link)
+    if now.receipts != link.receipts:
+        yield f"{_name(link)} covers {link.receipts:,} receipts, {now.receipts:,} are there"
+    elif now.receipts_digest != link.receipts_digest:
+        yield f"the receipts of {_name(link)} were changed"
+    elif now.quarantine_digest != link.quarantine_digest:
+        yield f"the records in quarantine of {_name(link)} were changed"
+    elif link.revision is not None and now.changes_digest != link.changes_digest:
+        yield f"the changes of state of {_name(link)} were changed"
+
+
+def _strays(connection: Connection, ledger: Ledger, found: Sequence[Link]) -> list[str]:
     """Receipts that no link covers yet; they may come from runs that are not closed, only."""
     head, run = ledger.receipt, ledger.run
     last = found[-1].last_seq if found else 0
@@ -172,29 +248,26 @@ def _pending(
         .order_by(head.c.run_id)
     )
     rows = connection.execute(query).all()
-    strays = [
+    return [
         f"{count:,} receipts of run {runs.short(run_id)}, which is "
         f"{'closed' if state else 'not in the ledger'}, are in no link of the chain"
         for run_id, state, count in rows
         if state != "open"
     ]
-    return sum(row[2] for row in rows), strays
 
 
 def _closed(connection: Connection, ledger: Ledger, found: Sequence[Link]) -> Iterator[str]:
     """Runs against their last links: both are there, with one verdict, over one plan."""
     table = ledger.run
-    rows = connection.execute(
-        select(table.c.run_id, table.c.state, table.c.verdict, table.c.finished_at)
-    ).all()
-    last = {link.run_id: link for link in found if link.kind != "adopted"}
-    since = next((link.written_at for link in found if link.kind == "adopted"), "")
-    for run_id, state, verdict, finished in rows:
+    rows = connection.execute(select(table.c.run_id, table.c.state, table.c.verdict)).all()
+    last = {link.run_id: link for link in found if link.kind == "run"}
+    earlier = _unchained(connection, ledger, found)
+    for run_id, state, verdict in rows:
         link = last.pop(run_id, None)
         if state != "done":
             continue
         if link is None:
-            if (finished or "") > since:
+            if run_id not in earlier:
                 yield f"run {runs.short(run_id)} is closed, and no link of the chain is of it"
         elif link.verdict != verdict:
             yield f"the verdict of run {runs.short(run_id)} was changed"
@@ -204,9 +277,21 @@ def _closed(connection: Connection, ledger: Ledger, found: Sequence[Link]) -> It
         yield f"{_name(link)} is of a run that is not in the ledger"
 
 
+def _unchained(connection: Connection, ledger: Ledger, found: Sequence[Link]) -> set[str]:
+    """Runs that were closed before there was a chain, by what adopted them; no clock is asked."""
+    adopted = next((link for link in found if link.kind == "adopted" and link.ordinal == 1), None)
+    if adopted is None:
+        return set()
+    known = changes.runs_of(connection, ledger, adopted.last_change or 0)
+    head = ledger.receipt
+    query = select(head.c.run_id).where(head.c.seq <= adopted.last_seq).distinct()
+    return known | set(connection.execute(query).scalars())
+
+
 def _parts(connection: Connection, ledger: Ledger) -> Iterator[str]:
     """Receipts that contradict themselves, and tables that only receipts know."""
     yield from _contradictions(connection, ledger)
+    yield from _closings(connection, ledger)
     known = states.all_states(connection, ledger)
     for name, scope in sorted({key[:2] for key in receipts.expected(connection, ledger)}):
         if (name, scope) not in known:
@@ -230,12 +315,34 @@ def _contradictions(connection: Connection, ledger: Ledger) -> list[str]:
     """
     with legible("table receipt"):
         problems = {
-            "{} parts of receipts have no receipt": receipts.missing(connection, ledger),
+            "{} parts of receipts have no receipt": _headless(connection, ledger),
             "the counts of {} receipts do not add up": _unbalanced(connection, ledger),
             "{} receipts say other rows than they inserted": _contradicting(connection, ledger),
             "batches are missing in {} partitions": _gaps(connection, ledger),
         }
     return [text.format(count) for text, count in problems.items() if count]
+
+
+def _closings(connection: Connection, ledger: Ledger) -> Iterator[str]:
+    """Records left the quarantine by receipts, and by nothing else."""
+    head, table = ledger.receipt, ledger.quarantine
+    query = select(head.c.reason).where(head.c.kind == "superseded")
+    with legible("table receipt"):
+        said = [json.loads(reason)["entries"] for reason in connection.execute(query).scalars()]
+    closed = set(connection.execute(select(table.c.id).where(table.c.state != "open")).scalars())
+    if closed != {number for numbers in said for number in numbers}:
+        yield "records in quarantine are in another state than receipts say"
+
+
+def _headless(connection: Connection, ledger: Ledger) -> int:
+    """Parts of receipts whose head is gone: somebody edited the ledger."""
+    part, head = ledger.receipt_table, ledger.receipt
+    query = (
+        select(func.count())
+        .select_from(part.outerjoin(head, head.c.batch_id == part.c.batch_id))
+        .where(head.c.batch_id.is_(None))
+    )
+    return int(connection.execute(query).scalar_one())
 
 
 def _unbalanced(connection: Connection, ledger: Ledger) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, delete, insert, select
 
+from messy_migration.ledger import changes
+from messy_migration.ledger.lanes import Signature
 from messy_migration.ledger.tables import Ledger
 
 
@@ -15,11 +17,19 @@ def positions(connection: Connection, ledger: Ledger) -> dict[tuple[str, str], s
 
 
 def move(
-    connection: Connection, ledger: Ledger, stream: str, tenant: str, position: str, run_id: str
+    connection: Connection,
+    ledger: Ledger,
+    signature: Signature,
+    stream: str,
+    tenant: str,
+    position: str,
 ) -> None:
     """Put a stream's bookmark at a position."""
     table = ledger.bookmark
     connection.execute(delete(table).where(table.c.stream == stream, table.c.tenant == tenant))
     connection.execute(
-        insert(table).values(stream=stream, tenant=tenant, position=position, run_id=run_id)
+        insert(table).values(
+            stream=stream, tenant=tenant, position=position, run_id=signature.run_id
+        )
     )
+    changes.record(connection, ledger, signature, "bookmark", (stream, tenant))

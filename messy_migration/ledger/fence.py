@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, insert, select, update
 
 from messy_migration.errors import Locked
-from messy_migration.ledger.runs import now
+from messy_migration.ledger.clock import now
 from messy_migration.ledger.tables import Ledger
 
 

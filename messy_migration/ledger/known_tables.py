@@ -8,9 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from messy_migration.ledger import changes
+from messy_migration.ledger.lanes import Signature
 from messy_migration.ledger.receipts import Scope, scope_of, scope_text
 from messy_migration.ledger.tables import Ledger, legible
 from messy_migration.model import Column, ColumnType, ForeignKey, Table
+from messy_migration.model.identity import UNKNOWN, Identity
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class TableState:
         baseline_rows: rows that were there before that run.
         bookmark: the column that says which of two rows with one key is newer, or None.
         key_pending: the table has no key yet; it comes after the load.
+        identity: which table of the database it is.
     """
 
     table: Table
@@ -37,6 +41,7 @@ class TableState:
     baseline_rows: int
     bookmark: str | None = None
     key_pending: bool = False
+    identity: Identity = UNKNOWN
 
     @property
     def key(self) -> tuple[str, Scope]:
@@ -61,12 +66,13 @@ def all_states(connection: Connection, ledger: Ledger) -> dict[tuple[str, Scope]
             row["baseline_rows"],
             row["bookmark"],
             row["state"] == "key_pending",
+            Identity(row["schema_name"], row["object_id"]),
         )
         states[state.key] = state
     return states
 
 
-def add(connection: Connection, ledger: Ledger, state: TableState) -> None:
+def add(connection: Connection, ledger: Ledger, signature: Signature, state: TableState) -> None:
     """Remember a table (or scope) that a run meets for the first time."""
     connection.execute(
         insert(ledger.table_state).values(
@@ -81,28 +87,53 @@ def add(connection: Connection, ledger: Ledger, state: TableState) -> None:
             baseline_rows=state.baseline_rows,
             bookmark=state.bookmark,
             state="key_pending" if state.key_pending else "ready",
+            schema_name=state.identity.schema,
+            object_id=state.identity.oid,
         )
     )
+    _record(connection, ledger, signature, state.table)
 
 
-def make_ready(connection: Connection, ledger: Ledger, table: Table) -> None:
+def make_ready(connection: Connection, ledger: Ledger, signature: Signature, table: Table) -> None:
     """Remember that the table has its key now."""
-    state = ledger.table_state
-    connection.execute(
-        update(state)
-        .where(state.c.table_name == table.name, state.c.scope == scope_text(table.scope))
-        .values(state="ready")
-    )
+    _update(connection, ledger, signature, table, state="ready")
 
 
-def redefine(connection: Connection, ledger: Ledger, table: Table, format_id: str) -> None:
+def redefine(
+    connection: Connection, ledger: Ledger, signature: Signature, table: Table, format_id: str
+) -> None:
     """Remember new columns or a new key of a known table."""
+    definition = definition_text(table)
+    _update(connection, ledger, signature, table, format_id=format_id, definition=definition)
+
+
+def identify(
+    connection: Connection, ledger: Ledger, signature: Signature, table: Table, identity: Identity
+) -> None:
+    """Remember which table of the database it is: at first, or when an act of ours swapped it."""
+    values = {"schema_name": identity.schema, "object_id": identity.oid}
+    _update(connection, ledger, signature, table, **values)
+
+
+def _update(
+    connection: Connection,
+    ledger: Ledger,
+    signature: Signature,
+    table: Table,
+    **values: str | None,
+) -> None:
     state = ledger.table_state
     connection.execute(
         update(state)
         .where(state.c.table_name == table.name, state.c.scope == scope_text(table.scope))
-        .values(format_id=format_id, definition=definition_text(table))
+        .values(values)
     )
+    _record(connection, ledger, signature, table)
+
+
+def _record(connection: Connection, ledger: Ledger, signature: Signature, table: Table) -> None:
+    key = (table.name, scope_text(table.scope))
+    changes.record(connection, ledger, signature, "table_state", key)
 
 
 def definition_text(table: Table) -> str:

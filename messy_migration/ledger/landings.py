@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select
 
-from messy_migration.ledger.runs import now
+from messy_migration.ledger import changes
+from messy_migration.ledger.clock import now
+from messy_migration.ledger.lanes import Signature
 from messy_migration.ledger.tables import Ledger
 
 
@@ -39,8 +41,8 @@ def find(
 def add(
     connection: Connection,
     ledger: Ledger,
+    signature: Signature,
     place: tuple[str, str, str],
-    run_id: str,
     landed: Landed,
 ) -> None:
     """Remember that (stream, tenant, partition digest) has landed; replaces an earlier file."""
@@ -56,10 +58,11 @@ def add(
             stream=stream,
             tenant=tenant,
             partition=digest,
-            run_id=run_id,
+            run_id=signature.run_id,
             path=landed.path,
             sha256=landed.sha256,
             records=landed.records,
             landed_at=now(),
         )
     )
+    changes.record(connection, ledger, signature, "landing", place)

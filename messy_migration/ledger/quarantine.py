@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, select
 
-from messy_migration.ledger.runs import now
+from messy_migration.ledger.chain import Row, payload_digest, quarantine_row
+from messy_migration.ledger.clock import now
 from messy_migration.ledger.tables import Ledger
 
 CONTENT = 32
@@ -79,32 +81,35 @@ def write(
     stream: str,
     tenant: str,
     entries: Sequence[Entry],
-) -> None:
-    """Put records into quarantine, on the connection of their batch."""
+) -> list[Row]:
+    """Put records into quarantine, on the connection of their batch; as its receipt holds them."""
     rows = []
     moment = now()
     for entry in entries:
         payload, encoding = _payload(entry.raw)
-        rows.append(
-            {
-                "batch_id": batch_id,
-                "run_id": run_id,
-                "stream": stream,
-                "tenant": tenant,
-                "identity": entry.known_by,
-                "place": entry.place,
-                "table_name": entry.table,
-                "column_name": entry.column,
-                "rule": entry.rule,
-                "reason": entry.reason,
-                "payload": payload,
-                "payload_encoding": encoding,
-                "state": "open",
-                "created_at": moment,
-            }
-        )
+        row: dict[str, str | None] = {
+            "batch_id": batch_id,
+            "run_id": run_id,
+            "stream": stream,
+            "tenant": tenant,
+            "identity": entry.known_by,
+            "place": entry.place,
+            "table_name": entry.table,
+            "column_name": entry.column,
+            "rule": entry.rule,
+            "reason": entry.reason,
+            "payload": payload,
+            "payload_encoding": encoding,
+            "state": "open",
+            "created_at": moment,
+            "salt": secrets.token_hex(8),
+            "payload_digest": None,
+        }
+        row["payload_digest"] = payload_digest(row)
+        rows.append(row)
     if rows:
         connection.execute(insert(ledger.quarantine), rows)
+    return [quarantine_row(row) for row in rows]
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, Connection, Text, cast, func, insert, select
 
 from messy_migration.ledger import money as amounts
-from messy_migration.ledger.runs import Planned, now
+from messy_migration.ledger import places
+from messy_migration.ledger.chain import Row, reason_digest, receipt_row
+from messy_migration.ledger.clock import now
+from messy_migration.ledger.lanes import Signature, receipt_digest
+from messy_migration.ledger.runs import Planned
 from messy_migration.ledger.tables import Ledger, legible
 from messy_migration.model import Extraction, Fingerprint, Receipt, TableReceipt
 
@@ -21,16 +26,6 @@ READING = ("load", "displaced", "late")
 
 WRITING = ("load", "displaced", "late", "stub", "repair")
 """Kinds of receipts whose run wrote rows."""
-
-
-@dataclass(frozen=True)
-class Signature:
-    """Who writes a receipt, and under which epoch."""
-
-    run_id: str
-    epoch: int
-    pid: int
-    started_at: str
 
 
 @dataclass(frozen=True)
@@ -78,8 +73,11 @@ def write(
     kind: str = "load",
     warnings: int = 0,
     reason: str | None = None,
+    quarantined: Sequence[Row] = (),
 ) -> None:
     """Put a receipt into the ledger, on the connection of its batch.
+
+    `quarantined` is what `quarantine.write` gave of the records that the batch left out.
 
     Kinds: `load`; `baseline` (what a table held before the first run); `foreign` (an adopted
     change of somebody else); `displaced` (a row of this run that lost against a later one with
@@ -89,31 +87,39 @@ def write(
     again); `found` (what somebody else did to rows that a repair puts right) and
     `repair` (what the repair did, the opposite of it).
     """
-    connection.execute(
-        insert(ledger.receipt).values(
-            batch_id=receipt.batch_id,
-            kind=kind,
-            run_id=signature.run_id,
-            stream=receipt.stream,
-            tenant=receipt.tenant,
-            partition=receipt.partition,
-            ordinal=receipt.ordinal,
-            last=int(receipt.last),
-            extracted=receipt.extracted,
-            loaded=receipt.loaded,
-            quarantined=receipt.quarantined,
-            filtered=sum(receipt.filtered.values()),
-            filters=json.dumps(dict(receipt.filtered), sort_keys=True),
-            warnings=warnings,
-            reason=reason,
-            epoch=signature.epoch,
-            pid=signature.pid,
-            started_at=signature.started_at,
-            committed_at=now(),
-            xid=_transaction(connection),
-            **_extraction(receipt.extraction),
-        )
-    )
+    table = ledger.receipt
+    slot = signature.lane.slot(connection)
+    salt = None if reason is None else secrets.token_hex(8)
+    values = {
+        "batch_id": receipt.batch_id,
+        "kind": kind,
+        "run_id": signature.run_id,
+        "stream": receipt.stream,
+        "tenant": receipt.tenant,
+        "partition": receipt.partition,
+        "ordinal": receipt.ordinal,
+        "last": int(receipt.last),
+        "extracted": receipt.extracted,
+        "loaded": receipt.loaded,
+        "quarantined": receipt.quarantined,
+        "filtered": sum(receipt.filtered.values()),
+        "filters": json.dumps(dict(receipt.filtered), sort_keys=True),
+        "warnings": warnings,
+        "reason": reason,
+        "salt": salt,
+        "reason_digest": reason_digest(reason, salt),
+        "epoch": signature.epoch,
+        "pid": signature.pid,
+        "started_at": signature.started_at,
+        "committed_at": now(),
+        "server": places.server(connection),
+        "key_id": None,
+        **slot.as_row(),
+        **_extraction(receipt.extraction),
+    }
+    inserted = insert(table).values({**values, "xid": _transaction(connection)})
+    seq, xid = connection.execute(inserted.returning(table.c.seq, table.c.xid)).one()
+    nodes = places.file_nodes(connection, [part.table for part in receipt.tables])
     rows = [
         {
             "batch_id": receipt.batch_id,
@@ -127,11 +133,15 @@ def write(
             "net_lanes": part.net.lanes,
             "amounts": None if part.amounts is None else amounts.text_of(part.amounts),
             "losses": json.dumps(dict(part.losses), sort_keys=True) if part.losses else None,
+            "file_node": nodes.get(part.table),
+            "keyed_lanes": None,
         }
         for part in receipt.tables
     ]
     if rows:
         connection.execute(insert(ledger.receipt_table), rows)
+    sealed_row = receipt_row({**values, "seq": seq, "xid": xid}, rows)
+    signature.lane.wrote(slot, receipt_digest(sealed_row, quarantined))
 
 
 def _extraction(extraction: Extraction) -> dict[str, object]:
@@ -304,17 +314,6 @@ def first_of(connection: Connection, ledger: Ledger, run_id: str) -> int:
     query = select(func.min(table.c.seq)).where(table.c.run_id == run_id)
     found = connection.execute(query).scalar_one()
     return int(found) if found is not None else 1 << 62
-
-
-def missing(connection: Connection, ledger: Ledger) -> int:
-    """Parts of receipts whose head is gone: somebody edited the ledger."""
-    part, head = ledger.receipt_table, ledger.receipt
-    query = (
-        select(func.count())
-        .select_from(part.outerjoin(head, head.c.batch_id == part.c.batch_id))
-        .where(head.c.batch_id.is_(None))
-    )
-    return int(connection.execute(query).scalar_one())
 
 
 def table_totals(connection: Connection, ledger: Ledger, run_id: str) -> list[TableTotals]:

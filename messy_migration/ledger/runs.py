@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
+from messy_migration.ledger import changes
+from messy_migration.ledger.clock import now
+from messy_migration.ledger.lanes import Signature
 from messy_migration.ledger.tables import Ledger, legible
 from messy_migration.model import Partition, Stream
 
@@ -52,17 +54,13 @@ def short(run_id: str) -> str:
     return run_id[:13]
 
 
-def now() -> str:
-    """This moment in UTC, as the ledger writes times; informative only."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")
-
-
-def add(connection: Connection, ledger: Ledger, run: Run) -> None:
+def add(connection: Connection, ledger: Ledger, signature: Signature, run: Run) -> None:
     """Record a new run."""
     values = {name: getattr(run, name) for name in Run.__dataclass_fields__}
     for name in ("plugins", "selection", "options", "versions"):
         values[name] = json.dumps(values[name])
     connection.execute(insert(ledger.run).values(values))
+    changes.record(connection, ledger, signature, "run", (run.run_id,))
 
 
 def find_open(
@@ -109,7 +107,7 @@ def find(connection: Connection, ledger: Ledger, prefix: str) -> list[Run]:
 def finish(
     connection: Connection,
     ledger: Ledger,
-    run_id: str,
+    signature: Signature,
     *,
     state: str,
     verdict: str | None,
@@ -119,21 +117,22 @@ def finish(
     """Write down how a run ended; an `open` one can be resumed."""
     connection.execute(
         update(ledger.run)
-        .where(ledger.run.c.run_id == run_id)
+        .where(ledger.run.c.run_id == signature.run_id)
         .values(state=state, verdict=verdict, exit_code=exit_code, report=report, finished_at=now())
     )
+    changes.record(connection, ledger, signature, "run", (signature.run_id,))
 
 
 def plan(
     connection: Connection,
     ledger: Ledger,
-    run_id: str,
+    signature: Signature,
     stream: Stream,
     plan_id: str,
     partitions: Sequence[Partition],
 ) -> None:
     """Record the partitions of a stream that a run is going to read; known ones are kept."""
-    table = ledger.partition
+    table, run_id = ledger.partition, signature.run_id
     known = set(
         connection.execute(
             select(table.c.digest).where(
@@ -175,6 +174,9 @@ def plan(
     ]
     if rows:
         connection.execute(insert(table), rows)
+    if partitions:
+        place = (run_id, stream.name, stream.tenant)
+        changes.record(connection, ledger, signature, "partition", place)
 
 
 def planned(connection: Connection, ledger: Ledger) -> list[Planned]:

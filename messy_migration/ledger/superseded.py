@@ -21,8 +21,8 @@ from sqlalchemy import Connection, select, update
 
 from messy_migration.ledger import receipts
 from messy_migration.ledger.history import History
+from messy_migration.ledger.lanes import Signature
 from messy_migration.ledger.quarantine import CONTENT, KEYED
-from messy_migration.ledger.receipts import Signature
 from messy_migration.ledger.tables import Ledger
 from messy_migration.model import Receipt
 

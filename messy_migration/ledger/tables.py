@@ -143,6 +143,7 @@ def ledger(dialect: str) -> Ledger:
         Column("previous", Text),
         Column("server", Text),
         Column("salt", Text),
+        Column("reason_digest", Text),
         Column("key_id", Text),
         Column("mac", Text),
         Column("read_rows", BigInteger),

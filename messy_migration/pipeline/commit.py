@@ -22,8 +22,8 @@ from messy_migration.databases.retry import Patience
 from messy_migration.errors import PluginError, TargetError
 from messy_migration.fingerprint.rows import fingerprint, format_id
 from messy_migration.ledger import fence, quarantine, receipts, superseded
+from messy_migration.ledger.lanes import Signature
 from messy_migration.ledger.quarantine import Entry
-from messy_migration.ledger.receipts import Signature
 from messy_migration.ledger.superseded import Waiting
 from messy_migration.ledger.tables import Ledger
 from messy_migration.model import (
@@ -46,6 +46,7 @@ from messy_migration.pipeline.identity import key_of_json, loaded_keys
 from messy_migration.pipeline.prepare import Prepared
 from messy_migration.pipeline.records import count, numbers, only, present
 from messy_migration.pipeline.rules import DUPLICATE, DUPLICATE_KEY, contradiction
+from messy_migration.pipeline.sign import sign
 from messy_migration.registry import Registry
 
 ATTEMPTS = 5
@@ -174,6 +175,7 @@ def _transaction(
             session_id = writer.target.dialect.session(connection)
             with committing(where, session_id, receipt):
                 transaction.commit()
+    writer.signature.lane.settle()
     return receipt
 
 
@@ -306,20 +308,10 @@ def _record(
     written: Mapping[str, Written],
 ) -> None:
     """Quarantine and receipts; a doubled batch stops here."""
-    stream, run = prepared.stream, writer.signature.run_id
+    stream = prepared.stream
+    place = (connection, writer.ledger, writer.signature)
     try:
-        quarantine.write(
-            connection,
-            writer.ledger,
-            run,
-            receipt.batch_id,
-            stream.name,
-            stream.tenant,
-            prepared.entries,
-        )
-        receipts.write(
-            connection, writer.ledger, writer.signature, receipt, warnings=prepared.warnings
-        )
+        sign(*place, receipt, prepared.entries, warnings=prepared.warnings)
         displaced = [
             displaced_entry(stream.table(name), lanes, text)
             for name, result in written.items()
@@ -337,18 +329,7 @@ def _record(
                 tables=(),
                 extraction=Extraction(),
             )
-            quarantine.write(
-                connection,
-                writer.ledger,
-                run,
-                correction.batch_id,
-                stream.name,
-                stream.tenant,
-                displaced,
-            )
-            receipts.write(
-                connection, writer.ledger, writer.signature, correction, kind="displaced"
-            )
+            sign(*place, correction, displaced, kind="displaced")
     except IntegrityError as error:
         raise ReceiptRefused(
             "the ledger refused a receipt",

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from messy_migration.errors import PluginError
+from messy_migration.ledger.tables import legible
 from messy_migration.model import Extracted, Filtered, Frame, Origin, Rejected
 
 
@@ -24,7 +25,8 @@ class Cutting:
     @classmethod
     def of_options(cls, options: Mapping[str, Any]) -> Cutting:
         """As the ledger keeps them with a run."""
-        return cls(int(options["batch_records"]), int(options["batch_bytes"]))
+        with legible("table run"):
+            return cls(int(options["batch_records"]), int(options["batch_bytes"]))
 
     def as_options(self) -> dict[str, int]:
         """As the ledger keeps them, and as a plan id counts them."""

@@ -35,12 +35,12 @@ class Rest:
     expected: Fingerprint
 
 
-def rest(receipts: Sequence[Signed], found: Mapping[int | None, Fingerprint]) -> Rest | None:
+def rest(receipts: Sequence[Signed], found: Mapping[int, Fingerprint]) -> Rest | None:
     """What differs batch by batch; None if reading the whole input again costs no more.
 
     Args:
         receipts: all that there are of the table.
-        found: the rows of the table by their transactions, of others under None.
+        found: the rows of the table by our transactions.
     """
     sums: dict[int, Fingerprint] = {}
     for item in receipts:

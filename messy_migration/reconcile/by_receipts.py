@@ -9,12 +9,15 @@ from messy_migration.compare.findings import Findings
 from messy_migration.compare.locate import Part, locate
 from messy_migration.databases.errors import refusals
 from messy_migration.databases.naming import scoped
+from messy_migration.databases.postgresql import places as relations
 from messy_migration.databases.postgresql import xmin as writers
 from messy_migration.errors import MigrationError
+from messy_migration.ledger import places
 from messy_migration.ledger import xids as transactions
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.ledger.receipts import Scope
 from messy_migration.model import Fingerprint
+from messy_migration.reconcile.authors import Authors, adopted_until, authors
 from messy_migration.reconcile.batches import Rest, rest
 from messy_migration.reconcile.replay import replayed, stream_of
 from messy_migration.reconcile.verdict import TableVerdict
@@ -25,29 +28,45 @@ _MOST = 1_000_000
 
 
 class ByLedger:
-    """The tables of one target in one snapshot; remembers which batches of each differ."""
+    """The tables of one target in one snapshot; remembers which batches differ, and who wrote."""
 
     def __init__(self, workspace: Workspace, connection: Connection, course: Course) -> None:
         self._workspace = workspace
         self._connection = connection
         self._course = course
         self._rests: dict[tuple[str, Scope], Rest] = {}
+        self._authors: dict[tuple[str, Scope], Authors] = {}
 
     def scan(self, state: TableState) -> Fingerprint:
         """The fingerprint of a table; where the database knows, batch by batch in one scan."""
         connection, dialect = self._connection, self._workspace.target.dialect
-        if not writers.are_known(dialect) or not writers.shape(connection, state.table).is_ordinary:
-            source = scoped(connection, dialect, state.table)
-            return dialect.fingerprint(connection, state.table, source)
-        signed = transactions.signed(
-            connection, self._workspace.ledger, *state.key, state.format_id
-        )
+        if not writers.are_known(dialect):
+            return self._plain(state)
+        if not writers.shape(connection, state.table).is_ordinary:
+            why = "who wrote the rows is not known: the table is no ordinary one"
+            self._authors[state.key] = Authors(note=why)
+            return self._plain(state)
+        ledger = self._workspace.ledger
+        signed = transactions.signed(connection, ledger, *state.key)
+        here = places.place(connection, relations.place(connection, state.table.name).full)
         numbers = {writers.low(item.xid) for item in signed if item.xid is not None}
-        sums = writers.sums_by_writer(connection, state.table, numbers)
-        found = rest(signed, sums)
+        until = adopted_until(signed, here)
+        sums = writers.sums_by_writer(connection, state.table, numbers, until)
+        now = writers.current(connection)
+        self._authors[state.key] = authors(signed, sums, here, now)
+        found = rest([item for item in signed if item.format_id == state.format_id], sums.ours)
         if found is not None:
             self._rests[state.key] = found
-        return sum(sums.values(), Fingerprint())
+        return sums.all
+
+    def _plain(self, state: TableState) -> Fingerprint:
+        connection, dialect = self._connection, self._workspace.target.dialect
+        source = scoped(connection, dialect, state.table)
+        return dialect.fingerprint(connection, state.table, source)
+
+    def authors(self, state: TableState) -> Authors | None:
+        """Who wrote the rows that `scan` summed; None where no database can tell."""
+        return self._authors.get(state.key)
 
     def behind(self, state: TableState, verdict: TableVerdict) -> Findings | None:
         """The rows that differ, where fingerprints do."""

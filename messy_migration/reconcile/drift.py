@@ -17,6 +17,7 @@ from messy_migration.compare.findings import Difference, Findings
 from messy_migration.compare.readable import readable
 from messy_migration.databases.dialect import Reader
 from messy_migration.databases.postgresql import xmin as writers
+from messy_migration.ledger import places
 from messy_migration.ledger.xids import Transactions
 from messy_migration.model import Table
 from messy_migration.reconcile.verdict import Drift
@@ -55,6 +56,11 @@ def written(connection: Connection, table: Table, known: Transactions) -> Writte
     numbers = {*known.ours, *({known.adopted} if known.adopted is not None else ())}
     if known.unknown:
         return Written(problem="rows were loaded before the ledger kept transaction ids")
+    here = places.server(connection)
+    if here is not None and known.servers - {here}:
+        return Written(
+            problem="the transaction ids are of another server: it was moved or restored"
+        )
     if numbers and max(numbers) >= now:
         return Written(problem="the transaction ids are of another server: it was restored")
     if numbers and now - min(numbers) >= _HALF:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from messy_migration.ledger.completeness import Completeness
@@ -29,6 +30,7 @@ def table_facts(verdict: TableVerdict) -> dict[str, Any]:
         "drift": None
         if drift is None
         else {"others": drift.others, "corrupted": drift.corrupted, "note": drift.note},
+        "authors": None if verdict.authors is None else asdict(verdict.authors),
         "money": [
             {
                 "column": item.column,

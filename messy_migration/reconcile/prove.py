@@ -22,6 +22,7 @@ from messy_migration.ledger.receipts import Scope
 from messy_migration.model import Fingerprint, ForeignKey, Table, stream_label
 from messy_migration.reconcile import parents
 from messy_migration.reconcile.checks import checks, judged, unread
+from messy_migration.reconcile.identity import another_table, made_again
 from messy_migration.reconcile.verdict import Check, TableVerdict
 
 T = TypeVar("T")
@@ -121,6 +122,7 @@ def _verdict(
 ) -> TableVerdict:
     label = stream_label(state.stream, state.tenant)
     actual, word, reason = _compare(proof, state, expected)
+    said = [reason] if word == "MATCH" else []
     is_whole = not rows_only and actual is not None
     pointing = _parents(proof, state) if is_whole else []
     found = _checks(proof, state) if is_whole else ()
@@ -133,7 +135,9 @@ def _verdict(
     if word == "MATCH" and unread(found) and proof.course.late():
         word, reason = "UNKNOWN", proof.course.over()
     if word == "MATCH" and state.baseline_rows:
-        reason = f"{state.baseline_rows:,} rows were there before the first run"
+        said.append(f"{state.baseline_rows:,} rows were there before the first run")
+    if word == "MATCH":
+        reason = "; ".join(filter(None, said))
     reason = "; ".join(filter(None, (reason, proof.notes.pop(state.table.name, ""))))
     return TableVerdict(*state.key, label, expected, actual, word, reason, orphans, found)
 
@@ -180,10 +184,17 @@ def _compare(
 ) -> tuple[Fingerprint | None, Word, str]:
     table = state.table
 
+    swapped = note = ""
+
     def sum_up() -> Fingerprint | str:
+        nonlocal swapped, note
         found = proof.dialect.columns(proof.connection, table.name)
         if found is None:
             return "the table is gone"
+        swapped = another_table(proof.connection, proof.dialect, state)
+        if swapped:
+            return swapped
+        note = made_again(proof.connection, proof.dialect, state)
         return "; ".join(misfits(proof.dialect, table, found)) or proof.scan(state)
 
     try:
@@ -196,9 +207,9 @@ def _compare(
         why = f"the table could not be read: {error.why or error.what}"
         return None, "UNKNOWN", proof.course.over() or why
     if isinstance(actual, str):
-        return None, "MISMATCH", actual
+        return None, "UNKNOWN" if swapped else "MISMATCH", actual
     if actual == expected:
-        return actual, "MATCH", ""
+        return actual, "MATCH", note
     if actual.rows != expected.rows:
         return actual, "MISMATCH", f"{actual.rows:,} rows, expected {expected.rows:,}"
     return actual, "MISMATCH", "the number of rows is right, their content is not"

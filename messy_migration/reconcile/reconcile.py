@@ -27,16 +27,18 @@ from messy_migration.ledger import (
 from messy_migration.ledger import (
     xids as transactions,
 )
+from messy_migration.ledger.clock import now
 from messy_migration.ledger.completeness import Completeness, completeness
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.ledger.receipts import Scope
-from messy_migration.ledger.runs import now
 from messy_migration.model import Fingerprint, stream_label
 from messy_migration.reconcile import strays
+from messy_migration.reconcile.authors import Authors
 from messy_migration.reconcile.by_receipts import ByLedger
 from messy_migration.reconcile.by_value import by_value
 from messy_migration.reconcile.checks import unread
 from messy_migration.reconcile.drift import drift, words
+from messy_migration.reconcile.identity import another_table
 from messy_migration.reconcile.money import with_money
 from messy_migration.reconcile.options import Asked, Form
 from messy_migration.reconcile.prove import prove
@@ -119,7 +121,7 @@ def reconcile(
             verdicts = list(verdicts)
         if asked.against == "ledger":
             located = [
-                (verdict, ledger.behind(state, verdict))
+                (_with_authors(verdict, ledger.authors(state)), ledger.behind(state, verdict))
                 for state, verdict in zip(wanted, verdicts, strict=True)
             ]
         else:
@@ -158,6 +160,16 @@ def reconcile(
         complete,
         sources,
     )
+
+
+def _with_authors(verdict: TableVerdict, found: Authors | None) -> TableVerdict:
+    """With who wrote the rows; beside a MATCH it is said where not all of them are ours."""
+    if found is None:
+        return verdict
+    reason = verdict.reason
+    if verdict.verdict == "MATCH":
+        reason = "; ".join(filter(None, (reason, found.words)))
+    return replace(verdict, authors=found, reason=reason)
 
 
 def wanted_states(
@@ -202,6 +214,7 @@ def quick(
                 state.table,
                 transactions.of_table(connection, workspace.ledger, *state.key),
                 sums.get((*state.key, state.format_id), Fingerprint()),
+                another_table(connection, target.dialect, state),
             )
             for state in wanted
         )
@@ -302,6 +315,8 @@ def _allowed(verdicts: Sequence[TableVerdict]) -> list[str]:
         if item.tolerated:
             found.append(f"{item.table}: {item.tolerated:,} values within their tolerance")
         found += [f"{item.table}: {count:,} values lost by {name}" for name, count in item.losses]
+        if item.verdict == "MATCH" and item.authors is not None and item.authors.words:
+            found.append(f"{item.table}: {item.authors.words}")
         if unread(item.checks):
             found.append(f"{item.table}: not looked at: {unread(item.checks)}")
     return found

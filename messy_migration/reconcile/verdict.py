@@ -9,6 +9,7 @@ from typing import Literal
 
 from messy_migration.compare.findings import Word
 from messy_migration.model import Fingerprint
+from messy_migration.reconcile.authors import Authors
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class TableVerdict:
         tolerated: values that differ within the tolerance of their column.
         losses: "column rule" -> values that a declared loss changed before they were loaded,
             over all runs.
+        authors: who wrote its rows, where the database remembers it.
     """
 
     table: str
@@ -92,6 +94,7 @@ class TableVerdict:
     waivers: tuple[tuple[str, int], ...] = ()
     tolerated: int = 0
     losses: tuple[tuple[str, int], ...] = ()
+    authors: Authors | None = None
 
 
 def overall(verdicts: Sequence[TableVerdict]) -> Word:

@@ -27,7 +27,7 @@ from messy_migration.databases.naming import scoped
 from messy_migration.databases.remove import remove_equal, remove_keyed
 from messy_migration.errors import MigrationError, TargetError
 from messy_migration.ledger import receipts
-from messy_migration.ledger.runs import now
+from messy_migration.ledger.clock import now
 from messy_migration.model import RECORD, Fingerprint, TableReceipt, Totals
 from messy_migration.repair.plan import Todo
 from messy_migration.run.signals import StopSignals

@@ -9,11 +9,13 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from messy_migration.errors import ProofError
-from messy_migration.ledger import anchors, chain
+from messy_migration.ledger import anchors, chain, changes, fence, known_tables
 from messy_migration.ledger.anchors import Anchor
 from messy_migration.ledger.audit import Audit, audit
 from messy_migration.ledger.chain import Link
-from messy_migration.ledger.runs import now, short
+from messy_migration.ledger.clock import now
+from messy_migration.ledger.lanes import Signature
+from messy_migration.ledger.runs import short
 from messy_migration.run.state import RunState
 from messy_migration.workspace import Workspace
 
@@ -35,10 +37,15 @@ def known(workspace: Workspace) -> list[Anchor]:
 
 
 def audited(
-    workspace: Workspace, connection: Connection, given: str | None, *, full: bool
+    workspace: Workspace,
+    connection: Connection,
+    given: str | None,
+    *,
+    full: bool,
+    ours: str = "",
 ) -> Audit:
     """Hold the ledger against its chain, and that against an anchor."""
-    return audit(connection, workspace.ledger, known(workspace), given, full=full)
+    return audit(connection, workspace.ledger, known(workspace), given, full=full, ours=ours)
 
 
 def note(workspace: Workspace, ledger: str, link: Link) -> None:
@@ -97,9 +104,12 @@ def check_ledger(state: RunState) -> None:
     if state.is_new_ledger:
         return
     with workspace.target.engine.begin() as connection:
-        state.audit = audited(workspace, connection, state.options.anchor, full=False)
+        given, ours = state.options.anchor, state.lane.name
+        state.audit = audited(workspace, connection, given, full=False, ours=ours)
     if state.audit.reasons:
         raise refused(workspace, state.audit)
+    for line in state.audit.words:
+        _log.warning("the ledger: %s", line)
 
 
 def refuse_lost(workspace: Workspace) -> None:
@@ -130,20 +140,39 @@ def refused(workspace: Workspace, found: Audit) -> ProofError:
     )
 
 
-def adopt(connection: Connection, workspace: Workspace, run_id: str) -> None:
-    """The first link of a ledger whose runs were closed before there was a chain."""
-    held = chain.covered(connection, workspace.ledger, 0)
-    if not held.receipts or chain.newest(connection, workspace.ledger):
+def adopt(
+    connection: Connection, workspace: Workspace, signature: Signature, given: str | None
+) -> None:
+    """Seal what an older program left in this ledger, which says nothing of how it came there.
+
+    Raises:
+        ProofError: the chain of that program does not hold what is there.
+    """
+    ledger = workspace.ledger
+    before = chain.newest(connection, ledger)
+    if before is not None:
+        found = audited(workspace, connection, given, full=False)
+        if found.reasons:
+            raise refused(workspace, found)
+    fence.raise_epoch(connection, ledger)
+    dialect = workspace.target.dialect
+    changes.adopt(connection, ledger, signature)
+    for state in known_tables.all_states(connection, ledger).values():
+        identity = dialect.identity(connection, state.table)
+        known_tables.identify(connection, ledger, signature, state.table, identity)
+    held = chain.covered(connection, ledger, before)
+    if not held.receipts and not held.changes:
         return
     link = chain.following(
-        None,
+        before,
         held,
-        previous=chain.new_ledger(),
-        run_id=run_id,
+        **({} if before else {"previous": chain.new_ledger()}),
+        run_id=signature.run_id,
         kind="adopted",
         plans_digest="",
         evidence_digest="",
         verdict="UNKNOWN",
         written_at=now(),
+        state_digest=changes.state_digest(connection, ledger, ""),
     )
-    chain.append(connection, workspace.ledger, link)
+    chain.append(connection, ledger, link)

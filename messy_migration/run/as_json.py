@@ -147,6 +147,8 @@ def audit_object(found: Audit) -> dict[str, Any]:
         "is_anchored": found.is_anchored,
         "is_full": found.is_full,
         "pending_receipts": found.pending,
+        "unsealed": found.unsealed,
+        "notes": list(found.words),
         "reasons": list(found.reasons),
     }
 

@@ -15,7 +15,7 @@ from messy_migration.errors import (
     Locked,
     TargetUnavailable,
 )
-from messy_migration.ledger import chain, completeness, quarantine, receipts, runs
+from messy_migration.ledger import chain, clock, completeness, quarantine, receipts, runs
 from messy_migration.ledger.receipts import Scope, StreamTotals, TableTotals
 from messy_migration.ledger.runs import short
 from messy_migration.reconcile.prove import LOST
@@ -23,7 +23,7 @@ from messy_migration.reconcile.reconcile import LISTED, Proof, reconcile
 from messy_migration.reconcile.source_rows import source_findings
 from messy_migration.reconcile.verdict import overall
 from messy_migration.run.anchors import note
-from messy_migration.run.evidence import Filed, file_run, with_files
+from messy_migration.run.evidence import Filed, evidence_path, file_run, with_files
 from messy_migration.run.outcome import Outcome
 from messy_migration.run.signals import StopSignals
 from messy_migration.run.state import RunState
@@ -46,10 +46,10 @@ def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:
             )
         )
     tables = [(table.name, table.scope) for stream in state.streams for table in stream.tables]
-    moments = {"proof_began": runs.now()}
+    moments = {"proof_began": clock.now()}
     proof = state.patiently(lambda: _proven(state, tables))
     proof = replace(proof, findings=(*proof.findings, *_behind_sources(state, proof)))
-    moments["proof_ended"] = runs.now()
+    moments["proof_ended"] = clock.now()
     streams, rows, reasons = state.patiently(lambda: _counts(state))
     state.problems += completeness.problems(proof.completeness)
     verdict = overall(list(proof.verdicts))
@@ -154,16 +154,17 @@ class _Closing:
     def _close(self) -> Filed:
         state, ledger = self.state, self.state.workspace.ledger
         with state.closing() as connection:
-            self.filed = file_run(connection, state, self.outcome, self.moments)
+            evidence = evidence_path(connection, state)
             runs.finish(
                 connection,
                 ledger,
-                state.run.run_id,
+                state.signature(),
                 state="done" if state.is_settled and not state.unfinished else "open",
                 verdict=self.outcome.verdict,
                 exit_code=self.outcome.exit_code,
-                report=with_files(self.outcome, self.filed).report,
+                report=str(evidence),
             )
+            self.filed = file_run(connection, state, self.outcome, self.moments, evidence)
         return self.filed
 
     def _is_there(self, filed: Filed) -> bool:

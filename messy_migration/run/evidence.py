@@ -6,7 +6,8 @@ import json
 import platform
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from sqlalchemy import Connection
 
 from messy_migration.evidence import document, files, masking, page
 from messy_migration.evidence.masking import Mask
-from messy_migration.ledger import chain, receipts
+from messy_migration.ledger import chain, changes, receipts
 from messy_migration.ledger.chain import Link, Row
+from messy_migration.ledger.clock import now
 from messy_migration.ledger.completeness import COUNTED
 from messy_migration.ledger.known_tables import all_states
-from messy_migration.ledger.runs import now, short
+from messy_migration.ledger.runs import short
 from messy_migration.model import Fingerprint
 from messy_migration.run.as_json import run_object
 from messy_migration.run.outcome import Outcome
@@ -41,17 +43,31 @@ class Filed:
     page: Path
 
 
+def evidence_path(connection: Connection, state: RunState) -> Path:
+    """Where the evidence of a run belongs; each time that it ends it leaves another file."""
+    run_id = state.run.run_id
+    links = chain.links(connection, state.workspace.ledger)
+    attempt = 1 + sum(link.run_id == run_id and link.kind == "run" for link in links)
+    suffix = f"-{attempt}" if attempt > 1 else ""
+    return _folder(state.workspace) / f"migration-{short(run_id)}{suffix}.json"
+
+
 def file_run(
-    connection: Connection, state: RunState, outcome: Outcome, moments: Mapping[str, str]
+    connection: Connection,
+    state: RunState,
+    outcome: Outcome,
+    moments: Mapping[str, str],
+    evidence: Path,
 ) -> Filed:
     """Write the evidence of a run and its page, and add its link to the chain.
 
     Args:
         connection: the one that closes the run; the caller commits, and only then all of it
             counts. Until then a run that begins again replaces the files.
-        state: of the run.
+        state: of the run, whose row in the ledger is as the link is to hold it fast.
         outcome: how it ended.
         moments: name -> time in UTC, of what the ledger does not know.
+        evidence: where the file is written.
 
     Raises:
         TargetError: the folder of the reports cannot be written.
@@ -59,15 +75,17 @@ def file_run(
     workspace, ledger = state.workspace, state.workspace.ledger
     links = chain.links(connection, ledger)
     before = links[-1] if links else None
+    between = list(takewhile(lambda link: link.kind == "lanes", reversed(links)))[::-1]
     name = links[0].previous if links else chain.new_ledger()
     rows = _receipts(connection, state, before.last_seq if before else 0)
     planned = chain.plans(connection, ledger, state.run.run_id)
-    held = chain.covered(connection, ledger, before.last_seq if before else 0)
+    held = chain.covered(connection, ledger, before)
     content = {
         **_content(connection, state, outcome, _mask(workspace)),
         "moments": {**moments, "started_at": state.run.started_at, "written_at": now()},
         "ledger": _audit(state, name, before),
         "planned": planned,
+        "links": [asdict(link) for link in between[-LISTED:]],
         "receipts": {
             "columns": ["seq", *chain.RECEIPT, "reason_digest", "tables"],
             "table_columns": list(chain.PART),
@@ -88,10 +106,8 @@ def file_run(
         evidence_digest=document.digest(content),
         verdict=outcome.verdict,
         written_at=now(),
+        state_digest=changes.state_digest(connection, ledger, state.run.run_id),
     )
-    attempt = 1 + sum(one.run_id == state.run.run_id for one in links)
-    suffix = f"-{attempt}" if attempt > 1 else ""
-    evidence = _folder(workspace) / f"migration-{short(state.run.run_id)}{suffix}.json"
     _write(evidence, document.sealed(content, link))
     chain.append(connection, ledger, link)
     return Filed(link, name, evidence, evidence.with_suffix(".html"))
@@ -242,6 +258,8 @@ def _audit(state: RunState, name: str, before: Link | None) -> dict[str, Any]:
         "anchor": words,
         "is_anchored": found.is_anchored if found else True,
         "is_full": bool(found and found.is_full),
+        "unsealed": found.unsealed if found else 0,
+        "notes": list(found.words) if found else [],
     }
 
 

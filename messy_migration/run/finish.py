@@ -105,8 +105,8 @@ def _bookmarks(state: RunState) -> None:
                 bookmarks.move(
                     connection,
                     workspace.ledger,
+                    state.signature(),
                     stream.name,
                     stream.tenant,
                     position,
-                    state.run.run_id,
                 )

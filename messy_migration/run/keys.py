@@ -21,6 +21,7 @@ from messy_migration.databases.errors import KeyTaken, refusals
 from messy_migration.errors import TargetError
 from messy_migration.ledger import fence, quarantine, receipts
 from messy_migration.ledger import known_tables as states
+from messy_migration.ledger.chain import Row
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.model import Fingerprint, Stream, TableReceipt, stream_label
 from messy_migration.pipeline.commit import displaced_entry
@@ -74,7 +75,7 @@ def _complete(site: Site, item: TableState) -> None:
         except KeyTaken:
             _settle(site, late, item)
             late.add(site.connection, item.table)
-    states.make_ready(site.connection, site.ledger, item.table)
+    states.make_ready(site.connection, site.ledger, site.signature, item.table)
     fence.check(site.connection, site.ledger, site.signature.epoch)
 
 
@@ -84,7 +85,8 @@ def _settle(site: Site, late: LateKeys, item: TableState) -> None:
     removed = late.fingerprint(site.connection, item.table)
     text = f"late\n{item.first_run}\n{item.table.name}\n{item.table.scope}"
     identity = hashlib.sha256(text.encode()).hexdigest()[:32]
-    refused = _quarantine(site, late, item, identity)
+    held = _quarantine(site, late, item, identity)
+    refused = len(held)
     if late.remove(site.connection, item.table) != found or removed.rows != found:
         raise TargetError(
             "the target removed a different number of rows than it announced",
@@ -111,19 +113,19 @@ def _settle(site: Site, late: LateKeys, item: TableState) -> None:
             filtered={DUPLICATE: filtered} if filtered else {},
         ),
         kind="late",
+        quarantined=held,
     )
 
 
-def _quarantine(site: Site, late: LateKeys, item: TableState, identity: str) -> int:
-    """Put away what contradicts a winner, but what the run put away before; how many."""
-    refused = 0
+def _quarantine(site: Site, late: LateKeys, item: TableState, identity: str) -> list[Row]:
+    """Put away what contradicts a winner, but what the run put away before; as it is sealed."""
+    held: list[Row] = []
     place = (item.first_run, item.stream, item.tenant)
     for chunk in late.contradictions(site.connection, item.table):
         lanes = [one for one, _ in chunk]
         known = quarantine.known(site.connection, site.ledger, *place, lanes)
         entries = [displaced_entry(item.table, *one) for one in chunk if one[0] not in known]
-        quarantine.write(
+        held += quarantine.write(
             site.connection, site.ledger, item.first_run, identity, *place[1:], entries
         )
-        refused += len(entries)
-    return refused
+    return held

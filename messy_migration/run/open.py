@@ -14,8 +14,9 @@ from importlib.metadata import version
 from messy_migration.databases.errors import refusals
 from messy_migration.databases.retry import Patience
 from messy_migration.errors import ConfigurationError, Locked, MigrationError
-from messy_migration.ledger import fence, runs, schema, stamps
+from messy_migration.ledger import clock, fence, runs, schema, stamps
 from messy_migration.ledger.fence import Holder
+from messy_migration.ledger.lanes import Lane, Signature
 from messy_migration.ledger.runs import Run, short
 from messy_migration.model import Stream
 from messy_migration.pipeline.cut import Cutting
@@ -85,6 +86,7 @@ def open_run(
     """
     selection = (*options.selection, *(f"@{tenant}" for tenant in options.tenants))
     target, settings = workspace.target, workspace.settings
+    lane = Lane()
     with target.engine.begin() as connection:
         server = target.dialect.check(connection)
         target.dialect.check_writable(connection)
@@ -95,10 +97,10 @@ def open_run(
         if revision is None:
             begin_anew(workspace)
         schema.upgrade(connection)
-        if revision is not None and revision < schema.CHAINED:
-            adopt(connection, workspace, run_id)
+        if revision is not None and revision < schema.SEALED:
+            older = Signature(run_id, 0, os.getpid(), clock.now())
+            adopt(connection, workspace, older, options.anchor)
     with target.engine.begin() as connection:
-        _check_stamp(stamps.stamp(connection, workspace.ledger, _kind(options)), workspace, options)
         epoch = fence.raise_epoch(connection, workspace.ledger)
         found = runs.find_open(
             connection, workspace.ledger, settings.profile, workspace.registry.names, selection
@@ -121,12 +123,16 @@ def open_run(
             host=socket.gethostname(),
             pid=os.getpid(),
             actor=_actor(),
-            started_at=runs.now(),
+            started_at=clock.now(),
         )
+        signature = Signature(run.run_id, epoch, os.getpid(), clock.now(), lane)
+        stamp = stamps.stamp(connection, workspace.ledger, signature, _kind(options))
+        _check_stamp(stamp, workspace, options)
         if found is None:
-            runs.add(connection, workspace.ledger, run)
-        holder = Holder(run.run_id, socket.gethostname(), os.getpid(), runs.now(), "")
+            runs.add(connection, workspace.ledger, signature, run)
+        holder = Holder(run.run_id, socket.gethostname(), os.getpid(), clock.now(), "")
         fence.beat(connection, workspace.ledger, holder)
+    lane.settle()
     request = workspace.request.for_workers(settings.digest)
     briefing = Briefing(request, run.run_id, epoch, frozenset(), Cutting.of_options(run.options))
     hold.epoch = epoch
@@ -140,6 +146,7 @@ def open_run(
         patience,
         found is not None and found.run_id != run_id,
         streams,
+        lane=lane,
         is_new_ledger=revision is None,
     )
 

@@ -19,7 +19,8 @@ from messy_migration.ledger import known_tables as states
 from messy_migration.ledger import money as amounts
 from messy_migration.ledger import receipts
 from messy_migration.ledger.known_tables import TableState
-from messy_migration.ledger.receipts import Scope, Signature
+from messy_migration.ledger.lanes import Signature
+from messy_migration.ledger.receipts import Scope
 from messy_migration.ledger.tables import Ledger
 from messy_migration.model import Fingerprint, Stream, Table, TableReceipt, Totals
 from messy_migration.reconcile.prove import prove
@@ -161,8 +162,9 @@ def _meet(site: Site, stream: Stream, table: Table, *, created: bool, key_pendin
         found.rows,
         stream.bookmark if stream.bookmark in table.names else None,
         key_pending,
+        site.dialect.identity(site.connection, table),
     )
-    states.add(site.connection, site.ledger, state)
+    states.add(site.connection, site.ledger, site.signature, state)
     if found.rows:
         place = (stream.name, stream.tenant)
         _receipt(site, place, table, (found, money), "baseline", None)
@@ -187,7 +189,7 @@ def _meet_again(site: Site, stream: Stream, table: Table, state: TableState) -> 
         change = (actual - under_new, _money_since(site, table))
         place = (stream.name, stream.tenant)
         _receipt(site, place, table, change, "rebase", state.format_id)
-    states.redefine(site.connection, site.ledger, table, new)
+    states.redefine(site.connection, site.ledger, site.signature, table, new)
 
 
 def _adopt(site: Site, state: TableState, verdict: TableVerdict, reason: str) -> None:

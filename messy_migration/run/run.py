@@ -39,6 +39,7 @@ from messy_migration.run.lock import Hold
 from messy_migration.run.open import locked, new_run_id, open_run
 from messy_migration.run.outcome import Observer, Options, Outcome
 from messy_migration.run.prepare import Site, prepare_tables, prove_earlier
+from messy_migration.run.sealing import Sealer
 from messy_migration.run.signals import Overdue, StopSignals
 from messy_migration.run.state import RunState
 from messy_migration.workers.executor import EnginePool, find_engine
@@ -200,7 +201,7 @@ def _prepare(state: RunState) -> frozenset[tuple[str, Scope]]:
         fresh = prepare_tables(site, state.streams, keys_later=not loads)
         for plan in state.plans:
             runs.plan(
-                connection, ledger, state.run.run_id, plan.stream, plan.plan_id, plan.partitions
+                connection, ledger, state.signature(), plan.stream, plan.plan_id, plan.partitions
             )
     return fresh
 
@@ -312,6 +313,7 @@ def _pulse(state: RunState, observer: Observer, stop: StopSignals) -> Callable[[
     """
     last = 0.0
     away_since: float | None = None
+    sealer = Sealer(state)
 
     def pulse() -> None:
         nonlocal last, away_since
@@ -322,6 +324,7 @@ def _pulse(state: RunState, observer: Observer, stop: StopSignals) -> Callable[[
             state.hold.ensure()
             _beat(state)
             observer.progressed(_totals(state))
+            sealer.seal()
             away_since = None
         except TargetBusy:
             away_since = None  # it is there, and the workers write

@@ -15,9 +15,10 @@ from messy_migration.databases.retry import Patience
 from messy_migration.errors import MigrationError
 from messy_migration.ledger import fence
 from messy_migration.ledger.audit import Audit
+from messy_migration.ledger.clock import now
 from messy_migration.ledger.fence import Holder
-from messy_migration.ledger.receipts import Signature
-from messy_migration.ledger.runs import Run, now
+from messy_migration.ledger.lanes import Lane, Signature
+from messy_migration.ledger.runs import Run
 from messy_migration.model import Stream
 from messy_migration.run.lock import Hold
 from messy_migration.run.outcome import Options
@@ -48,6 +49,7 @@ class RunState:
         is_settled: keys, stubs and bookmarks are done.
         closed: (plugin, tenant) of accounts whose first task failed.
         workers: processes that worked.
+        lane: of what this process writes into the ledger.
         is_new_ledger: this run made the ledger.
         audit: what the ledger and its chain were found to be when the run began.
     """
@@ -67,6 +69,7 @@ class RunState:
     is_settled: bool = False
     closed: set[tuple[str, str]] = field(default_factory=set)
     workers: int = 0
+    lane: Lane = field(default_factory=Lane)
     is_new_ledger: bool = False
     audit: Audit | None = None
 
@@ -111,6 +114,7 @@ class RunState:
                 self.workspace.ledger,
                 self.briefing.epoch,
             )
+        self.lane.settle()
 
     @contextmanager
     def closing(self) -> Iterator[Connection]:
@@ -124,7 +128,8 @@ class RunState:
             # Waits for the batches that hold the epoch, and fences off all others.
             fence.raise_epoch(connection, self.workspace.ledger)
             yield connection
+        self.lane.settle()
 
     def signature(self) -> Signature:
         """How this process signs receipts."""
-        return Signature(self.run.run_id, self.briefing.epoch, os.getpid(), now())
+        return Signature(self.run.run_id, self.briefing.epoch, os.getpid(), now(), self.lane)

@@ -22,9 +22,9 @@ from messy_migration.errors import (
     SourceError,
     TargetUnavailable,
 )
-from messy_migration.ledger import landings, receipts, superseded
-from messy_migration.ledger.receipts import Signature
-from messy_migration.ledger.runs import now
+from messy_migration.ledger import fence, landings, receipts, superseded
+from messy_migration.ledger.clock import now
+from messy_migration.ledger.lanes import Lane, Signature
 from messy_migration.ledger.superseded import Waiting
 from messy_migration.model import Fingerprint, Partition, Stream
 from messy_migration.pipeline import landing
@@ -48,6 +48,7 @@ class Worker:
 
     def __init__(self, briefing: Briefing) -> None:
         self.briefing = briefing
+        self.lane = Lane()
         self.workspace = open_workspace(
             briefing.request, application=briefing.application, keep=True
         )
@@ -128,7 +129,10 @@ class Worker:
 
         def remember() -> None:
             with refusals(f"stream {stream.label}"), workspace.target.engine.begin() as connection:
-                landings.add(connection, workspace.ledger, place, self.briefing.run_id, landed)
+                landings.add(connection, workspace.ledger, self._signature(), place, landed)
+                # What an older run still lands must not replace what a newer one has landed.
+                fence.check(connection, workspace.ledger, self.briefing.epoch)
+            self.lane.settle()
 
         # Apart from the rest: a source is not asked again because the target was away.
         patience.persist(remember)
@@ -182,16 +186,19 @@ class Worker:
         return self.workspace.streams()
 
     def _writer(self, patience: Patience, waiting: Waiting) -> Writer:
-        signature = Signature(self.briefing.run_id, self.briefing.epoch, os.getpid(), now())
         return Writer(
             self.workspace.target,
             self.workspace.ledger,
-            signature,
+            self._signature(),
             self.workspace.registry,
             self.briefing.fresh,
             patience,
             waiting,
         )
+
+    def _signature(self) -> Signature:
+        run = self.briefing
+        return Signature(run.run_id, run.epoch, os.getpid(), now(), self.lane)
 
 
 def failure(error: BaseException, label: str = "") -> dict[str, str]:

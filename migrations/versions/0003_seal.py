@@ -16,7 +16,7 @@ branch_labels = None
 depends_on = None
 
 TEXTS = {
-    "receipt": ("lane", "previous", "server", "salt", "key_id", "mac"),
+    "receipt": ("lane", "previous", "server", "salt", "reason_digest", "key_id", "mac"),
     "receipt_table": ("file_node", "keyed_lanes"),
     "quarantine": ("salt", "payload_digest"),
     "table_state": ("schema_name", "object_id", "key_id"),

@@ -19,7 +19,7 @@ from messy_migration.databases.open import Target, open_target
 from messy_migration.fingerprint.rows import format_id
 from messy_migration.ledger import fence, receipts, schema
 from messy_migration.ledger.known_tables import TableState
-from messy_migration.ledger.receipts import Signature
+from messy_migration.ledger.lanes import Signature
 from messy_migration.ledger.tables import Ledger, ledger
 from messy_migration.model import RECORD, Column, ColumnType, Fingerprint, Table
 from messy_migration.pipeline.commit import Writer

@@ -21,6 +21,7 @@ from messy_migration.databases.postgresql.spelling import SPELLING
 from messy_migration.databases.sketch import Scans
 from messy_migration.errors import TargetError
 from messy_migration.model import Fingerprint, Table
+from messy_migration.model.identity import Identity
 
 MINIMUM_VERSION = 150000
 TURNS = session.LOCK ^ 1
@@ -107,6 +108,11 @@ _COPIED = """
 _CATALOGUE = "pg_catalog."
 _OPERATORS = "messy_migration_operators"
 ROWS_PER_FETCH = 20_000
+_IDENTITY = text(
+    "SELECT n.nspname, c.oid::pg_catalog.text FROM pg_catalog.pg_class c"
+    " JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace"
+    " WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(:name)"
+)
 
 
 class PostgreSQL:
@@ -147,6 +153,13 @@ class PostgreSQL:
             (standby, "it is a standby and cannot be written"),
             (read_only == "on", "it is read-only"),
         )
+
+    def identity(self, connection: Connection, table: Table) -> Identity:
+        """See `Dialect.identity`."""
+        row = connection.execute(
+            _IDENTITY, {"name": self.place(connection, table.name)}
+        ).one_or_none()
+        return Identity(*row) if row else Identity()
 
     def columns(self, connection: Connection, table: str) -> dict[str, str] | None:
         rows = connection.execute(text(_COLUMNS), {"name": self.place(connection, table)}).all()

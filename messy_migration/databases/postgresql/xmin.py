@@ -20,6 +20,8 @@ from messy_migration.databases.postgresql.spelling import SPELLING
 from messy_migration.model import Fingerprint, Table
 
 _LOW = (1 << 32) - 1
+_FROZEN = 2
+"""The number that no row of PostgreSQL 9.4 and later has; it stands for rows that were adopted."""
 _NAMED = text(
     "SELECT c.relkind OPERATOR(pg_catalog.=) 'r', coalesce(pg_catalog.array_agg("
     "DISTINCT a.xmin::pg_catalog.text::pg_catalog.int8), '{}')"
@@ -29,6 +31,26 @@ _NAMED = text(
     " WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(:name)"
     " GROUP BY c.oid, c.relkind"
 )
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Fingerprints of the rows of a table by who wrote them.
+
+    Attributes:
+        ours: low 32 bits of a transaction that was asked for -> its rows.
+        adopted: rows of others that are no newer than the transaction that adopted them.
+        others: all other rows.
+    """
+
+    ours: Mapping[int, Fingerprint]
+    adopted: Fingerprint
+    others: Fingerprint
+
+    @property
+    def all(self) -> Fingerprint:
+        """The fingerprint of the table."""
+        return sum(self.ours.values(), self.adopted + self.others)
 
 
 @dataclass(frozen=True)
@@ -67,21 +89,34 @@ def rows_by_writer(connection: Connection, table: Table) -> Mapping[int, int]:
 
 
 def sums_by_writer(
-    connection: Connection, table: Table, known: Collection[int]
-) -> Mapping[int | None, Fingerprint]:
+    connection: Connection, table: Table, known: Collection[int], adopted: int | None = None
+) -> Sums:
     """Fingerprints of the rows of a table (in its scope) by who wrote them, in one scan.
 
     Args:
         connection: of a database that knows.
         table: an ordinary one.
-        known: low 32 bits of transactions; the rows of all others are summed under None.
+        known: low 32 bits of our transactions; those of all others are summed together.
+        adopted: the newest transaction that signed for rows of others, all 64 bits of it.
     """
-    # However many others there are, the groups are no more than ours.
-    group = f"CASE WHEN {_is_among(known)} THEN t.xmin END"
+    # However many others there are, the groups are no more than ours and two.
+    earlier = ""
+    if adopted is not None:
+        earlier = (
+            f" WHEN {_no_newer(adopted, current(connection))} THEN '{_FROZEN}'::pg_catalog.xid"
+        )
+    group = f"CASE WHEN {_is_among(known)} THEN t.xmin{earlier} END"
     with refusals(f"table {table.name}"):
         source = _rows(connection, table)
-        found = connection.exec_driver_sql(c1.aggregate(table, "t", source, group)).all()
-    return {None if xmin is None else int(xmin): c1.to_fingerprint(*sums) for *sums, xmin in found}
+        rows = connection.exec_driver_sql(c1.aggregate(table, "t", source, group)).all()
+    ours: dict[int, Fingerprint] = {}
+    others = Fingerprint()
+    for *sums, xmin in rows:
+        if xmin is None:
+            others = c1.to_fingerprint(*sums)
+        else:
+            ours[int(xmin)] = c1.to_fingerprint(*sums)
+    return Sums(ours, ours.pop(_FROZEN, Fingerprint()), others)
 
 
 def shape(connection: Connection, table: Table) -> Shape:
@@ -116,6 +151,17 @@ def written_by(connection: Connection, table: Table, xmins: Collection[int]) -> 
 def by_none_of(xmins: Collection[int]) -> str:
     """The condition on `t` that none of these transactions wrote a row."""
     return f"NOT {_is_among(xmins)}"
+
+
+def _no_newer(xid: int, now: int) -> str:
+    """The condition on `t` that a row is no newer than a transaction.
+
+    In numbers: age(xid), which does the same, keeps parallel workers from the table.
+    """
+    number = "t.xmin::pg_catalog.text::pg_catalog.int8"
+    age = f"('{now - 1}'::pg_catalog.int8 OPERATOR(pg_catalog.-) {number})"
+    low = f"({age} OPERATOR(pg_catalog.&) '{_LOW}'::pg_catalog.int8)"
+    return f"{low} OPERATOR(pg_catalog.>=) '{now - 1 - xid}'::pg_catalog.int8"
 
 
 def _rows(connection: Connection, table: Table) -> str:

@@ -25,6 +25,7 @@ from messy_migration.databases.sqlite.sketch import SQLiteScans
 from messy_migration.errors import TargetError
 from messy_migration.fingerprint.rows import fingerprint_texts
 from messy_migration.model import Fingerprint, Table
+from messy_migration.model.identity import Identity
 
 MINIMUM_VERSION = (3, 35, 0)
 ROWS_PER_FETCH = 10_000
@@ -68,6 +69,11 @@ class SQLite:
 
     def check_writable(self, connection: Connection) -> None:
         """Every write begins with BEGIN IMMEDIATE, which a file that cannot be written refuses."""
+
+    def identity(self, connection: Connection, table: Table) -> Identity:
+        """See `Dialect.identity`: the database is a file, and a table has no number in it."""
+        found = self.columns(connection, table.name)
+        return Identity() if found is None else Identity("main")
 
     def columns(self, connection: Connection, table: str) -> dict[str, str] | None:
         rows = connection.execute(

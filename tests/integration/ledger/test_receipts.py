@@ -12,8 +12,9 @@ from messy_migration.ledger import fence, quarantine, receipts, runs
 from messy_migration.ledger import known_tables as states
 from messy_migration.ledger.fence import Holder
 from messy_migration.ledger.known_tables import TableState
+from messy_migration.ledger.lanes import Signature
 from messy_migration.ledger.quarantine import Entry
-from messy_migration.ledger.receipts import Signature, StreamTotals
+from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.runs import Planned, Run, short
 from messy_migration.model import (
     Column,
@@ -28,6 +29,7 @@ from messy_migration.model import (
 )
 
 SIGNATURE = Signature("run", 1, 7, "2026-01-01T00:00:00+00:00")
+FIRST = Signature("1", 1, 7, "2026-01-01T00:00:00+00:00")
 
 
 def receipt(name, ordinal=0, **changes):
@@ -178,7 +180,7 @@ def test_runs_come_back_as_they_were_written(site):
     first, second = run("0001"), run("0002", selection=("files.*",))
     with site.begin() as connection:
         for one in (first, second):
-            runs.add(connection, site.ledger, one)
+            runs.add(connection, site.ledger, SIGNATURE, one)
     assert read(site, runs.history) == [second, first]
     assert read(site, runs.history, 1) == [second]
     assert read(site, runs.find, "0001") == [first]
@@ -189,7 +191,7 @@ def test_runs_come_back_as_they_were_written(site):
 def test_only_the_same_work_is_resumed_and_of_that_the_newest(site):
     with site.begin() as connection:
         for one in (run("1"), run("2"), run("3", state="done"), run("4", plugins=("a", "b"))):
-            runs.add(connection, site.ledger, one)
+            runs.add(connection, site.ledger, SIGNATURE, one)
     assert read(site, runs.find_open, "default", ("b", "a"), ()).run_id == "2"
     assert read(site, runs.find_open, "default", ("a", "b"), ()).run_id == "4"
     assert read(site, runs.find_open, "other", ("b", "a"), ()) is None
@@ -198,10 +200,10 @@ def test_only_the_same_work_is_resumed_and_of_that_the_newest(site):
 
 def test_a_finished_run_says_how_it_ended(site):
     with site.begin() as connection:
-        runs.add(connection, site.ledger, run("1"))
-        runs.add(connection, site.ledger, run("2"))
+        runs.add(connection, site.ledger, SIGNATURE, run("1"))
+        runs.add(connection, site.ledger, SIGNATURE, run("2"))
         runs.finish(
-            connection, site.ledger, "1", state="done", verdict="MATCH", exit_code=0, report="r"
+            connection, site.ledger, FIRST, state="done", verdict="MATCH", exit_code=0, report="r"
         )
     one, two = (read(site, runs.find, name)[0] for name in "12")
     assert (one.state, one.verdict, one.exit_code, one.report) == ("done", "MATCH", 0, "r")
@@ -213,10 +215,10 @@ def test_planned_partitions_keep_their_bounds_and_are_planned_once(site, table_o
     stream = Stream("shop.s", (table_of("t", {"a": "text"}),), tenant="oslo")
     parts = [Partition("é", "d1", {"from": 1, "to": [None, "ö"]}, 7), Partition("b", "d2")]
     with site.begin() as connection:
-        runs.add(connection, site.ledger, run("1"))
-        runs.plan(connection, site.ledger, "1", stream, "plan", parts[:1])
-        runs.plan(connection, site.ledger, "1", stream, "plan", parts)
-        runs.plan(connection, site.ledger, "1", stream, "plan", parts)
+        runs.add(connection, site.ledger, SIGNATURE, run("1"))
+        runs.plan(connection, site.ledger, FIRST, stream, "plan", parts[:1])
+        runs.plan(connection, site.ledger, FIRST, stream, "plan", parts)
+        runs.plan(connection, site.ledger, FIRST, stream, "plan", parts)
     found = read(site, runs.planned)
     assert [(item.stream, item.tenant, item.plan_id) for item in found] == [
         ("shop.s", "oslo", "plan")
@@ -263,12 +265,12 @@ def test_a_table_comes_back_as_it_was_declared(site, table_of, state_of):
     pointing = type(plain)("u", plain.columns, ("a",), (), (key,))
     with site.begin() as connection:
         for table in (plain, pointing):
-            states.add(connection, site.ledger, state_of(table))
+            states.add(connection, site.ledger, SIGNATURE, state_of(table))
     found = read(site, states.all_states)
     assert [state.table for state in found.values()] == [plain, pointing]
     assert [state.format_id for state in found.values()] == [format_id(plain), format_id(pointing)]
     with site.begin() as connection:
-        states.redefine(connection, site.ledger, table_of("u", {"z": "int32"}), "new")
+        states.redefine(connection, site.ledger, SIGNATURE, table_of("u", {"z": "int32"}), "new")
     assert read(site, states.all_states)["u", ()].table == table_of("u", {"z": "int32"})
 
 
@@ -302,9 +304,9 @@ def test_a_ledger_that_somebody_wrote_into_is_no_defect_of_ours(site, statement)
     names = ("receipt_table", "partition", "table_state")
     write(site, receipt("b", tables=(part(Fingerprint(1, 2, 3)),)))
     with site.begin() as connection:
-        runs.add(connection, site.ledger, run("run"))
-        runs.plan(connection, site.ledger, "run", stream, "p", [Partition("f", "d")])
-        states.add(connection, site.ledger, state)
+        runs.add(connection, site.ledger, SIGNATURE, run("run"))
+        runs.plan(connection, site.ledger, SIGNATURE, stream, "p", [Partition("f", "d")])
+        states.add(connection, site.ledger, SIGNATURE, state)
         places = {name: getattr(site.ledger, name).fullname for name in names}
         connection.exec_driver_sql(statement.format(**places))
 

@@ -15,7 +15,7 @@ from messy_migration.errors import Locked, TargetError
 from messy_migration.hookspecs import hookimpl
 from messy_migration.ledger import fence, receipts
 from messy_migration.ledger import known_tables as states
-from messy_migration.ledger.receipts import Signature
+from messy_migration.ledger.lanes import Signature
 from messy_migration.model import Frame, Origin, Partition, Stream
 from messy_migration.pipeline.commit import commit
 from messy_migration.reconcile.prove import prove

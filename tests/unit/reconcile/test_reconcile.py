@@ -9,7 +9,7 @@ import pytest
 
 from messy_migration.errors import TargetError, TargetUnavailable
 from messy_migration.ledger import receipts, schema
-from messy_migration.ledger.receipts import Signature
+from messy_migration.ledger.lanes import Signature
 from messy_migration.ledger.tables import ledger
 from messy_migration.model import Fingerprint, TableReceipt
 from messy_migration.reconcile import reconcile as reconciling

@@ -13,7 +13,7 @@ import pytest
 from messy_migration.compare.values import Unequal
 from messy_migration.fingerprint.rows import format_id
 from messy_migration.ledger import receipts, schema
-from messy_migration.ledger.receipts import Signature
+from messy_migration.ledger.lanes import Signature
 from messy_migration.ledger.tables import ledger
 from messy_migration.model import Fingerprint
 from messy_migration.repair import apply as applying

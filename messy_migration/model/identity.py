@@ -1,0 +1,22 @@
+"""Which table of a database is meant, beyond its name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The place of a table.
+
+    Attributes:
+        schema: that holds it; None where it is not known.
+        oid: the number by which the database knows it; None where it has none.
+    """
+
+    schema: str | None = None
+    oid: str | None = None
+
+
+UNKNOWN = Identity()
+"""Of a table that an older program loaded, and of one that is not there."""
