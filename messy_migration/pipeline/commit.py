@@ -23,7 +23,6 @@ from messy_migration.errors import PluginError, TargetError
 from messy_migration.fingerprint.rows import fingerprint, format_id
 from messy_migration.ledger import fence, quarantine, receipts, superseded
 from messy_migration.ledger.lanes import Signature
-from messy_migration.ledger.quarantine import Entry
 from messy_migration.ledger.superseded import Waiting
 from messy_migration.ledger.tables import Ledger
 from messy_migration.model import (
@@ -41,8 +40,9 @@ from messy_migration.pipeline import losses
 from messy_migration.pipeline.attempt import Attempt, committing
 from messy_migration.pipeline.bisect import culprits
 from messy_migration.pipeline.cut import Cut
+from messy_migration.pipeline.entries import displaced_entry
 from messy_migration.pipeline.halves import part_id
-from messy_migration.pipeline.identity import key_of_json, loaded_keys
+from messy_migration.pipeline.identity import loaded_keys
 from messy_migration.pipeline.prepare import Prepared
 from messy_migration.pipeline.records import count, numbers, only, present
 from messy_migration.pipeline.rules import DUPLICATE, DUPLICATE_KEY, contradiction
@@ -351,20 +351,6 @@ def _close_met(writer: Writer, connection: Connection, prepared: Prepared, ident
     if entries:
         place = (stream.name, stream.tenant)
         superseded.close(connection, writer.ledger, writer.signature, place, entries, identity)
-
-
-def displaced_entry(table: Table, lanes: str, text: bytes) -> Entry:
-    """What goes to quarantine of a row that was loaded and lost against another with its key."""
-    return Entry(
-        f"table {table.name}, loaded before by this run",
-        DUPLICATE_KEY,
-        "another record has the same key and other values",
-        text,
-        table.name,
-        ", ".join(table.key),
-        lanes,
-        key_of_json(table, text),
-    )
 
 
 def _trial(

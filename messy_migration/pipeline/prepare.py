@@ -15,7 +15,6 @@ import pyarrow as pa
 
 from messy_migration.errors import PluginError
 from messy_migration.fingerprint.arrays import from_flags, from_numbers
-from messy_migration.fingerprint.rows import fingerprint
 from messy_migration.ledger.quarantine import Entry
 from messy_migration.model import (
     RECORD,
@@ -29,14 +28,12 @@ from messy_migration.model import (
 )
 from messy_migration.pipeline.conform import as_table, conform
 from messy_migration.pipeline.cut import Cut
-from messy_migration.pipeline.identity import key_of_values, keys_of_refused
+from messy_migration.pipeline.entries import entries_of, rejected_entries
 from messy_migration.pipeline.losses import Changed
-from messy_migration.pipeline.raw import extracted
 from messy_migration.pipeline.records import count, numbers, only, present, without
 from messy_migration.pipeline.rules import (
     CRASH,
     DUPLICATE,
-    DUPLICATE_KEY,
     Repeats,
     Unstorable,
     check,
@@ -76,7 +73,7 @@ class Prepared:
         """The same batch after more records went to quarantine."""
         records = {violation.record for violation in violations}
         tables = {name: without(data, records) for name, data in self.tables.items()}
-        entries = _entries(self.stream, self.cut, violations, self.tables)
+        entries = entries_of(self.stream, self.cut, violations, self.tables)
         return replace(self, tables=tables, entries=(*self.entries, *entries), sent={})
 
 
@@ -114,7 +111,7 @@ def condemned(stream: Stream, cut: Cut, why: str) -> Prepared:
     numbered = np.zeros(cut.rows, dtype=np.int32)
     rows = pa.concat_tables(cut.tables).append_column(RECORD, pa.array(numbered))
     violation = Violation(0, name, None, CRASH, why)
-    entries = [*_rejected(stream, cut), *_entries(stream, cut, [violation], {name: rows})]
+    entries = [*rejected_entries(stream, cut), *entries_of(stream, cut, [violation], {name: rows})]
     return Prepared(cut.records, {}, tuple(entries), dict(cut.filtered), 0, cut, stream)
 
 
@@ -334,8 +331,8 @@ def _settle(
     counts.update(filtered[record] for record in set(filtered) - {item.record for item in errors})
     if repeats:
         counts[DUPLICATE] += len(repeats)
-    entries = _rejected(stream, cut)
-    entries += _entries(stream, cut, [*errors, *contradictions], tables)
+    entries = rejected_entries(stream, cut)
+    entries += entries_of(stream, cut, [*errors, *contradictions], tables)
     accounted = count(clean.values()) + len(entries) + counts.total()
     if accounted != cut.records:
         raise PluginError(
@@ -347,21 +344,6 @@ def _settle(
     return Prepared(cut.records, clean, tuple(entries), dict(counts), warnings, cut, stream)
 
 
-def _rejected(stream: Stream, cut: Cut) -> list[Entry]:
-    return [
-        Entry(
-            item.where,
-            item.rule,
-            item.reason,
-            item.raw,
-            None,
-            item.column,
-            key=key_of_values(stream, item.key),
-        )
-        for item in cut.rejected
-    ]
-
-
 def _once(stream: Stream, name: str, data: pa.Table) -> pa.Table:
     """The rows without those that repeat or are older."""
     drop = repeated_keys(stream.table(name), data, stream.bookmark).drop
@@ -370,34 +352,3 @@ def _once(stream: Stream, name: str, data: pa.Table) -> pa.Table:
     keep = np.ones(data.num_rows, dtype=bool)
     keep[list(drop)] = False
     return data.filter(from_flags(keep))
-
-
-def _entries(
-    stream: Stream, cut: Cut, violations: list[Violation], tables: Mapping[str, pa.Table]
-) -> list[Entry]:
-    """One entry a record: its first violation, and the reasons of all."""
-    by_record: dict[int, list[Violation]] = defaultdict(list)
-    for violation in violations:
-        by_record[violation.record].append(violation)
-    keys = keys_of_refused(stream, cut, by_record, tables)
-    entries = []
-    for record, found in sorted(by_record.items()):
-        origin = cut.origin(record)
-        raw = origin.raw if origin else extracted(stream, cut, record)
-        place = origin.where if origin else f"{stream.label}, batch {cut.ordinal}, record {record}"
-        first = found[0]
-        reasons = "; ".join(
-            dict.fromkeys(
-                f"{item.column}: {item.message}" if item.column else item.message for item in found
-            )
-        )
-        identity = ""
-        if first.rule == DUPLICATE_KEY:
-            # What was refused is the row: the same one met elsewhere is a mere repetition.
-            rows = only(tables[first.table], [record])
-            identity = fingerprint(rows, stream.table(first.table).columns).lanes
-        key = keys.get(record, "")
-        entries.append(
-            Entry(place, first.rule, reasons, raw, first.table, first.column, identity, key)
-        )
-    return entries

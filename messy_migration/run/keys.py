@@ -24,7 +24,7 @@ from messy_migration.ledger import known_tables as states
 from messy_migration.ledger.chain import Row
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.model import Fingerprint, Stream, TableReceipt, stream_label
-from messy_migration.pipeline.commit import displaced_entry
+from messy_migration.pipeline.entries import displaced_entry
 from messy_migration.pipeline.rules import DUPLICATE
 from messy_migration.run.prepare import Site
 from messy_migration.run.state import RunState
