@@ -73,7 +73,7 @@ def test_without_anybody_having_written_into_it_all_of_it_is_right(site):
 
 def test_a_receipt_that_was_added_by_hand_belongs_to_no_run_that_is_open(site):
     made = {"seq": "seq + 1000", "batch_id": "'made'"}
-    names = site.ledger.receipt.c.keys()
+    names = ledger(site.kind).receipt.columns.keys()
     site.execute(
         f"INSERT INTO {{receipt}} ({', '.join(names)})"
         f" SELECT {', '.join(made.get(name, name) for name in names)} FROM {{receipt}}"
