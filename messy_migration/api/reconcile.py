@@ -27,6 +27,7 @@ from messy_migration.ledger.completeness import Completeness
 from messy_migration.ledger.runs import short
 from messy_migration.model import stream_label
 from messy_migration.reconcile import reconcile as proving
+from messy_migration.reconcile.as_json import audit_object, proof_object
 from messy_migration.reconcile.options import Asked
 from messy_migration.reconcile.reconcile import LISTED, Proof, Tables, quick
 from messy_migration.reconcile.untouched import Untouched, word
@@ -35,7 +36,6 @@ from messy_migration.repair.apply import Repaired
 from messy_migration.repair.as_json import repair_facts
 from messy_migration.repair.run import adopt, repair
 from messy_migration.run.anchors import audited, note_again, refused
-from messy_migration.run.as_json import audit_object, proof_object
 from messy_migration.run.evidence import file_reconciliation
 from messy_migration.run.lock import Hold
 from messy_migration.run.sandbox import served

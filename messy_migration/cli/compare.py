@@ -15,7 +15,7 @@ from messy_migration.cli.options import Common
 from messy_migration.cli.render import cell, counted, emit_json, say, table
 from messy_migration.cli.summary import differences_text
 from messy_migration.errors import UsageProblem
-from messy_migration.run.as_json import difference_objects, findings_objects
+from messy_migration.reconcile.as_json import difference_objects, findings_objects
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from messy_migration.cli.options import (
 from messy_migration.cli.reconcile_options import asked_options, changed_options
 from messy_migration.cli.render import complain, emit_json, say
 from messy_migration.cli.summary import reconciliation_text
-from messy_migration.reconcile.facts import quick_facts
+from messy_migration.reconcile.as_json import quick_facts
 
 
 @click.command("reconcile")
