@@ -9,14 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from messy_migration.errors import exit_code
 from messy_migration.evidence import document as documents
 from messy_migration.evidence.figures import pairs, receipt_dicts
+from messy_migration.evidence.links import Document, chained, check_head, check_link, check_links
 from messy_migration.evidence.notation import label
-from messy_migration.ledger.chain import Link, Row, head_of, plans_digest, receipts_digest
+from messy_migration.ledger.chain import Row, plans_digest, receipts_digest
 from messy_migration.ledger.completeness import COUNTED, Completeness, of_rows, problems
 from messy_migration.ledger.receipts import READING, WRITING, scope_of
 from messy_migration.model import Fingerprint
@@ -56,7 +56,6 @@ documents may do without it."""
 
 _SNAPSHOT = re.compile(r"(\d{1,20}):(\d{1,20}):((?:\d{1,20}(?:,\d{1,20})*)?)")
 
-Document = Mapping[str, Any]
 _COUNTS = ("extracted", "loaded", "quarantined", "filtered", "warnings")
 _ROWS = ("inserted", "updated", "unchanged")
 
@@ -84,9 +83,11 @@ def derive(document: Document) -> list[Check]:
     ]
     if document.get("kind") == "run":
         found += [
-            _checked("the head of the chain follows from its link", _head, document),
-            _checked("the link is of this run, this verdict and this content", _link, document),
-            _checked("the links of the run lead to its last one", _links, document),
+            _checked("the head of the chain follows from its link", check_head, document),
+            _checked(
+                "the link is of this run, this verdict and this content", check_link, document
+            ),
+            _checked("the links of the run lead to its last one", check_links, document),
             _checked("the link follows from the receipts", _receipts, document),
             _checked("the link follows from what was planned", _planned, document),
             _checked(
@@ -135,42 +136,6 @@ def _digest(document: Document) -> Iterator[str]:
         yield f"it is {found[:12]}, the file says {str(document['digest'])[:12]}"
 
 
-def _chained(document: Document) -> Link:
-    return Link(**document["chain"])
-
-
-def _head(document: Document) -> Iterator[str]:
-    link = _chained(document)
-    if head_of(link) != link.head:
-        yield f"it is {head_of(link)[:12]}, the file says {link.head[:12]}"
-
-
-def _link(document: Document) -> Iterator[str]:
-    link = _chained(document)
-    for name, ours, theirs in (
-        ("run", link.run_id, document["run_id"]),
-        ("verdict", link.verdict, document["verdict"]),
-        ("digest", link.evidence_digest, documents.digest(document)),
-    ):
-        if ours != theirs:
-            yield f"the {name} of the link is {ours[:13]}, the file says {theirs[:13]}"
-    if link.ordinal != document["ledger"]["links"] + 1:
-        yield f"it is link {link.ordinal} after {document['ledger']['links']}"
-    if link.ordinal == 1 and link.previous != document["ledger"]["id"]:
-        yield "the first link does not begin with the name of the ledger"
-
-
-def _links(document: Document) -> Iterator[str]:
-    """Links that were written while the run went on; older evidence names none."""
-    links = [Link(**values) for values in document.get("links", ())]
-    for before, link in pairwise([*links, _chained(document)]):
-        if (link.ordinal, link.previous) != (before.ordinal + 1, before.head):
-            yield f"link {link.ordinal} does not follow from link {before.ordinal}"
-    for link in links:
-        if head_of(link) != link.head or link.kind != "lanes":
-            yield f"link {link.ordinal} was changed"
-
-
 def _rows(document: Document) -> list[Row]:
     if not document["receipts"]["are_listed"]:
         raise _Unlisted("the receipts are too many to be listed")
@@ -179,7 +144,7 @@ def _rows(document: Document) -> list[Row]:
 
 
 def _receipts(document: Document) -> Iterator[str]:
-    link, after = _chained(document), document["receipts"]["after"]
+    link, after = chained(document), document["receipts"]["after"]
     rows = [row for row in _rows(document) if int(str(row[0])) > after]
     count, last, digest = receipts_digest(rows)
     if (count, max(last, after)) != (link.receipts, link.last_seq):
@@ -192,7 +157,7 @@ def _receipts(document: Document) -> Iterator[str]:
 
 
 def _planned(document: Document) -> Iterator[str]:
-    if plans_digest(document["planned"]) != _chained(document).plans_digest:
+    if plans_digest(document["planned"]) != chained(document).plans_digest:
         yield "its digest is another one"
     planned = {tuple(row[:4]) for row in document["planned"]}
     for item in document["inputs"]:
