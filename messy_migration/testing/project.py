@@ -38,6 +38,8 @@ from sqlalchemy import make_url
 from messy_migration.cli.main import run
 from messy_migration.testing.result import COUNTS, Result
 
+# How long a connection of the test waits for one that writes.
+_LOCKED_SECONDS = 60.0
 _SETTING = re.compile(r"MIGRATE_|[A-Z][A-Z0-9]*(_[A-Z0-9]+)*__", re.IGNORECASE)
 
 
@@ -84,7 +86,7 @@ class Project:
 
     command: tuple[str, ...] = (sys.executable, "-m", "messy_migration")
     workers = 1
-    patience = 120.0
+    patience = 300.0
 
     def __init__(
         self,
@@ -235,7 +237,7 @@ class Project:
             place = (self.folder / str(parts.database)).as_uri()
             mode = "rwc" if create else "rw"
             with closing(
-                sqlite3.connect(f"{place}?mode={mode}", uri=True, timeout=self.patience)
+                sqlite3.connect(f"{place}?mode={mode}", uri=True, timeout=_LOCKED_SECONDS)
             ) as lite:
                 lite.isolation_level = None
                 yield lite

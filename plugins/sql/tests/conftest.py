@@ -181,7 +181,6 @@ class Shop(Project):
     """A folder whose migrate.toml names a source, and the command in it."""
 
     workers = 2
-    patience = 300.0
 
     def configure(self, section="", target=None, profile=""):
         if target:
