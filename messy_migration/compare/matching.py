@@ -182,6 +182,8 @@ def _pair(
         with refusals(f"table {one}"):
             both = _reflected(left, one), _reflected(right, other)
             return _columns((left, right), both, wishes, used, refused)
+    except UsageProblem:
+        raise
     except MigrationError as error:
         if left.connection.invalidated or right.connection.invalidated:
             raise
