@@ -11,7 +11,7 @@ from messy_migration.databases.duckdb import encoding as duckdb_encoding
 from messy_migration.databases.mysql import encoding as mysql
 from messy_migration.databases.postgresql import encoding as postgresql
 from messy_migration.fingerprint.rows import fields as c1_fields
-from messy_migration.fingerprint.rows import fingerprint_texts
+from messy_migration.fingerprint.rows import fingerprint, fingerprint_texts
 from messy_migration.model import Column, ColumnType, Fingerprint, Table
 from messy_migration.testing.nasty_rows import nasty
 
@@ -136,3 +136,6 @@ def test_duckdb_gives_every_nasty_row_the_field_that_it_has_in_flight():
         tuple(cell.decode() if isinstance(cell, bytes) else cell for cell in row) for row in found
     ]
     assert sorted(there) == sorted(here)
+    count, *sums = connection.execute(duckdb_encoding.aggregate(table, "t", "t")).fetchone()
+    total = Fingerprint(count, *(int(one) % 2**64 for one in sums))
+    assert total == fingerprint(rows, table.columns)
