@@ -256,14 +256,15 @@ def another_hash(side):
     """A server whose hash of a text is another one."""
     side.run(
         "ALTER FUNCTION pg_catalog.hashtextextended(text, bigint) RENAME TO hidden",
-        "CREATE FUNCTION public.hashtextextended(text, bigint) RETURNS bigint"
+        "SET LOCAL allow_system_table_mods = on",
+        "CREATE FUNCTION pg_catalog.hashtextextended(text, bigint) RETURNS bigint"
         " LANGUAGE SQL IMMUTABLE AS 'SELECT 7::bigint'",
     )
     try:
         yield
     finally:
         side.run(
-            "DROP FUNCTION public.hashtextextended",
+            "DROP FUNCTION pg_catalog.hashtextextended(text, bigint)",
             "ALTER FUNCTION pg_catalog.hidden(text, bigint) RENAME TO hashtextextended",
         )
 

@@ -198,7 +198,7 @@ def test_the_command_takes_them_in_every_form(two):
     two.execute(CHANGE)
     for against in FORMS:
         result = shell("--against", against, "--stop-after", "1", "--show-values", "--json")
-        body = json.loads(result.output)
+        body = json.loads(result.stdout)
         assert body["verdict"] == "MISMATCH"
         assert body["differences"][0]["values"] == {"name": {"left": "name 1", "right": "secret"}}
         assert "not looked at" in {item["table"]: item for item in body["tables"]}["zeta"]["reason"]
