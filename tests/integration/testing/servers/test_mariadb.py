@@ -111,7 +111,9 @@ def without_a_server(pytester, monkeypatch, required):
     monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{throwaway.free_port()}")
     monkeypatch.setenv("PATH", str(pytester.path))
     pytester.makepyfile(INNER)
-    pytester.makeconftest("from messy_migration.testing import mariadb\nmariadb._PLACES = ''\n")
+    pytester.makeconftest(
+        "from messy_migration.testing.servers import mariadb\nmariadb._PLACES = ''\n"
+    )
     return pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "ignore")
 
 
