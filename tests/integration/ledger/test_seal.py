@@ -11,6 +11,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
 
 from messy_migration import api
 from messy_migration.errors import MigrationError, ProofError
@@ -74,7 +75,7 @@ class Site:
     def execute(self, *statements):
         """Write by hand; `{receipt}` is a table of the ledger."""
         names = {name: getattr(self.ledger, name).fullname for name in self.tables}
-        engine = create_engine(self.url)
+        engine = create_engine(self.url, poolclass=NullPool)
         with engine.begin() as connection:
             found = [connection.execute(text(one.format(**names))) for one in statements]
             rows = found[-1].all() if found[-1].returns_rows else []
@@ -352,7 +353,7 @@ def test_g09_state_and_its_change_edited_together_are_found(loaded):
 def _rows(site, name):
     from messy_migration.ledger import changes
 
-    engine = create_engine(site.url)
+    engine = create_engine(site.url, poolclass=NullPool)
     with engine.begin() as connection:
         found = list(changes._rows(connection, site.ledger, name))
     engine.dispose()
@@ -404,7 +405,7 @@ def test_s_u3_a_receipt_smuggled_into_a_covered_range_stops_a_run(loaded):
 
 
 def test_a_lane_goes_on_over_commits_and_ends_with_a_transaction_that_did_not(site):
-    engine = create_engine(site.url)
+    engine = create_engine(site.url, poolclass=NullPool)
     lane = lanes.Lane()
     with engine.begin() as connection:
         first = lane.slot(connection)
@@ -428,7 +429,7 @@ def test_a_lane_goes_on_over_commits_and_ends_with_a_transaction_that_did_not(si
 
 def made_older(site):
     """Set the ledger back to revision 0002, with the links that a program of then wrote."""
-    engine = create_engine(site.url)
+    engine = create_engine(site.url, poolclass=NullPool)
     tables = site.ledger
     with engine.begin() as connection:
         connection.execute(tables.quarantine.update().values(salt=None, payload_digest=None))

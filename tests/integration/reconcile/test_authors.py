@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
 
 from messy_migration import api
 from messy_migration.workspace import Request
@@ -55,7 +56,9 @@ class Site:
         return api.reconcile(self.request, asked=api.Asked(**asked))
 
     def execute(self, *statements, level=None):
-        engine = create_engine(self.url, isolation_level=level or "READ COMMITTED")
+        engine = create_engine(
+            self.url, poolclass=NullPool, isolation_level=level or "READ COMMITTED"
+        )
         with engine.begin() as connection:
             for statement in statements:
                 connection.execute(text(statement))
@@ -166,7 +169,7 @@ def test_g07_on_another_server_or_timeline_all_earlier_rows_are_one_group(site, 
         "UPDATE messy_migration.receipt SET server ="
         f" replace('{server}', '{{identifier}}', split_part(server, '/', 1))"
     )
-    with create_engine(site.url).connect() as connection:
+    with create_engine(site.url, poolclass=NullPool).connect() as connection:
         assert (
             "/"
             in connection.execute(

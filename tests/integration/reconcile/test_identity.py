@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.pool import NullPool
 
 from messy_migration import api
 from messy_migration.errors import MigrationError
@@ -80,7 +81,7 @@ def test_g06_a_table_that_was_renamed_and_replaced_is_not_the_one_that_was_loade
 def test_g06_the_ledger_keeps_schema_and_oid_and_a_second_run_leaves_them(site):
     query = text("SELECT schema_name, object_id FROM messy_migration.table_state")
     oid = text("SELECT 'public.s'::regclass::oid::text")
-    engine = create_engine(site.url)
+    engine = create_engine(site.url, poolclass=NullPool)
     with engine.begin() as connection:
         assert connection.execute(query).one() == ("public", connection.execute(oid).scalar_one())
     (site.folder / "s2.csv").write_text("id,name,amt\n2000,late,1\n")
@@ -93,7 +94,7 @@ def test_g06_the_ledger_keeps_schema_and_oid_and_a_second_run_leaves_them(site):
 def test_g06_in_sqlite_a_table_is_in_the_main_schema_and_has_no_number(tmp_path):
     site = Site(tmp_path, f"sqlite:///{tmp_path / 'target.db'}")
     site.run()
-    engine = create_engine(site.url)
+    engine = create_engine(site.url, poolclass=NullPool)
     with engine.begin() as connection:
         query = text("SELECT schema_name, object_id FROM messy_migration_table_state")
         assert connection.execute(query).one() == ("main", None)
