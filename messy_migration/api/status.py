@@ -39,7 +39,7 @@ class Status:
 
     @property
     def exit_code(self) -> int:
-        """7 where too much of a stream is in quarantine, or nothing of it was loaded; else 0.
+        """The command ends with 7 if a stream is over its quarantine limit or loaded nothing.
 
         The verdict of an earlier run does not enter: nothing was proven now.
         """

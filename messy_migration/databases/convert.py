@@ -61,7 +61,7 @@ def column(
 
 
 def _uuid_in_text(kind: str, x: str) -> str:
-    """A text of which those that spell a uuid are written as a uuid is."""
+    """Write each text that spells a uuid in the canonical form; leave other texts alone."""
     text, matches = {
         "postgresql": (
             f"{x}::pg_catalog.text",

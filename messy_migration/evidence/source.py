@@ -15,7 +15,7 @@ Source = Mapping[str, Any]
 
 
 def proven(sources: Iterable[Source]) -> list[str]:
-    """A line for all streams of which the same is proven."""
+    """Write one line for each claim, with all streams that it is true of."""
     groups: dict[str, list[Source]] = defaultdict(list)
     for item in sources:
         if item["verdict"] == "MATCH":

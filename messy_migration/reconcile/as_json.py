@@ -1,4 +1,4 @@
-"""A reconciliation as JSON: tables, differences, the ledger, and what a proof says beside rows."""
+"""This module writes a reconciliation as JSON: tables, differences, ledger, other facts."""
 
 from __future__ import annotations
 

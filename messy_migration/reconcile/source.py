@@ -108,7 +108,7 @@ def _of_stream(
 
 
 def with_source(verdict: TableVerdict, sources: Iterable[SourceVerdict]) -> TableVerdict:
-    """A table is a MISMATCH where its rows are not those of the source, whatever was stored."""
+    """Lower the verdict of a table whose source holds other rows, or where that is not known."""
     for item in sources:
         if item.differing and item.label == verdict.stream:
             reasons = [verdict.reason] if verdict.verdict == "MISMATCH" else []

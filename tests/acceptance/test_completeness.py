@@ -1,4 +1,4 @@
-"""A verdict and what was not loaded are told together, by every command and its exit code."""
+"""Every command tells the verdict together with what the run did not load."""
 
 from __future__ import annotations
 

@@ -418,7 +418,7 @@ def test_g01_a_million_texts_of_each_type(name):
 
 
 def rescaled(rng, kinds):
-    """A decimal of one Arrow type, another type, and what Python makes of it there."""
+    """Draw a decimal of one Arrow type and a target type; Python computes the expected value."""
     one, other = rng.choice(kinds), rng.choice(kinds)
     number = rng.randrange(10 ** rng.randint(1, one.precision)) * rng.choice((1, -1, 10**5))
     number = math.copysign(1, number) and number % 10**one.precision

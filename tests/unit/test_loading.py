@@ -1,4 +1,4 @@
-"""Acts in a child process: how many came to an end, and what became of it (G15)."""
+"""A child process reports how many acts it finished and how it ended (G15)."""
 
 from __future__ import annotations
 

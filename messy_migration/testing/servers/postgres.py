@@ -78,7 +78,7 @@ class Server:
 
     @contextmanager
     def role(self, database: str, options: str = "") -> Iterator[str]:
-        """A new role that may log in and nothing else; at the end it is dropped.
+        """Create a role that may log in and do nothing else, and drop it at the end.
 
         Roles belong to the whole server, so a fixed name would meet the one of another test.
 

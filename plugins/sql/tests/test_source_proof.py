@@ -1,4 +1,4 @@
-"""A source's own fingerprint of a partition is that of the frames, whatever is in it."""
+"""A source computes the same fingerprint of a partition as the worker computes of its frames."""
 
 from __future__ import annotations
 

@@ -218,7 +218,7 @@ def test_an_extra_row_that_changed_meanwhile_is_not_removed(state):
 
 
 def test_of_two_rows_with_one_key_neither_is_removed(state):
-    """A plan leaves them alone; should one be asked for, what is there tells that it was two."""
+    """A plan leaves doubled rows alone; `apply` refuses one by what the target holds."""
     state.site.run("CREATE TABLE doubled (id INTEGER, name TEXT)")
     doubled = table_of("doubled", {"id": "int32", "name": "text"}, ("id",))
     state.site.fill(doubled, (1, "ann"), (1, "ann"))

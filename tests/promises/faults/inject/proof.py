@@ -105,7 +105,7 @@ def _money_unread(_, told):
 
 
 def _all_read(_, verdict):
-    """A stream of which a part is missing is taken for whole."""
+    """The run takes a stream for whole although a partition is missing."""
 
     def call(proof, *arguments, **named):
         return verdict(replace(proof, incomplete={}), *arguments, **named)
