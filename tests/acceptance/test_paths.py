@@ -18,7 +18,11 @@ def authored(tmp_path):
 
 
 def names(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+    return sorted(
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if "__pycache__" not in path.parts  # an import writes them beside the plugin
+    )
 
 
 PLACES = {
