@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import secrets
 import sys
 import tempfile
 import time
@@ -49,6 +50,7 @@ class Bench:
         files: table -> the same rows in one file, parents before children.
         psql: the program, or None where psycopg has to do its work.
         workers: of our run.
+        is_keyed: our run sums rows under a `fingerprint_key` too.
     """
 
     server: Server
@@ -56,6 +58,7 @@ class Bench:
     files: Mapping[Table, Path]
     psql: str | None
     workers: int
+    is_keyed: bool = False
 
     def migrate(self, url: str) -> Usage:
         """One whole run; anything but MATCH ends the benchmark."""
@@ -64,6 +67,9 @@ class Bench:
             filter(None, (str(self.folder / "site"), os.environ.get("PYTHONPATH")))
         )
         environment = {"MIGRATE_TARGET": url, "PYTHONPATH": path}
+        if self.is_keyed:
+            environment |= {"BENCHMARK_KEY": secrets.token_hex(32)}
+            environment |= {"MIGRATE_FINGERPRINT_KEY": "env://BENCHMARK_KEY"}
         return beside.migrate(self.folder, compiled, self.workers, environment)
 
     def copy(self, url: str) -> Usage:
@@ -115,6 +121,8 @@ def main(arguments: list[str]) -> int:
             bench = Bench(running, folder, files, beside.psql(running), options.workers)
             _warm_up(bench, options.data)
             sides: dict[str, beside.Side] = {"migrate": bench.migrate, "copy": bench.copy}
+            if options.keyed:
+                sides["keyed"] = replace(bench, is_keyed=True).migrate
             sides |= {name: partial(bench.peer, path, name) for name, path in pythons.items()}
             rounds = [
                 beside.measure(running, sides, number, tuple(files), tuple(pythons))
@@ -150,6 +158,7 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--peers", default="", help=f"tools beside us, comma-separated: {', '.join(peers.PEERS)}"
     )
+    parser.add_argument("--keyed", action="store_true", help="our run under a key beside them")
     parser.add_argument("--json", action="store_true", help="one object on standard output")
     options = parser.parse_args(arguments)
     try:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from messy_migration import logs
 from messy_migration import registry as registries
@@ -19,6 +20,7 @@ from messy_migration.config.urls import parse_target
 from messy_migration.databases.open import Target, open_target
 from messy_migration.databases.retry import Patience
 from messy_migration.errors import ConfigurationError, MigrationError, PluginError, UsageProblem
+from messy_migration.fingerprint.keyed import Key
 from messy_migration.ledger.tables import Ledger, ledger
 from messy_migration.model import Stream
 from messy_migration.redaction import Redactor, sounds_secret
@@ -81,6 +83,23 @@ class Workspace:
     target: Target
     ledger: Ledger
     sections: Mapping[str, Any]
+
+    @cached_property
+    def key(self) -> Key | None:
+        """What this process makes of the `fingerprint_key`; None where none is set.
+
+        Raises:
+            ConfigurationError: the secret is not to be had, or is too short.
+        """
+        secret = configuration.fingerprint_key(self.settings, self.registry.resolve)
+        return None if secret is None else Key(secret)
+
+    @cached_property
+    def key_before(self) -> Key | None:
+        """The same of the key that it replaces."""
+        name: Literal["fingerprint_key_before"] = "fingerprint_key_before"
+        secret = configuration.fingerprint_key(self.settings, self.registry.resolve, name)
+        return None if secret is None else Key(secret)
 
     def patience(self, is_stopped: Callable[[], bool]) -> Patience:
         """How long this configuration waits for its target, unless it is told to stop."""

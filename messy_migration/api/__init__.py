@@ -9,7 +9,7 @@ from __future__ import annotations
 from messy_migration.api.compare import Comparison, compare
 from messy_migration.api.plan import Plan, TablePlan, plan
 from messy_migration.api.reconcile import Reconciliation, reconcile
-from messy_migration.api.report import Report, find_report, verify_reports
+from messy_migration.api.report import Report, find_report, key_at_hand, verify_reports
 from messy_migration.api.run import Silent, run
 from messy_migration.api.status import Status, status
 from messy_migration.compare.budget import Budget
@@ -36,6 +36,7 @@ __all__ = [
     "Wishes",
     "compare",
     "find_report",
+    "key_at_hand",
     "plan",
     "reconcile",
     "run",

@@ -37,6 +37,7 @@ from messy_migration.repair.as_json import repair_facts
 from messy_migration.repair.run import adopt, repair
 from messy_migration.run.anchors import audited, note_again, refused
 from messy_migration.run.evidence import file_reconciliation
+from messy_migration.run.keying import prove_under
 from messy_migration.run.lock import Hold
 from messy_migration.run.sandbox import served
 from messy_migration.workspace import Request, Workspace, open_workspace
@@ -171,7 +172,7 @@ def _changed(
     proof = proving.reconcile(workspace, tables, incomplete, limit, asked)
     if outcome is not None:
         with workspace.target.dialect.reading(workspace.target.engine) as connection:
-            found = audited(workspace, connection, None, full=False)
+            found = audited(workspace, connection, None, full=False, key=workspace.key)
     result = replace(concluded(workspace.target.label, proof, asked, found), repaired=repaired)
     if outcome is None:
         return result
@@ -282,7 +283,8 @@ def _scope_of(
     target = workspace.target
     with target.dialect.reading(target.engine) as connection:
         refuse_empty(workspace, schema.version(connection))
-        found = audited(workspace, connection, asked.anchor, full=not asked.quick)
+        key = prove_under(connection, workspace)
+        found = audited(workspace, connection, asked.anchor, full=not asked.quick, key=key)
         tables = _tables_of(workspace, connection, run_id)
         return found, tables, {} if found.reasons else _incomplete(workspace, connection)
 

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from messy_migration import errors
-from messy_migration.errors import UsageProblem
+from messy_migration.config.secrets import builtin_secret
+from messy_migration.config.settings import fingerprint_key
+from messy_migration.errors import MigrationError, UsageProblem
 from messy_migration.evidence import document, files, page
 from messy_migration.evidence.verify import Verified, verify
 from messy_migration.evidence.words import completeness
+from messy_migration.fingerprint.keyed import Key
 from messy_migration.ledger import anchors
 from messy_migration.ledger.completeness import problems
 from messy_migration.run.anchors import ANCHORS
@@ -58,7 +61,10 @@ def find_report(request: Request, name: str | None = None) -> Report:
 
 
 def verify_reports(
-    paths: Sequence[Path], directory: Path | None = None, anchor: str | None = None
+    paths: Sequence[Path],
+    directory: Path | None = None,
+    anchor: str | None = None,
+    key: Key | None = None,
 ) -> list[Verified]:
     """Verify evidence files and pages offline; nothing is raised for what does not verify.
 
@@ -66,12 +72,31 @@ def verify_reports(
         paths: JSON or HTML.
         directory: where `.migrate/anchors` is; the working directory if left out.
         anchor: the beginning of a head that the newest of them must have.
+        key: what `key_at_hand` gave; without it MACs are not checked, and that is told.
 
     Raises:
         UsageProblem: a file cannot be read.
         ConfigurationError: the anchors cannot be read.
     """
-    return verify(paths, anchors.read((directory or Path.cwd()) / ANCHORS), anchor)
+    return verify(paths, anchors.read((directory or Path.cwd()) / ANCHORS), anchor, key)
+
+
+def key_at_hand(request: Request) -> Key | None:
+    """The `fingerprint_key` that is configured, where its secret can be had offline."""
+    try:
+        settings = request.load()
+
+        def known(reference: str) -> str:
+            # What a plugin has to be asked for may lie on another machine.
+            return builtin_secret(reference, settings.environment) or ""
+
+        secret = fingerprint_key(settings, known)
+        if not secret:
+            return None
+        request.redactor.register(secret)
+        return Key(secret)
+    except MigrationError:
+        return None
 
 
 def _path(request: Request, name: str | None) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from messy_migration.run.outcome import Observer, Options, Outcome
+from messy_migration.run.rotation import rotate
 from messy_migration.run.run import execute
 from messy_migration.run.sandbox import served
 from messy_migration.workspace import Request
@@ -41,6 +42,7 @@ def run(
     """
     options = options or Options()
     with served(request, options.sandbox) as (asked, boxes):
-        outcome = execute(asked, observer or Silent(), options)
+        act = rotate if options.rotate_key else execute
+        outcome = act(asked, observer or Silent(), options)
         traffic = {box.plugin: {"manifest": dict(box.manifest), **box.traffic()} for box in boxes}
         return replace(outcome, sandbox=traffic)

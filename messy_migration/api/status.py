@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from messy_migration import errors
 from messy_migration.api.preconditions import refuse_empty, refuse_missing
 from messy_migration.databases.errors import refusals
-from messy_migration.ledger import fence, receipts, runs, schema
+from messy_migration.ledger import fence, keys, receipts, runs, schema
 from messy_migration.ledger import known_tables as states
 from messy_migration.ledger.completeness import Completeness, completeness, problems
 from messy_migration.ledger.fence import Holder
@@ -28,6 +28,8 @@ class Status:
         holder: the run that wrote the last heartbeat.
         active: a run holds the target now.
         completeness: what was loaded, and what was not, of every stream, over all runs.
+        key_id: of the `fingerprint_key` that the ledger is under; empty without one. The key
+            itself is not asked for.
     """
 
     target: str
@@ -36,6 +38,7 @@ class Status:
     holder: Holder | None
     active: bool
     completeness: tuple[Completeness, ...] = ()
+    key_id: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -71,4 +74,6 @@ def status(request: Request, *, limit: int = 10) -> Status:
             ]
             holder = fence.holder(connection, ledger)
             counts = completeness(connection, ledger, workspace.settings.core.quarantine_limit)
-    return Status(target.label, tuple(found), tuple(tables), holder, active, counts)
+            link = keys.newest(connection, ledger)
+            key_id = str(link.key_id) if link else ""
+    return Status(target.label, tuple(found), tuple(tables), holder, active, counts, key_id)

@@ -102,7 +102,7 @@ def verify(
     what is anchored in .migrate here, or given with --anchor. Exit code 8 if anything is wrong.
     """
     directory = common.config.parent if common.config else Path.cwd()
-    found = api.verify_reports(files, directory, anchor)
+    found = api.verify_reports(files, directory, anchor, api.key_at_hand(common.request()))
     if as_json:
         emit_json(verified_object(found))
     else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +25,36 @@ from messy_migration.cli.plan import show_plan
 from messy_migration.cli.progress import observer
 from messy_migration.cli.render import complain, emit_json, say
 from messy_migration.cli.summary import outcome_text
+from messy_migration.errors import UsageProblem
 from messy_migration.run.as_json import run_object
+
+
+def rotation_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of a change of key to those behind `choice`."""
+
+    @click.option(
+        "--rotate-key",
+        is_flag=True,
+        help="Read no source: prove all tables, and put them under the key that is set.",
+    )
+    @click.option(
+        "--lost-key",
+        metavar="REASON",
+        help="With --rotate-key: the key before is lost, for this reason; go without its proof.",
+    )
+    @functools.wraps(function)
+    def wrapper(*args: Any, rotate_key: bool, lost_key: str | None, **kwargs: Any) -> Any:
+        choice, others = kwargs.pop("choice"), ("dry_run", "engine", "accept_foreign")
+        if lost_key and not rotate_key:
+            raise UsageProblem("--lost-key goes with --rotate-key", next="add --rotate-key")
+        if rotate_key and (choice != api.Options() or any(kwargs[name] for name in others)):
+            raise UsageProblem(
+                "--rotate-key reads no source and proves all tables; no other option goes with it"
+            )
+        choice = replace(choice, rotate_key=rotate_key, lost_key=lost_key or None)
+        return function(*args, choice=choice, **kwargs)
+
+    return wrapper
 
 
 @click.command("run")
@@ -31,6 +62,7 @@ from messy_migration.run.as_json import run_object
 @target_option
 @workers_option
 @choice_options
+@rotation_options
 @sandbox_option
 @click.option("--engine", metavar="NAME", help="Work on an executor that a plugin brings.")
 @click.option("--dry-run", is_flag=True, help="Only plan: what would be read and written.")

@@ -9,7 +9,7 @@ import click
 
 from messy_migration import api
 from messy_migration.cli.options import Common, common_options, json_option, target_option
-from messy_migration.cli.render import cell, complain, emit_json, say, table
+from messy_migration.cli.render import cell, complain, counted, emit_json, say, table
 from messy_migration.ledger.completeness import headline, problems, told
 from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.runs import Run, short
@@ -83,6 +83,7 @@ def status_text(found: api.Status) -> str:
         ),
     ]
     parts += map(cell, _last(found))
+    parts.append(_keyed(found))
     if found.active and found.holder:
         holder = found.holder
         parts.append(
@@ -114,6 +115,22 @@ def _last(found: api.Status) -> list[str]:
     return [f"run {short(newest.run_id)}: {line}"]
 
 
+def _keyed(found: api.Status) -> str:
+    """Whether the proof of these tables has a key."""
+    facts = _key_facts(found)
+    if facts is None:
+        return "no fingerprint_key: the sums of these tables have no key"
+    tables = counted(facts["of"], "table")
+    return f"fingerprint_key {facts['key_id']}: {facts['tables']} of {tables} under it"
+
+
+def _key_facts(found: api.Status) -> dict[str, Any] | None:
+    if not found.key_id:
+        return None
+    under = sum(state.key_id == found.key_id for state, _ in found.tables)
+    return {"key_id": found.key_id, "tables": under, "of": len(found.tables)}
+
+
 def status_object(found: api.Status) -> dict[str, Any]:
     """The ledger for machines."""
     return {
@@ -130,6 +147,7 @@ def status_object(found: api.Status) -> dict[str, Any]:
             else None
         ),
         "exit_code": found.exit_code,
+        "keyed": _key_facts(found),
         "completeness": [one.as_dict() for one in found.completeness],
         "runs": [
             {

@@ -10,6 +10,7 @@ from messy_migration.compare.findings import Findings
 from messy_migration.evidence.source import proven, unproven
 from messy_migration.ledger.completeness import Completeness, told
 from messy_migration.ledger.runs import short
+from messy_migration.reconcile.keyed import keyed_facts
 from messy_migration.reconcile.money import summed, text
 from messy_migration.reconcile.reconcile import Proof
 from messy_migration.reconcile.source import source_facts
@@ -68,7 +69,16 @@ def below(proof: Proof) -> list[str]:
         if item.tolerated:
             lines.append(f"{item.table}: {item.tolerated:,} values differ within their tolerance")
     sources = source_facts(proof.sources)
-    return [*lines, *proven(sources), *unproven(sources), *proof.notes]
+    return [*lines, *proven(sources), *unproven(sources), *proof.notes, *_keyed(proof)]
+
+
+def _keyed(proof: Proof) -> list[str]:
+    """Of how many tables every row was read back and hashed under the key; nothing without one."""
+    facts = keyed_facts(proof.key_id, proof.verdicts)
+    if facts is None or proof.form != "ledger":
+        return []
+    tables = counted(len(proof.verdicts), "table")
+    return [f"fingerprint_key {facts['key_id']}: {facts['tables']} of {tables} proven under it"]
 
 
 def repaired_lines(repaired: Repaired) -> list[str]:

@@ -18,8 +18,9 @@ class CoreSettings(BaseModel):
     for a target that went away or stays locked, and `disk_full_seconds` for one that is full.
     `report_masked` keeps personal data in keys out of the evidence. `source_proof` asks sources
     that can compute it for their own fingerprint of what they gave. `insecure_reason` says why
-    a server on another machine is reached without verified TLS. `target` and `target_password`
-    are left out of the repr.
+    a server on another machine is reached without verified TLS. `fingerprint_key` refers to the
+    secret under which rows are summed a second time, `fingerprint_key_before` to the one that it
+    replaces. `target`, `target_password` and both keys are left out of the repr.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -27,6 +28,8 @@ class CoreSettings(BaseModel):
     target: str = Field("sqlite:///migration.db", min_length=1, repr=False)
     target_password: str | None = Field(None, min_length=1, repr=False)
     insecure_reason: str = ""
+    fingerprint_key: str | None = Field(None, min_length=1, repr=False)
+    fingerprint_key_before: str | None = Field(None, min_length=1, repr=False)
     plugins: list[str] = []
     workers: int | None = Field(None, ge=1, le=64)
     batch_records: int = Field(50_000, ge=1, le=1_000_000)

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
@@ -41,6 +41,7 @@ _WHOLE = ("workers", "batch_records", "batch_bytes", "frozen_after")
 _REAL = ("quarantine_limit", "lock_seconds", "outage_seconds", "disk_full_seconds")
 _FLAGS = {"report_masked", "source_proof"}
 _WORDS = {"true": True, "false": False}
+_KEYS = ("fingerprint_key", "fingerprint_key_before")
 _SECRET_ORIGINS = ("environment", ".env")
 
 
@@ -223,6 +224,20 @@ def target_url(settings: Settings, resolve: Callable[[str], str]) -> URL:
     return url
 
 
+def fingerprint_key(
+    settings: Settings,
+    resolve: Callable[[str], str],
+    name: Literal["fingerprint_key", "fingerprint_key_before"] = "fingerprint_key",
+) -> str | None:
+    """The secret behind the reference of a key; None where none is set.
+
+    Raises:
+        ConfigurationError: the secret is not to be had.
+    """
+    reference = getattr(settings.core, name)
+    return None if reference is None else resolve(_anchored(reference, settings.directory))
+
+
 def unknown_sections(settings: Settings, installed_names: Iterable[str]) -> None:
     """Check that every section of migrate.toml belongs to an installed plugin.
 
@@ -315,6 +330,11 @@ def _core(
             if not origin.startswith(_SECRET_ORIGINS):
                 text = "must be a reference such as env://NAME or file://path"
                 problems.append(Problem("target_password", text, origin))
+        for name in _KEYS:
+            if getattr(core, name) is not None and not is_reference(getattr(core, name)):
+                # Not even from a variable: the environment is printed where a program crashes.
+                text = "must be a reference such as env://NAME or file://path, never the key itself"
+                problems.append(Problem(name, text, origins[name]))
     if not problems:
         return core, _target_warnings(core.target, origins["target"])
     if all(problem.origin.startswith("flag") for problem in problems):

@@ -48,6 +48,9 @@ class LateKeys(Protocol):
     def fingerprint(self, connection: Connection, table: Table) -> Fingerprint:
         """Of the rows that were set apart."""
 
+    def source(self, connection: Connection, table: Table) -> str:
+        """The same rows as they stand behind FROM, under the alias `t`."""
+
     def contradictions(
         self, connection: Connection, table: Table
     ) -> Iterator[list[tuple[str, bytes]]]:

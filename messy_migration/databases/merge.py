@@ -21,11 +21,13 @@ import pyarrow as pa
 from sqlalchemy import Connection
 
 from messy_migration.databases.dialect import POSITION, Dialect
+from messy_migration.databases.keyed import sums_of
 from messy_migration.databases.money import less, of_rows, of_source
 from messy_migration.databases.naming import Spelling, quote, scope
 from messy_migration.errors import TargetError
 from messy_migration.fingerprint.arrays import as_numbers
-from messy_migration.fingerprint.rows import fingerprint, row_hashes, row_texts, total
+from messy_migration.fingerprint.keyed import Key, sums
+from messy_migration.fingerprint.rows import row_hashes, row_texts, total
 from messy_migration.model import RECORD, Fingerprint, Table, Totals
 
 
@@ -40,6 +42,7 @@ class Written:
         beaten: records whose row lost against another row of this run with the same key.
         displaced: rows of this run that lost against a row of this batch: (lanes, as JSON).
         amounts: money added minus removed; None for a table that declares none.
+        keyed: as `net`, under the `fingerprint_key`; None without one.
     """
 
     inserted: int
@@ -50,6 +53,7 @@ class Written:
     beaten: tuple[int, ...] = ()
     displaced: tuple[tuple[str, bytes], ...] = ()
     amounts: Totals | None = None
+    keyed: Fingerprint | None = None
 
 
 def add(
@@ -58,8 +62,11 @@ def add(
     table: Table,
     data: pa.Table,
     known: Fingerprint | None = None,
+    key: Key | None = None,
 ) -> Written:
     """Insert all rows; `known` is their fingerprint, where it was computed before.
+
+    Under a key they are summed a second time.
 
     Raises:
         KeyTaken: some key is in the table already; roll back, then `merge`.
@@ -67,8 +74,10 @@ def add(
     """
     dialect.insert(connection, table, data)
     amounts = of_rows(table, data) if table.amounts else None
-    net = known or fingerprint(data, table.columns)
-    return Written(data.num_rows, 0, 0, net, amounts=amounts)
+    if known is not None and key is None:
+        return Written(data.num_rows, 0, 0, known, amounts=amounts)
+    net, keyed_net = sums(data, table.columns, key)
+    return Written(data.num_rows, 0, 0, net, amounts=amounts, keyed=keyed_net)
 
 
 class Overtaken(TargetError):
@@ -83,6 +92,7 @@ def merge(
     *,
     bookmark: str | None,
     is_first: bool,
+    key: Key | None = None,
 ) -> Written:
     """Insert what is new and update what differs and is not older.
 
@@ -93,6 +103,7 @@ def merge(
         data: one row per key, with the record column.
         bookmark: the column that says which of two rows is newer, or None.
         is_first: this run found the table (or scope) empty.
+        key: under which the rows that are added and replaced are summed a second time.
 
     Raises:
         RowsRefused: the database cannot store some value.
@@ -112,7 +123,7 @@ def merge(
         beaten, displaced = _contest(connection, dialect, table, data, match, tied)
         _forget(connection, dialect.spelling, stage, beaten)
     going = f"{rows} t JOIN {stage} s ON {same_key} WHERE {changed}"
-    replaced = dialect.fingerprint(connection, table, going)
+    replaced, replaced_keyed = sums_of(connection, dialect, table, going, key)
     money = of_source(connection, dialect, table, going) if table.amounts else None
     to_update = f"{same_key} AND {changed}"
     updated = _update(connection, table, rows, stage, to_update) if replaced.rows else 0
@@ -129,15 +140,17 @@ def merge(
         )
     written = _without(data, [*same, *beaten])
     records = as_numbers(data.column(RECORD), np.int32)
+    added, added_keyed = sums(written, table.columns, key)
     return Written(
         inserted,
         updated,
         0 if is_first else len(same),
-        fingerprint(written, table.columns) - replaced,
+        added - replaced,
         tuple(int(records[place]) for place in same) if is_first else (),
         tuple(int(records[place]) for place in beaten),
         tuple(displaced),
         less(of_rows(table, written), money) if table.amounts else None,
+        added_keyed - replaced_keyed if added_keyed and replaced_keyed else None,
     )
 
 

@@ -25,7 +25,7 @@ FIELDS = frozenset(
     (
         *("against", "allowed", "notes", "repair", "strict", "waivers"),
         *("adopted", "assumed", "carried", "chain", "command", "completeness", "differences"),
-        *("digest", "environment"),
+        *("digest", "environment", "keyed"),
         *(
             "exit_code",
             "inputs",
@@ -301,6 +301,8 @@ def _verdicts(document: Document) -> Iterator[str]:
             yield f"table {item['table']} says MATCH, and its fingerprints differ"
         elif word == "MATCH" and lost and not is_excused:
             yield f"table {item['table']} says MATCH, and its rows miss parents"
+        elif word == "MATCH" and (item.get("keyed") or {}).get("verdict") == "MISMATCH":
+            yield f"table {item['table']} says MATCH, and its rows are forged under the key"
         elif word != "MATCH" and is_equal and not item["reason"]:
             yield f"table {item['table']} says {word}, and no reason"
 

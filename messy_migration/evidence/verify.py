@@ -11,6 +11,8 @@ from messy_migration.errors import MigrationError, ProofError, UsageProblem
 from messy_migration.evidence import document as documents
 from messy_migration.evidence import page
 from messy_migration.evidence.derive import Check, derive
+from messy_migration.evidence.macs import macs
+from messy_migration.fingerprint.keyed import Key
 from messy_migration.ledger.anchors import Anchor
 
 
@@ -29,7 +31,10 @@ class Verified:
 
 
 def verify(
-    paths: Sequence[Path], anchors: Sequence[Anchor], given: str | None = None
+    paths: Sequence[Path],
+    anchors: Sequence[Anchor],
+    given: str | None = None,
+    key: Key | None = None,
 ) -> list[Verified]:
     """Verify files, JSON or HTML; the evidence of a page is looked for beside it.
 
@@ -37,6 +42,7 @@ def verify(
         paths: at least one.
         anchors: the heads that were written down on this machine.
         given: the beginning of the head that the newest of them must have.
+        key: the `fingerprint_key`, where it is at hand.
 
     Raises:
         UsageProblem: a file cannot be read.
@@ -46,14 +52,14 @@ def verify(
     for path in paths:
         try:
             if page.is_page(_beginning(path)):
-                found.append(_page(path))
+                found.append(_page(path, key))
                 continue
             document, _ = documents.read(path)
         except ProofError as error:
             found.append(Verified(str(path), (), error))
             continue
         taken.append((len(found), document))
-        found.append(Verified(str(path), tuple(derive(document))))
+        found.append(Verified(str(path), (*derive(document), *macs(document, key))))
     newest = max((_place(document)[1] for _, document in taken), default=0)
     for place, document in taken:
         is_newest = _place(document)[1] == newest
@@ -71,7 +77,7 @@ def _beginning(path: Path) -> str:
         raise UsageProblem("the file cannot be read", str(path), error.strerror or "") from error
 
 
-def _page(path: Path) -> Verified:
+def _page(path: Path, key: Key | None) -> Verified:
     try:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError:
@@ -93,7 +99,7 @@ def _page(path: Path) -> Verified:
     checks.append(
         Check(f"it is the page of {evidence.name}", is_its, "" if is_its else "of another evidence")
     )
-    checks += derive(document)
+    checks += [*derive(document), *macs(document, key)]
     checks.append(_rendered(document, text))
     return Verified(str(path), tuple(checks))
 

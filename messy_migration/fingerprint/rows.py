@@ -40,6 +40,7 @@ __all__ = [
     "fingerprint",
     "fingerprint_texts",
     "format_id",
+    "pieces",
     "row_hashes",
     "row_texts",
     "total",
@@ -92,7 +93,7 @@ def format_id(table: Table) -> str:
 def fingerprint(data: pa.Table, columns: Sequence[Column]) -> Fingerprint:
     """The fingerprint of all rows; data may hold more columns than those."""
     found = Fingerprint()
-    for piece in _pieces(data.select([column.name for column in columns])):
+    for piece in pieces(data.select([column.name for column in columns])):
         found += total(row_hashes(row_texts(piece, columns)))
     return found
 
@@ -147,7 +148,8 @@ def fields(data: pa.Table | pa.RecordBatch, columns: Sequence[Column]) -> list[p
     ]
 
 
-def _pieces(data: pa.Table) -> Iterator[pa.RecordBatch]:
+def pieces(data: pa.Table) -> Iterator[pa.RecordBatch]:
+    """The rows in pieces whose texts stay in the processor's cache."""
     average = data.nbytes // max(data.num_rows, 1) + 1
     yield from data.to_batches(max_chunksize=max(1, min(_ROWS, _BYTES // average)))
 

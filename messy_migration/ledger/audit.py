@@ -14,7 +14,8 @@ from itertools import pairwise
 
 from sqlalchemy import Connection, func, select
 
-from messy_migration.ledger import chain, changes, receipts, runs
+from messy_migration.fingerprint.keyed import Key
+from messy_migration.ledger import chain, changes, keys, receipts, runs
 from messy_migration.ledger import known_tables as states
 from messy_migration.ledger.anchors import Anchor
 from messy_migration.ledger.chain import Link
@@ -41,6 +42,7 @@ class Audit:
         pending: receipts of runs that were not closed, which no link covers by a range yet.
         unsealed: receipts and changes of these behind the newest link, which nothing holds fast.
         notes: what is to be said of an older part of the ledger.
+        key_id: of the `fingerprint_key` whose MACs were held against it; empty without one.
     """
 
     newest: Link | None
@@ -52,6 +54,7 @@ class Audit:
     pending: int = 0
     unsealed: int = 0
     notes: tuple[str, ...] = ()
+    key_id: str = ""
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -74,6 +77,7 @@ def audit(
     *,
     full: bool,
     ours: str = "",
+    key: Key | None = None,
 ) -> Audit:
     """Verify the ledger.
 
@@ -84,6 +88,7 @@ def audit(
         given: the beginning of a head that was given by hand; it counts instead of them.
         full: read all receipts, not only those of the newest link.
         ours: the lane of the run that asks.
+        key: the `fingerprint_key` that counts, where it is at hand.
     """
     found = chain.links(connection, ledger)
     reasons = [*_linked(found)]
@@ -92,9 +97,14 @@ def audit(
     with legible("table receipt"):
         reasons += _content(connection, ledger, found if full else _last(found), found)
         reasons += _strays(connection, ledger, found)
-        behind = pending(connection, ledger, found, ours)
+        key = key if keys.began(found) else None
+        behind = pending(connection, ledger, found, ours, key)
         reasons += behind.reasons
         reasons += _state(connection, ledger, found, behind, full=full)
+        reasons += keys.torn(connection, ledger, found)
+        if key is not None:
+            after = 0 if full else found[-1].ordinal
+            reasons += keys.forged(connection, ledger, found, key, after)
         if full:
             reasons += _closed(connection, ledger, found)
         if full and not reasons:
@@ -111,6 +121,7 @@ def audit(
         pending=behind.receipts,
         unsealed=behind.unsealed,
         notes=tuple(_notes(found)),
+        key_id=key.id if key else "",
     )
 
 

@@ -23,6 +23,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, insert, select
 
+from messy_migration.fingerprint.keyed import Key
 from messy_migration.ledger import sealed
 from messy_migration.ledger.schema import HEAD
 from messy_migration.ledger.tables import Ledger, legible
@@ -48,7 +49,8 @@ class Link:
         ordinal: from 1.
         run_id: who wrote it.
         kind: `run`; `lanes` for one that was written while a run went on; `adopted` for what
-            an older program had committed without a seal.
+            an older program had committed without a seal; `keyed` for the one from which on all
+            is under its key.
         previous: the head before it; of the first link a random number that names the ledger.
         last_seq: the highest number of a receipt that it covers.
         receipts: how many it covers.
@@ -155,15 +157,18 @@ def new_ledger() -> str:
     return secrets.token_hex(32)
 
 
-def following(before: Link | None, covered: Covered, **rest: str) -> Link:
+def following(
+    before: Link | None, covered: Covered, *, key: Key | None = None, **rest: str
+) -> Link:
     """The link after another one, or the first.
 
     Args:
         before: the newest link, or None.
         covered: what came since.
+        key: that it is written under.
         rest: the fields of `Link` that neither of them gives; `previous` for the first.
     """
-    return Link(
+    link = Link(
         ordinal=before.ordinal + 1 if before else 1,
         **({"previous": before.head} if before else {}),
         last_seq=covered.last_seq,
@@ -175,8 +180,10 @@ def following(before: Link | None, covered: Covered, **rest: str) -> Link:
         changes_digest=covered.changes_digest,
         revision=HEAD,
         columns_digest=sealed.columns_digest(HEAD),
+        key_id=key.id if key else None,
         **rest,
     ).sealed()
+    return replace(link, mac=key.mac("link", link.head)) if key else link
 
 
 def receipts(

@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, select
+from sqlalchemy import Connection, Table, insert, select, update
 
 from messy_migration.ledger import chain, lanes, sealed
 from messy_migration.ledger.clock import now
@@ -50,7 +50,10 @@ def record(
         "written_at": now(),
     }
     seq = connection.execute(insert(table).values(values).returning(table.c.seq)).scalar_one()
-    signature.lane.wrote(slot, lanes.change_digest(chain.change_row({"seq": seq, **values})))
+    written = lanes.change_digest(chain.change_row({"seq": seq, **values}))
+    if mac := signature.mac("change", written):
+        connection.execute(update(table).where(table.c.seq == seq).values(mac=mac))
+    signature.lane.wrote(slot, written)
 
 
 def departures(connection: Connection, ledger: Ledger) -> Iterator[str]:

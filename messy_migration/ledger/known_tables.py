@@ -30,6 +30,7 @@ class TableState:
         bookmark: the column that says which of two rows with one key is newer, or None.
         key_pending: the table has no key yet; it comes after the load.
         identity: which table of the database it is.
+        key_id: of the `fingerprint_key` under which all its rows are summed; None where not all.
     """
 
     table: Table
@@ -42,6 +43,7 @@ class TableState:
     bookmark: str | None = None
     key_pending: bool = False
     identity: Identity = UNKNOWN
+    key_id: str | None = None
 
     @property
     def key(self) -> tuple[str, Scope]:
@@ -67,6 +69,7 @@ def all_states(connection: Connection, ledger: Ledger) -> dict[tuple[str, Scope]
             row["bookmark"],
             row["state"] == "key_pending",
             Identity(row["schema_name"], row["object_id"]),
+            row["key_id"],
         )
         states[state.key] = state
     return states
@@ -89,6 +92,7 @@ def add(connection: Connection, ledger: Ledger, signature: Signature, state: Tab
             state="key_pending" if state.key_pending else "ready",
             schema_name=state.identity.schema,
             object_id=state.identity.oid,
+            key_id=state.key_id,
         )
     )
     _record(connection, ledger, signature, state.table)
@@ -113,6 +117,13 @@ def identify(
     """Remember which table of the database it is: at first, or when an act of ours swapped it."""
     values = {"schema_name": identity.schema, "object_id": identity.oid}
     _update(connection, ledger, signature, table, **values)
+
+
+def rekey(
+    connection: Connection, ledger: Ledger, signature: Signature, table: Table, key_id: str
+) -> None:
+    """Remember the key under which all rows of the table are summed."""
+    _update(connection, ledger, signature, table, key_id=key_id)
 
 
 def _update(

@@ -18,8 +18,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from messy_migration.fingerprint.keyed import Key
 from messy_migration.ledger.chain import Row, sha256_of
 from messy_migration.ledger.schema import HEAD
+from messy_migration.model import Fingerprint
 
 
 @dataclass(frozen=True)
@@ -71,13 +73,27 @@ class Lane:
 
 @dataclass(frozen=True)
 class Signature:
-    """Who writes into the ledger, under which epoch, and in which lane."""
+    """Who writes into the ledger, under which epoch, in which lane, and under which key."""
 
     run_id: str
     epoch: int
     pid: int
     started_at: str
     lane: Lane = field(default_factory=Lane, compare=False)
+    key: Key | None = field(default=None, compare=False)
+
+    @property
+    def key_id(self) -> str | None:
+        """The public id of the key."""
+        return self.key.id if self.key else None
+
+    def masked(self, keyed: Fingerprint | None, place: tuple[str, ...]) -> str | None:
+        """A keyed sum as the ledger may hold it; None where it is not known."""
+        return self.key.masked(keyed, place) if self.key and keyed is not None else None
+
+    def mac(self, kind: str, digest: str) -> str | None:
+        """What the key makes of the digest of a receipt or change; None without one."""
+        return self.key.mac(kind, digest) if self.key else None
 
 
 def revision_of(lane: str) -> str:
@@ -103,16 +119,26 @@ class Item:
         number: in its lane.
         previous: the digest that it holds of the item before it.
         digest: its own.
+        kind: `receipt` or `change`.
+        seq: the number of its row.
         what: in words.
-        mac, key_id: what the key of its run made of the digest; None without one.
+        mac, key_id: what the key of its run made of the digest; None without one. Changes name
+            no key.
     """
 
     number: int
     previous: str
     digest: str
+    kind: str
+    seq: int
     what: str
     mac: str | None = None
     key_id: str | None = None
+
+    def is_under(self, key: Key) -> bool:
+        """Did a process write it that had the key?"""
+        names_it = self.key_id == key.id or self.kind == "change"
+        return names_it and key.is_mac(self.kind, self.digest, self.mac)
 
 
 def broken(lane: Sequence[Item]) -> str:

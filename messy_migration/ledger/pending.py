@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
+from messy_migration.fingerprint.keyed import Key
 from messy_migration.ledger import chain
 from messy_migration.ledger.chain import Link, Row
 from messy_migration.ledger.lanes import (
@@ -64,7 +65,11 @@ def heads(links: Sequence[Link]) -> Heads:
 
 
 def pending(
-    connection: Connection, ledger: Ledger, links: Sequence[Link], ours: str = ""
+    connection: Connection,
+    ledger: Ledger,
+    links: Sequence[Link],
+    ours: str = "",
+    key: Key | None = None,
 ) -> Pending:
     """Read what lies behind the links, and hold it against its lanes and what they name.
 
@@ -73,6 +78,7 @@ def pending(
         ledger: of the target.
         links: all of them.
         ours: the lane of who asks, which is left out.
+        key: that the ledger is under; what carries its MAC is sealed by it.
     """
     after = links[-1].last_seq if links else 0
     after_change = (links[-1].last_change or 0) if links else 0
@@ -98,7 +104,9 @@ def pending(
     )
     lanes.pop(ours, None)
     behind = sum(
-        item.number > named.get(name, (0, ""))[0] for name, items in lanes.items() for item in items
+        item.number > named.get(name, (0, ""))[0] and not (key and item.is_under(key))
+        for name, items in lanes.items()
+        for item in items
     )
     return Pending(receipts, changes, behind, tuple(reasons))
 
@@ -126,7 +134,7 @@ def newest_items(connection: Connection, ledger: Ledger, last: Link | None, know
             if number > max(known.get(lane, (0, ""))[0], places.get(lane, (0,))[0]):
                 places[lane] = (int(number), table is ledger.receipt, int(own))
     for lane, (number, is_receipt, seq) in places.items():
-        read = _receipts if is_receipt else _changes
+        read = receipt_items if is_receipt else change_items
         ((_, item),) = read(connection, ledger, seq - 1, seq)
         found[lane] = (number, item.digest)
     return found
@@ -138,8 +146,8 @@ def _lanes(
     lanes: dict[str, list[Item]] = defaultdict(list)
     reasons = []
     found = [
-        *_receipts(connection, ledger, after),
-        *_changes(connection, ledger, after_change),
+        *receipt_items(connection, ledger, after),
+        *change_items(connection, ledger, after_change),
     ]
     for lane, item in found:
         if lane is None:
@@ -151,11 +159,13 @@ def _lanes(
     return dict(lanes), reasons
 
 
-def _receipts(
+def receipt_items(
     connection: Connection, ledger: Ledger, after: int, until: int | None = None
 ) -> list[tuple[str | None, Item]]:
+    """(lane, receipt) of those in a range of their numbers."""
     table = ledger.receipt
-    query = select(table.c.seq, table.c.lane, table.c.lane_number, table.c.previous, table.c.mac)
+    names = ("seq", "lane", "lane_number", "previous", "mac", "key_id")
+    query = select(*(table.c[name] for name in names))
     query = query.where(table.c.seq > after)
     if until is not None:
         query = query.where(table.c.seq <= until)
@@ -170,25 +180,28 @@ def _receipts(
     found: list[tuple[str | None, Item]] = []
     for revision in sorted(revisions) or [HEAD]:
         for row in chain.receipts(connection, ledger, after, end, revision):
-            seq, lane, number, previous, mac = places.pop(int(str(row[0])), (None,) * 5)
-            if seq is None:
+            place = places.pop(int(str(row[0])), None)
+            if place is None:
                 continue
+            seq, lane, number, previous, mac, key_id = place
             if lane is not None and revision_of(lane) != revision:
-                places[seq] = (seq, lane, number, previous, mac)  # type: ignore[assignment]
+                places[seq] = place
                 continue
             digest = receipt_digest(row, held.get(str(row[1]), []))
-            what = f"receipt {seq}"
-            found.append((lane, Item(int(number or 0), previous or "", digest, what, mac)))
+            known = (int(number or 0), previous or "", digest)
+            found.append((lane, Item(*known, "receipt", int(seq), f"receipt {seq}", mac, key_id)))
     return found
 
 
-def _changes(
+def change_items(
     connection: Connection, ledger: Ledger, after: int, until: int | None = None
 ) -> list[tuple[str | None, Item]]:
+    """(lane, change of current state) of those in a range of their numbers."""
     found: list[tuple[str | None, Item]] = []
     for row in chain.changes(connection, ledger, after, until):
         digest = change_digest(chain.change_row(row))
         what = f"change {row['seq']} of {row['table_name']}"
-        item = Item(int(row["lane_number"]), row["previous"], digest, what, row["mac"])
+        known = (int(row["lane_number"]), row["previous"], digest)
+        item = Item(*known, "change", int(row["seq"]), what, row["mac"])
         found.append((row["lane"], item))
     return found

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, Connection, Text, cast, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Text, cast, func, insert, select, update
 
 from messy_migration.ledger import money as amounts
 from messy_migration.ledger import places
@@ -78,14 +78,14 @@ def write(
     """Put a receipt into the ledger, on the connection of its batch.
 
     `quarantined` is what `quarantine.write` gave of the records that the batch left out.
-
     Kinds: `load`; `baseline` (what a table held before the first run); `foreign` (an adopted
     change of somebody else); `displaced` (a row of this run that lost against a later one with
     the same key); `late` (rows that lost like that when the key came after the load); `stub`
     (rows that stand for parents that the source no longer has); `rebase` (the same rows under
     another format); `superseded` (records that left the quarantine because a later run met them
     again); `found` (what somebody else did to rows that a repair puts right) and
-    `repair` (what the repair did, the opposite of it).
+    `repair` (what the repair did, the opposite of it); `rekey` (the keyed sum of a whole table, as
+    a key began to count for it).
     """
     table = ledger.receipt
     slot = signature.lane.slot(connection)
@@ -113,7 +113,7 @@ def write(
         "started_at": signature.started_at,
         "committed_at": now(),
         "server": places.server(connection),
-        "key_id": None,
+        "key_id": signature.key_id,
         **slot.as_row(),
         **_extraction(receipt.extraction),
     }
@@ -134,14 +134,19 @@ def write(
             "amounts": None if part.amounts is None else amounts.text_of(part.amounts),
             "losses": json.dumps(dict(part.losses), sort_keys=True) if part.losses else None,
             "file_node": nodes.get(part.table),
-            "keyed_lanes": None,
+            "keyed_lanes": signature.masked(
+                part.keyed, (receipt.batch_id, part.table, scope_text(part.scope))
+            ),
         }
         for part in receipt.tables
     ]
     if rows:
         connection.execute(insert(ledger.receipt_table), rows)
     sealed_row = receipt_row({**values, "seq": seq, "xid": xid}, rows)
-    signature.lane.wrote(slot, receipt_digest(sealed_row, quarantined))
+    digest = receipt_digest(sealed_row, quarantined)
+    if mac := signature.mac("receipt", digest):
+        connection.execute(update(table).where(table.c.seq == seq).values(mac=mac))
+    signature.lane.wrote(slot, digest)
 
 
 def _extraction(extraction: Extraction) -> dict[str, object]:
@@ -360,6 +365,7 @@ def reasons(
         select(head.c.reason)
         .join(part, part.c.batch_id == head.c.batch_id)
         .where(head.c.kind == kind, part.c.table_name == table, part.c.scope == scope_text(scope))
+        .where(head.c.reason.is_not(None))
         .order_by(head.c.seq)
     )
     return [str(reason) for reason in connection.execute(query).scalars()]

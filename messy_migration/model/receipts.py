@@ -76,6 +76,7 @@ class TableReceipt:
         net: rows and lanes added minus removed.
         amounts: (column, currency) -> total added minus removed; None if it is not known.
         losses: "column rule" -> values that a declared loss has changed.
+        keyed: as `net`, under the `fingerprint_key`; None if it is not known.
     """
 
     table: str
@@ -87,6 +88,7 @@ class TableReceipt:
     net: Fingerprint
     amounts: Totals | None = None
     losses: Mapping[str, int] = field(default_factory=dict)
+    keyed: Fingerprint | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

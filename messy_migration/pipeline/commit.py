@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+import pyarrow as pa
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
@@ -20,7 +21,8 @@ from messy_migration.databases.merge import Overtaken, Written, add, merge
 from messy_migration.databases.open import Target
 from messy_migration.databases.retry import Patience
 from messy_migration.errors import PluginError, TargetError
-from messy_migration.fingerprint.rows import fingerprint, format_id
+from messy_migration.fingerprint.keyed import Key, sums
+from messy_migration.fingerprint.rows import format_id
 from messy_migration.ledger import fence, quarantine, receipts, superseded
 from messy_migration.ledger.lanes import Signature
 from messy_migration.ledger.superseded import Waiting
@@ -188,7 +190,7 @@ def _write(
     merging: bool,
 ) -> dict[str, Written]:
     stream = prepared.stream
-    dialect = writer.target.dialect
+    dialect, key = writer.target.dialect, writer.signature.key
     written: dict[str, Written] = {}
     for table in stream.tables:
         data = prepared.tables.get(table.name)
@@ -205,10 +207,9 @@ def _write(
                     f"stream {stream.label}, table {table.name}",
                     f"it is a {type(counts).__name__}",
                 )
-            net = counts.net or fingerprint(data, table.columns)
-            result = Written(counts.inserted, counts.updated, counts.unchanged, net)
+            result = _loaded(table, data, counts, key)
         elif not table.key or (writer.is_first(table) and not merging):
-            result = add(connection, dialect, table, data, prepared.sent.get(table.name))
+            result = add(connection, dialect, table, data, prepared.sent.get(table.name), key)
         else:
             result = merge(
                 connection,
@@ -217,11 +218,22 @@ def _write(
                 data,
                 bookmark=stream.bookmark if stream.bookmark in table.names else None,
                 is_first=writer.is_first(table),
+                key=key,
             )
         if result.beaten:
             raise _Beaten([contradiction(table, record) for record in result.beaten])
         written[table.name] = result
     return written
+
+
+def _loaded(table: Table, data: pa.Table, counts: LoadCounts, key: Key | None) -> Written:
+    """What a plugin did; nobody but it knows which rows it replaced, so neither their keyed sum."""
+    net, known = counts.net, None
+    if net is None or key is not None:
+        added, keyed = sums(data, table.columns, key)
+        net = net or added
+        known = keyed if net == added else None
+    return Written(counts.inserted, counts.updated, counts.unchanged, net, keyed=known)
 
 
 def _repeats(prepared: Prepared, written: Mapping[str, Written]) -> int:
@@ -281,6 +293,7 @@ def _receipt(
             result.net,
             result.amounts,
             losses.counts(prepared.changed, name, losses.names(prepared.tables[name])),
+            result.keyed,
         )
         for name, result in written.items()
     )

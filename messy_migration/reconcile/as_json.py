@@ -9,10 +9,11 @@ from typing import Any
 from messy_migration.compare.findings import Difference, Findings
 from messy_migration.ledger.audit import Audit
 from messy_migration.ledger.completeness import Completeness
+from messy_migration.reconcile.keyed import keyed_facts
 from messy_migration.reconcile.reconcile import Proof
 from messy_migration.reconcile.source import source_facts
 from messy_migration.reconcile.untouched import CLAIM, Untouched, word
-from messy_migration.reconcile.verdict import TableVerdict
+from messy_migration.reconcile.verdict import Keyed, TableVerdict
 
 SCHEMA = 1
 """Of every object that `--json` prints."""
@@ -36,6 +37,7 @@ def table_facts(verdict: TableVerdict) -> dict[str, Any]:
         if drift is None
         else {"others": drift.others, "corrupted": drift.corrupted, "note": drift.note},
         "authors": None if verdict.authors is None else asdict(verdict.authors),
+        "keyed": None if verdict.keyed is None else _keyed(verdict.keyed),
         "money": [
             {
                 "column": item.column,
@@ -51,6 +53,10 @@ def table_facts(verdict: TableVerdict) -> dict[str, Any]:
     }
 
 
+def _keyed(found: Keyed) -> dict[str, str]:
+    return {"key_id": found.key_id, "verdict": found.verdict, "why": found.why}
+
+
 def proof_facts(proof: Proof) -> dict[str, Any]:
     """What belongs to the whole."""
     names = ("at", "transactions")
@@ -62,6 +68,7 @@ def proof_facts(proof: Proof) -> dict[str, Any]:
         "waivers": sum(len(item.waivers) for item in proof.verdicts),
         "completeness": [one.as_dict() for one in proof.completeness],
         "sources": source_facts(proof.sources),
+        "keyed": keyed_facts(proof.key_id, proof.verdicts),
     }
 
 
@@ -157,6 +164,7 @@ def audit_object(found: Audit) -> dict[str, Any]:
         "is_full": found.is_full,
         "pending_receipts": found.pending,
         "unsealed": found.unsealed,
+        "key_id": found.key_id,
         "notes": list(found.words),
         "reasons": list(found.reasons),
     }

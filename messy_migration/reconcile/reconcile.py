@@ -29,6 +29,7 @@ from messy_migration.ledger import (
 )
 from messy_migration.ledger.clock import now
 from messy_migration.ledger.completeness import Completeness, completeness
+from messy_migration.ledger.keys import REKEY
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.ledger.receipts import Scope
 from messy_migration.model import Fingerprint, stream_label
@@ -39,6 +40,7 @@ from messy_migration.reconcile.by_value import by_value
 from messy_migration.reconcile.checks import unread
 from messy_migration.reconcile.drift import drift, words
 from messy_migration.reconcile.identity import another_table
+from messy_migration.reconcile.keyed import UnderKey, unkeyed
 from messy_migration.reconcile.money import with_money
 from messy_migration.reconcile.options import Asked, Form
 from messy_migration.reconcile.prove import prove
@@ -73,6 +75,7 @@ class Proof:
             database writes them; None where it does not tell.
         completeness: what was loaded, and what was not, of the streams of these tables.
         sources: what the sources themselves say of what was extracted, where they can.
+        key_id: of the `fingerprint_key` under which tables were read back; empty without one.
     """
 
     verdicts: tuple[TableVerdict, ...]
@@ -83,6 +86,7 @@ class Proof:
     snapshot: tuple[str, str] | None = None
     completeness: tuple[Completeness, ...] = ()
     sources: tuple[SourceVerdict, ...] = ()
+    key_id: str = ""
 
 
 def reconcile(
@@ -119,9 +123,13 @@ def reconcile(
         if asked.against != "ledger" or asked.stop_after is None:
             # All verdicts come first; only to stop after differences they have to be located.
             verdicts = list(verdicts)
+        under_key = UnderKey(workspace, connection, course)
         if asked.against == "ledger":
             located = [
-                (_with_authors(verdict, ledger.authors(state)), ledger.behind(state, verdict))
+                (
+                    under_key.judged(state, _with_authors(verdict, ledger.authors(state))),
+                    ledger.behind(state, verdict),
+                )
                 for state, verdict in zip(wanted, verdicts, strict=True)
             ]
         else:
@@ -155,10 +163,11 @@ def reconcile(
         tuple(shown(behind, limit) for _, behind in results if behind is not None),
         asked.against,
         (*notes, *remarks(waivers, judged, today)),
-        (*allowed, *_allowed(judged), *unheld(sources)),
+        (*allowed, *_allowed(judged), *unkeyed(judged), *unheld(sources)),
         seen,
         complete,
         sources,
+        under_key.key.id if under_key.key else "",
     )
 
 
@@ -300,6 +309,11 @@ def _adopted(
     for state in wanted:
         reasons = receipts.reasons(connection, workspace.ledger, "foreign", *state.key)
         found += [f"{state.table.name}: a change of others was adopted: {text}" for text in reasons]
+        reasons = receipts.reasons(connection, workspace.ledger, REKEY, *state.key)
+        found += [
+            f"{state.table.name}: put under a new key without proof under the one before: {text}"
+            for text in reasons
+        ]
     streams = {(state.stream, state.tenant) for state in wanted}
     for (stream, tenant), count in receipts.warnings(connection, workspace.ledger).items():
         if count and (stream, tenant) in streams:

@@ -59,6 +59,24 @@ class Money:
 
 
 @dataclass(frozen=True)
+class Keyed:
+    """What the `fingerprint_key` says of a table.
+
+    Attributes:
+        key_id: of the key.
+        verdict: MATCH where all rows were read back and add up under it; MISMATCH where they do
+            not, though they do without a key; UNKNOWN where not all of them are under it.
+        why: in words; empty for MATCH.
+        is_unread: the rows are under it, and could not be read back.
+    """
+
+    key_id: str
+    verdict: Word
+    why: str = ""
+    is_unread: bool = False
+
+
+@dataclass(frozen=True)
 class TableVerdict:
     """One table (and scope) held against its receipts.
 
@@ -78,6 +96,7 @@ class TableVerdict:
         losses: "column rule" -> values that a declared loss changed before they were loaded,
             over all runs.
         authors: who wrote its rows, where the database remembers it.
+        keyed: what the key says; None without one, and where values were compared.
     """
 
     table: str
@@ -95,6 +114,7 @@ class TableVerdict:
     tolerated: int = 0
     losses: tuple[tuple[str, int], ...] = ()
     authors: Authors | None = None
+    keyed: Keyed | None = None
 
 
 def overall(verdicts: Sequence[TableVerdict]) -> Word:

@@ -26,6 +26,7 @@ from messy_migration.databases.money import less, of_source
 from messy_migration.databases.naming import scoped
 from messy_migration.databases.remove import remove_equal, remove_keyed
 from messy_migration.errors import MigrationError, TargetError
+from messy_migration.fingerprint.keyed import Key
 from messy_migration.ledger import receipts
 from messy_migration.ledger.clock import now
 from messy_migration.model import RECORD, Fingerprint, TableReceipt, Totals
@@ -89,6 +90,7 @@ def _put(state: RunState, todo: Todo, chunk: Sequence[Unequal]) -> None:
     rows = [item.mine for item in chunk for _ in range(item.count) if item.mine is not None]
     data = decoded(table, rows)
     wanted = fingerprint_of(rows) - fingerprint_of(_there(chunk))
+    keyed = _keyed(state.key, rows, list(_there(chunk)))
     with refusals(f"table {table.name}"), state.writing() as connection:
         money = _totals(state, connection, todo)
         if table.key:
@@ -107,7 +109,7 @@ def _put(state: RunState, todo: Todo, chunk: Sequence[Unequal]) -> None:
             net, inserted, updated = wanted, data.num_rows, 0
         _as_found(todo, net, wanted)
         part = TableReceipt(
-            table.name, table.scope, todo.state.format_id, inserted, updated, 0, net
+            table.name, table.scope, todo.state.format_id, inserted, updated, 0, net, keyed=keyed
         )
         _sign(state, connection, todo, part, _change(state, connection, todo, money))
 
@@ -134,7 +136,10 @@ def _remove(state: RunState, todo: Todo, chunk: Sequence[Unequal]) -> None:
             counts = [item.count for item in chunk]
             net = Fingerprint() - remove_equal(connection, dialect, table, data, counts)
         _as_found(todo, net, wanted)
-        part = TableReceipt(table.name, table.scope, todo.state.format_id, net.rows, 0, 0, net)
+        keyed = _keyed(state.key, (), list(_there(chunk)))
+        part = TableReceipt(
+            table.name, table.scope, todo.state.format_id, net.rows, 0, 0, net, keyed=keyed
+        )
         _sign(state, connection, todo, part, _change(state, connection, todo, money))
 
 
@@ -143,6 +148,13 @@ def _there(chunk: Sequence[Unequal]) -> Iterator[Row]:
         if item.there is not None:
             for _ in range(item.count):
                 yield item.there
+
+
+def _keyed(key: Key | None, put: Sequence[Row], gone: Sequence[Row]) -> Fingerprint | None:
+    """The keyed sum of rows that are put minus those that go; None without a key."""
+    if key is None:
+        return None
+    return key.fingerprint(map(b"|".join, put)) - key.fingerprint(map(b"|".join, gone))
 
 
 def _as_found(todo: Todo, net: Fingerprint, wanted: Fingerprint) -> None:
@@ -187,6 +199,7 @@ def _sign(
         inserted=0,
         updated=0,
         net=Fingerprint() - part.net,
+        keyed=Fingerprint() - part.keyed if part.keyed else None,
         amounts=None if money is None else less({key: money[key] * 0 for key in money}, money),
     )
     for kind, signed in (("found", undone), ("repair", done)):

@@ -12,6 +12,7 @@ from messy_migration.reconcile.reconcile import Tables
 from messy_migration.repair.apply import Repaired, RepairedTable, carry_out
 from messy_migration.repair.plan import Todo, plan_repair
 from messy_migration.run.close import close_run
+from messy_migration.run.keying import begin_key
 from messy_migration.run.lock import Hold
 from messy_migration.run.open import new_run_id, open_run
 from messy_migration.run.outcome import Options, Outcome
@@ -105,7 +106,9 @@ def _opened(
         kind = stamps.kind(connection, workspace.ledger)
     options = Options(selection=(selection,), sandbox=SEED if kind == "sandbox" else None)
     patience = workspace.patience(lambda: stop.requested)
-    return open_run(workspace, new_run_id(), streams, options, hold, patience)
+    state = open_run(workspace, new_run_id(), streams, options, hold, patience)
+    begin_key(state)
+    return state
 
 
 def _told(todo: Todo) -> RepairedTable:

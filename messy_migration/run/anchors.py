@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from messy_migration.errors import ProofError
+from messy_migration.fingerprint.keyed import Key
 from messy_migration.ledger import anchors, chain, changes, fence, known_tables
 from messy_migration.ledger.anchors import Anchor
 from messy_migration.ledger.audit import Audit, audit
@@ -43,9 +44,11 @@ def audited(
     *,
     full: bool,
     ours: str = "",
+    key: Key | None = None,
 ) -> Audit:
-    """Hold the ledger against its chain, and that against an anchor."""
-    return audit(connection, workspace.ledger, known(workspace), given, full=full, ours=ours)
+    """Hold the ledger against its chain, that against an anchor, and both against the key."""
+    heads = known(workspace)
+    return audit(connection, workspace.ledger, heads, given, full=full, ours=ours, key=key)
 
 
 def note(workspace: Workspace, ledger: str, link: Link) -> None:
@@ -105,7 +108,9 @@ def check_ledger(state: RunState) -> None:
         return
     with workspace.target.engine.begin() as connection:
         given, ours = state.options.anchor, state.lane.name
-        state.audit = audited(workspace, connection, given, full=False, ours=ours)
+        # All of it has to stand under a key before another one takes its place.
+        full, key = state.options.rotate_key, state.key
+        state.audit = audited(workspace, connection, given, full=full, ours=ours, key=key)
     if state.audit.reasons:
         raise refused(workspace, state.audit)
     for line in state.audit.words:
@@ -166,6 +171,7 @@ def adopt(
     link = chain.following(
         before,
         held,
+        key=None,
         **({} if before else {"previous": chain.new_ledger()}),
         run_id=signature.run_id,
         kind="adopted",

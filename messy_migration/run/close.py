@@ -7,15 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from sqlalchemy import Connection
+
 from messy_migration import errors
 from messy_migration.compare.findings import Findings
 from messy_migration.databases.errors import refusals
 from messy_migration.errors import (
     Interrupted,
     Locked,
+    ProofError,
     TargetUnavailable,
 )
-from messy_migration.ledger import chain, clock, completeness, quarantine, receipts, runs
+from messy_migration.ledger import chain, clock, completeness, keys, quarantine, receipts, runs
 from messy_migration.ledger.receipts import Scope, StreamTotals, TableTotals
 from messy_migration.ledger.runs import short
 from messy_migration.reconcile.prove import LOST
@@ -154,6 +157,7 @@ class _Closing:
     def _close(self) -> Filed:
         state, ledger = self.state, self.state.workspace.ledger
         with state.closing() as connection:
+            _refuse_forged(connection, state)
             evidence = evidence_path(connection, state)
             runs.finish(
                 connection,
@@ -171,6 +175,26 @@ class _Closing:
         target, ledger = self.state.workspace.target, self.state.workspace.ledger
         with target.dialect.reading(target.engine) as connection:
             return any(link.head == filed.link.head for link in chain.links(connection, ledger))
+
+
+def _refuse_forged(connection: Connection, state: RunState) -> None:
+    """What others wrote into the ledger meanwhile gets no link under the key.
+
+    Raises:
+        ProofError: a receipt or change since the last link does not carry its MAC.
+    """
+    links = chain.links(connection, state.workspace.ledger)
+    if state.key is None or not links:
+        return
+    last = links[-1].ordinal
+    wrong = list(keys.forged(connection, state.workspace.ledger, links, state.key, last))
+    if wrong:
+        raise ProofError(
+            "the ledger is not what runs have written",
+            state.workspace.target.label,
+            "; ".join(wrong[:3]),
+            "restore ledger and data together",
+        )
 
 
 def _all_streams(state: RunState, found: Sequence[StreamTotals]) -> tuple[StreamTotals, ...]:

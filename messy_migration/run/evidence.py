@@ -99,6 +99,7 @@ def file_run(
     link = chain.following(
         before,
         held,
+        key=state.key,
         **({} if before else {"previous": name}),
         run_id=state.run.run_id,
         kind="run",

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from messy_migration.databases.errors import refusals
 from messy_migration.databases.money import of_rows
-from messy_migration.fingerprint.rows import fingerprint, format_id
+from messy_migration.fingerprint.keyed import sums
+from messy_migration.fingerprint.rows import format_id
 from messy_migration.ledger import bookmarks, receipts, superseded
 from messy_migration.model import ForeignKey, Receipt, Stream, Table, TableReceipt
 from messy_migration.pipeline.stubs import stub_rows
@@ -60,10 +61,12 @@ def _stub(
             sort_keys=True,
         )
         text = f"stub\n{state.run.run_id}\n{parent.name}\n{written}"
-        net = fingerprint(rows, parent.columns)
+        net, keyed = sums(rows, parent.columns, state.key)
         money = of_rows(parent, rows) if parent.amounts else None
         count = rows.num_rows
-        part = TableReceipt(parent.name, parent.scope, format_id(parent), count, 0, 0, net, money)
+        part = TableReceipt(
+            parent.name, parent.scope, format_id(parent), count, 0, 0, net, money, keyed=keyed
+        )
         receipt: Receipt = receipts.receipt_of_table(
             hashlib.sha256(text.encode()).hexdigest()[:32], stream.name, stream.tenant, part
         )

@@ -18,7 +18,9 @@ from dataclasses import replace
 
 from messy_migration.databases.dialect import LateKeys
 from messy_migration.databases.errors import KeyTaken, refusals
+from messy_migration.databases.keyed import sums_of
 from messy_migration.errors import TargetError
+from messy_migration.fingerprint.keyed import Sums
 from messy_migration.ledger import fence, quarantine, receipts
 from messy_migration.ledger import known_tables as states
 from messy_migration.ledger.chain import Row
@@ -82,7 +84,7 @@ def _complete(site: Site, item: TableState) -> None:
 def _settle(site: Site, late: LateKeys, item: TableState) -> None:
     """Take the losers out, and sign for it in the name of the run that loaded them."""
     found = late.find(site.connection, item.table, item.bookmark)
-    removed = late.fingerprint(site.connection, item.table)
+    removed, removed_keyed = _removed(site, late, item)
     text = f"late\n{item.first_run}\n{item.table.name}\n{item.table.scope}"
     identity = hashlib.sha256(text.encode()).hexdigest()[:32]
     held = _quarantine(site, late, item, identity)
@@ -100,7 +102,14 @@ def _settle(site: Site, late: LateKeys, item: TableState) -> None:
     )
     filtered = found - refused if is_exact else 0
     part = TableReceipt(
-        item.table.name, item.table.scope, item.format_id, -found, 0, 0, Fingerprint() - removed
+        item.table.name,
+        item.table.scope,
+        item.format_id,
+        -found,
+        0,
+        0,
+        Fingerprint() - removed,
+        keyed=Fingerprint() - removed_keyed if removed_keyed else None,
     )
     receipts.write(
         site.connection,
@@ -115,6 +124,14 @@ def _settle(site: Site, late: LateKeys, item: TableState) -> None:
         kind="late",
         quarantined=held,
     )
+
+
+def _removed(site: Site, late: LateKeys, item: TableState) -> Sums:
+    """The sums of the rows that were set apart."""
+    if site.signature.key is None:
+        return late.fingerprint(site.connection, item.table), None
+    source = late.source(site.connection, item.table)
+    return sums_of(site.connection, site.dialect, item.table, source, site.signature.key)
 
 
 def _quarantine(site: Site, late: LateKeys, item: TableState, identity: str) -> list[Row]:

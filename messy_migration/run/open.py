@@ -21,6 +21,7 @@ from messy_migration.ledger.runs import Run, short
 from messy_migration.model import Stream
 from messy_migration.pipeline.cut import Cutting
 from messy_migration.run.anchors import adopt, begin_anew
+from messy_migration.run.keying import signing_key
 from messy_migration.run.lock import Hold
 from messy_migration.run.outcome import Options
 from messy_migration.run.state import RunState
@@ -100,6 +101,7 @@ def open_run(
         if revision is not None and revision < schema.SEALED:
             older = Signature(run_id, 0, os.getpid(), clock.now())
             adopt(connection, workspace, older, options.anchor)
+        key = signing_key(connection, workspace, options)
     with target.engine.begin() as connection:
         epoch = fence.raise_epoch(connection, workspace.ledger)
         found = runs.find_open(
@@ -125,7 +127,7 @@ def open_run(
             actor=_actor(),
             started_at=clock.now(),
         )
-        signature = Signature(run.run_id, epoch, os.getpid(), clock.now(), lane)
+        signature = Signature(run.run_id, epoch, os.getpid(), clock.now(), lane, key)
         stamp = stamps.stamp(connection, workspace.ledger, signature, _kind(options))
         _check_stamp(stamp, workspace, options)
         if found is None:
@@ -134,7 +136,14 @@ def open_run(
         fence.beat(connection, workspace.ledger, holder)
     lane.settle()
     request = workspace.request.for_workers(settings.digest)
-    briefing = Briefing(request, run.run_id, epoch, frozenset(), Cutting.of_options(run.options))
+    briefing = Briefing(
+        request,
+        run.run_id,
+        epoch,
+        frozenset(),
+        Cutting.of_options(run.options),
+        key_id=key.id if key else "",
+    )
     hold.epoch = epoch
     return RunState(
         workspace,
@@ -148,6 +157,7 @@ def open_run(
         streams,
         lane=lane,
         is_new_ledger=revision is None,
+        key=key,
     )
 
 

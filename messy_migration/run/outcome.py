@@ -28,6 +28,8 @@ class Options:
         sandbox: read the plugins' sandboxes instead of their sources, with this seed.
         engine: name of a plugin's executor to work on, or None for processes of this machine.
         anchor: the beginning of a head that the chain must hold, in place of what is anchored.
+        rotate_key: read nothing; prove all tables, and sum them anew under the key that is set.
+        lost_key: the reason for which the key before it is not at hand, and does without proof.
     """
 
     selection: tuple[str, ...] = ()
@@ -37,6 +39,8 @@ class Options:
     sandbox: int | None = None
     engine: str | None = None
     anchor: str | None = None
+    rotate_key: bool = False
+    lost_key: str | None = None
 
 
 class Observer(Protocol):

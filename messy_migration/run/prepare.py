@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from messy_migration.databases.ddl import prepare
 from messy_migration.databases.dialect import Dialect
+from messy_migration.databases.keyed import sums_of
 from messy_migration.databases.money import less, of_source
 from messy_migration.databases.naming import scoped
-from messy_migration.errors import ConfigurationError, ProofError, TargetUnavailable
+from messy_migration.errors import ConfigurationError, ProofError, TargetError, TargetUnavailable
+from messy_migration.fingerprint.keyed import Sums
 from messy_migration.fingerprint.rows import format_id
+from messy_migration.ledger import keys, receipts
 from messy_migration.ledger import known_tables as states
 from messy_migration.ledger import money as amounts
-from messy_migration.ledger import receipts
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.ledger.lanes import Signature
 from messy_migration.ledger.receipts import Scope
@@ -63,6 +65,9 @@ def prove_earlier(site: Site, streams: Sequence[Stream], accept: str | None) -> 
     if site.connection.invalidated:
         raise TargetUnavailable("the target went away", why=verdicts[-1].reason)
     wrong = [item for item in verdicts if item.verdict != "MATCH"]
+    if accept is not None:
+        # Rows that add up to the sums without a key are adopted too, where the keyed ones differ.
+        wrong += [one for one in verdicts if one not in wrong and _is_forged(site, known, one)]
     if not wrong:
         return []
     if accept is None or any(item.actual is None for item in wrong):
@@ -147,9 +152,10 @@ def _key_comes_later(
 def _meet(site: Site, stream: Stream, table: Table, *, created: bool, key_pending: bool) -> None:
     """Remember a table; what it holds already becomes its baseline."""
     found = Fingerprint()
+    keyed: Fingerprint | None = None
     money: Totals = {}
     if not created:
-        found = site.dialect.fingerprint(site.connection, table, _rows(site, table))
+        found, keyed = _sums(site, table)
         money = of_source(site.connection, site.dialect, table, _rows(site, table))
     run_id = site.signature.run_id
     state = TableState(
@@ -163,11 +169,12 @@ def _meet(site: Site, stream: Stream, table: Table, *, created: bool, key_pendin
         stream.bookmark if stream.bookmark in table.names else None,
         key_pending,
         site.dialect.identity(site.connection, table),
+        site.signature.key_id,
     )
     states.add(site.connection, site.ledger, site.signature, state)
     if found.rows:
         place = (stream.name, stream.tenant)
-        _receipt(site, place, table, (found, money), "baseline", None)
+        _receipt(site, place, table, (found, keyed), money, "baseline", None)
 
 
 def _meet_again(site: Site, stream: Stream, table: Table, state: TableState) -> None:
@@ -185,17 +192,61 @@ def _meet_again(site: Site, stream: Stream, table: Table, state: TableState) -> 
         # Proven under the old format a moment ago; from here on the new one counts.
         sums = receipts.expected(site.connection, site.ledger)
         under_new = sums.get((table.name, table.scope, new), Fingerprint())
-        actual = site.dialect.fingerprint(site.connection, table, _rows(site, table))
-        change = (actual - under_new, _money_since(site, table))
+        actual, keyed = _sums(site, table)
+        change = (actual - under_new, _keyed_since(site, state, keyed, new))
         place = (stream.name, stream.tenant)
-        _receipt(site, place, table, change, "rebase", state.format_id)
+        money = _money_since(site, table)
+        _receipt(site, place, table, change, money, "rebase", state.format_id)
     states.redefine(site.connection, site.ledger, site.signature, table, new)
 
 
 def _adopt(site: Site, state: TableState, verdict: TableVerdict, reason: str) -> None:
-    if verdict.actual is not None:
-        change = (verdict.actual - verdict.expected, _money_since(site, state.table))
-        _receipt(site, (state.stream, state.tenant), state.table, change, "foreign", reason)
+    if verdict.actual is None:
+        return
+    keyed: Fingerprint | None = None
+    if site.signature.key is not None:
+        actual, keyed = _sums(site, state.table)
+        if actual != verdict.actual:
+            raise TargetError(
+                "rows changed while they were being adopted",
+                f"table {state.table.name}",
+                "somebody else writes to the table",
+                "type the same command again",
+            )
+    change = (
+        verdict.actual - verdict.expected,
+        _keyed_since(site, state, keyed, state.format_id),
+    )
+    money = _money_since(site, state.table)
+    _receipt(site, (state.stream, state.tenant), state.table, change, money, "foreign", reason)
+
+
+def _is_forged(
+    site: Site, known: Mapping[tuple[str, Scope], TableState], one: TableVerdict
+) -> bool:
+    """Do the rows of a table add up to its sums, and not to the one under the key?"""
+    state, key = known[one.table, one.scope], site.signature.key
+    if key is None:
+        return False
+    _, keyed = _sums(site, state.table)
+    return _keyed_since(site, state, keyed, state.format_id) not in (None, Fingerprint())
+
+
+def _sums(site: Site, table: Table) -> Sums:
+    source, key = _rows(site, table), site.signature.key
+    return sums_of(site.connection, site.dialect, table, source, key)
+
+
+def _keyed_since(
+    site: Site, state: TableState, actual: Fingerprint | None, format_id: str
+) -> Fingerprint | None:
+    """The keyed sum of a table minus what its receipts say, without rows; None if not all have."""
+    key = site.signature.key
+    if key is None or actual is None or state.key_id != key.id:
+        return None
+    before = keys.expected(site.connection, site.ledger, key)
+    net = before.get((*state.key, format_id), keys.KeyedSum()).net
+    return Fingerprint(0, actual.lane0, actual.lane1) - net
 
 
 def _money_since(site: Site, table: Table) -> Totals | None:
@@ -214,11 +265,12 @@ def _receipt(
     site: Site,
     place: tuple[str, str],
     table: Table,
-    change: tuple[Fingerprint, Totals | None],
+    change: Sums,
+    money: Totals | None,
     kind: str,
     reason: str | None,
 ) -> None:
-    net, money = change
+    net, keyed = change
     new = format_id(table)
     parts = (
         kind,
@@ -230,7 +282,7 @@ def _receipt(
     )
     identity = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
     kept = money if table.amounts else None
-    part = TableReceipt(table.name, table.scope, new, 0, 0, 0, net, kept)
+    part = TableReceipt(table.name, table.scope, new, 0, 0, 0, net, kept, keyed=keyed)
     receipts.write(
         site.connection,
         site.ledger,

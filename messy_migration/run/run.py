@@ -34,6 +34,7 @@ from messy_migration.run import plan as planning
 from messy_migration.run.anchors import check_ledger
 from messy_migration.run.close import close_run
 from messy_migration.run.finish import finish
+from messy_migration.run.keying import begin_key
 from messy_migration.run.keys import add_earlier_keys
 from messy_migration.run.lock import Hold
 from messy_migration.run.open import locked, new_run_id, open_run
@@ -92,6 +93,7 @@ def _execute(
                 )
                 observer.started(state.run, target.label, streams, resumed=state.resumed)
                 state.patiently(lambda: check_ledger(state))
+                state.patiently(lambda: begin_key(state))
                 _plan(state)
                 pool.briefing = state.briefing
                 observer.planned(state.plans, workspace.settings.core.worker_count)

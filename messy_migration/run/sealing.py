@@ -68,6 +68,7 @@ class Sealer:
         return chain.following(
             before,
             Covered(after[0], 0, "", "", after[1], 0, ""),
+            key=self._state.key,
             **({} if before else {"previous": chain.new_ledger()}),
             run_id=self._state.run.run_id,
             kind="lanes",

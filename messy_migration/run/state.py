@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from messy_migration.databases.errors import refusals
 from messy_migration.databases.retry import Patience
 from messy_migration.errors import MigrationError
+from messy_migration.fingerprint.keyed import Key
 from messy_migration.ledger import fence
 from messy_migration.ledger.audit import Audit
 from messy_migration.ledger.clock import now
@@ -51,6 +52,7 @@ class RunState:
         workers: processes that worked.
         lane: of what this process writes into the ledger.
         is_new_ledger: this run made the ledger.
+        key: that this process signs under; None without one.
         audit: what the ledger and its chain were found to be when the run began.
     """
 
@@ -72,6 +74,7 @@ class RunState:
     lane: Lane = field(default_factory=Lane)
     is_new_ledger: bool = False
     audit: Audit | None = None
+    key: Key | None = None
 
     def note(self, label: str, problem: MigrationError) -> None:
         """A stream met a problem, and is not complete."""
@@ -132,4 +135,5 @@ class RunState:
 
     def signature(self) -> Signature:
         """How this process signs receipts."""
-        return Signature(self.run.run_id, self.briefing.epoch, os.getpid(), now(), self.lane)
+        run, epoch = self.run.run_id, self.briefing.epoch
+        return Signature(run, epoch, os.getpid(), now(), self.lane, self.key)

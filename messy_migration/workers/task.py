@@ -21,6 +21,7 @@ class Briefing:
         fresh: (table, scope) pairs that the run found empty.
         cutting: bounds of a batch, fixed when the run began.
         streams: those of the run, as it was planned; none if the plugins are to be asked.
+        key_id: of the `fingerprint_key`; empty without one. The key itself crosses no border.
     """
 
     request: Request
@@ -29,6 +30,7 @@ class Briefing:
     fresh: frozenset[tuple[str, Scope]]
     cutting: Cutting
     streams: tuple[Stream, ...] = ()
+    key_id: str = ""
 
     @property
     def application(self) -> str:

@@ -16,6 +16,7 @@ from messy_migration.databases.errors import refusals
 from messy_migration.databases.retry import Patience
 from messy_migration.errors import (
     AccessRefused,
+    ConfigurationError,
     Locked,
     MigrationError,
     PluginError,
@@ -74,6 +75,7 @@ class Worker:
             MigrationError: what is committed stays committed, the rest can be resumed.
         """
         at(Span(0, 0, 0))
+        self._check_key()
         stream = self._stream(task)
         patience = self.workspace.patience(should_stop)
         where = f"stream {stream.label}"
@@ -198,7 +200,19 @@ class Worker:
 
     def _signature(self) -> Signature:
         run = self.briefing
-        return Signature(run.run_id, run.epoch, os.getpid(), now(), self.lane)
+        key = self.workspace.key
+        return Signature(run.run_id, run.epoch, os.getpid(), now(), self.lane, key)
+
+    def _check_key(self) -> None:
+        """Refuse to sign under another key than the run."""
+        key = self.workspace.key
+        if (key.id if key else "") != self.briefing.key_id:
+            raise ConfigurationError(
+                "the fingerprint_key changed while the run was under way",
+                "fingerprint_key",
+                "a worker finds another secret behind the reference than the run",
+                "type the same command again",
+            )
 
 
 def failure(error: BaseException, label: str = "") -> dict[str, str]:

@@ -68,6 +68,9 @@ class PostgreSQLKeys:
             ).one()
         return c1.to_fingerprint(*row)
 
+    def source(self, connection: Connection, table: Table) -> str:
+        return _joined(connection, table)
+
     def contradictions(
         self, connection: Connection, table: Table
     ) -> Iterator[list[tuple[str, bytes]]]:
