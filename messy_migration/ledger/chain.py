@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select
+from sqlalchemy import Connection, RowMapping, func, insert, select
 
 from messy_migration.fingerprint.keyed import Key
 from messy_migration.ledger import sealed
@@ -224,6 +224,14 @@ def receipts(
             own = parts.get(values[0], [])
             yield [int(seq), *values, reason_digest(reason, salt, written), _in_order(own)]
         after = last
+
+
+def first_of(connection: Connection, ledger: Ledger, run_id: str) -> int:
+    """The lowest number of a receipt of a run; above all that there are if it has none."""
+    table = ledger.receipt
+    query = select(func.min(table.c.seq)).where(table.c.run_id == run_id)
+    found = connection.execute(query).scalar_one()
+    return int(found) if found is not None else 1 << 62
 
 
 def receipt_row(receipt: Values, parts: Sequence[Values]) -> Row:

@@ -84,8 +84,7 @@ def write(
     (rows that stand for parents that the source no longer has); `rebase` (the same rows under
     another format); `superseded` (records that left the quarantine because a later run met them
     again); `found` (what somebody else did to rows that a repair puts right) and
-    `repair` (what the repair did, the opposite of it); `rekey` (the keyed sum of a whole table, as
-    a key began to count for it).
+    `repair` (what the repair did, the opposite of it); `rekey` (the keyed sum of a whole table).
     """
     table = ledger.receipt
     slot = signature.lane.slot(connection)
@@ -311,14 +310,6 @@ def warnings(connection: Connection, ledger: Ledger) -> dict[tuple[str, str], in
         table.c.stream, table.c.tenant
     )
     return {(row[0], row[1]): int(row[2]) for row in connection.execute(query)}
-
-
-def first_of(connection: Connection, ledger: Ledger, run_id: str) -> int:
-    """The lowest number of a receipt of a run; above all that there are if it has none."""
-    table = ledger.receipt
-    query = select(func.min(table.c.seq)).where(table.c.run_id == run_id)
-    found = connection.execute(query).scalar_one()
-    return int(found) if found is not None else 1 << 62
 
 
 def table_totals(connection: Connection, ledger: Ledger, run_id: str) -> list[TableTotals]:

@@ -90,7 +90,7 @@ def _put(state: RunState, todo: Todo, chunk: Sequence[Unequal]) -> None:
     rows = [item.mine for item in chunk for _ in range(item.count) if item.mine is not None]
     data = decoded(table, rows)
     wanted = fingerprint_of(rows) - fingerprint_of(_there(chunk))
-    keyed = _keyed(state.key, rows, list(_there(chunk)))
+    keyed = _keyed(state.signature().key, rows, list(_there(chunk)))
     with refusals(f"table {table.name}"), state.writing() as connection:
         money = _totals(state, connection, todo)
         if table.key:
@@ -136,7 +136,7 @@ def _remove(state: RunState, todo: Todo, chunk: Sequence[Unequal]) -> None:
             counts = [item.count for item in chunk]
             net = Fingerprint() - remove_equal(connection, dialect, table, data, counts)
         _as_found(todo, net, wanted)
-        keyed = _keyed(state.key, (), list(_there(chunk)))
+        keyed = _keyed(state.signature().key, (), list(_there(chunk)))
         part = TableReceipt(
             table.name, table.scope, todo.state.format_id, net.rows, 0, 0, net, keyed=keyed
         )

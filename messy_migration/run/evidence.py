@@ -267,7 +267,7 @@ def _audit(state: RunState, name: str, before: Link | None) -> dict[str, Any]:
 def _receipts(connection: Connection, state: RunState, after: int) -> list[Row]:
     """What the link covers, behind what this run committed before an earlier link."""
     ledger = state.workspace.ledger
-    first = receipts.first_of(connection, ledger, state.run.run_id)
+    first = chain.first_of(connection, ledger, state.run.run_id)
     own = chain.RECEIPT.index("run_id") + 1
     earlier: Iterator[Row] = (
         row

@@ -271,6 +271,24 @@ def test_g08_a_receipt_that_fits_the_chain_and_has_no_mac_is_named_as_forged(sit
     forged(site, key_id, "receipt 1 is forged", "link 2 is forged")
 
 
+@pytest.mark.parametrize("key", [CANARY, ""])
+def test_g08_a_row_and_the_receipt_that_fits_it_are_a_match_without_a_key_only(site, key):
+    site.under(key).run().matched()
+    site.execute("UPDATE s SET amt = 999 WHERE id = 2")
+    found = site.reconcile().json["tables"][0]
+    lanes = found["fingerprint_actual"]
+    site.execute(f"UPDATE {site.ledger('receipt_table')} SET net_lanes = '{lanes}'")
+    site.chain_again()
+    result = site.reconcile()
+    table = result.json["tables"][0]
+    assert table["fingerprint_expected"] == table["fingerprint_actual"]
+    if not key:
+        result.matched()
+        return
+    forged(site, keyed_of(result)["key_id"], "receipt 1 is forged")
+    assert result.json["verdict"] == "MISMATCH"
+
+
 def test_g08_a_receipt_with_the_mac_of_another_key_is_named_as_forged(site):
     key_id = keyed_of(site.run().matched())["key_id"]
     site.execute(f"UPDATE {site.ledger('receipt')} SET mac = '{'0' * 64}'")
@@ -293,7 +311,8 @@ def test_g08_a_ledger_without_any_trace_of_the_key_is_no_match(site):
 
 def forged(site, key_id, *expected):
     result = site.reconcile()
-    assert (result.code, result.json["verdict"]) == (8, "UNKNOWN")
+    assert result.code == 8
+    assert result.json["verdict"] in ("UNKNOWN", "MISMATCH")
     said = "; ".join(result.json["ledger"]["reasons"])
     for line in expected:
         assert line in said
@@ -306,11 +325,9 @@ def test_the_key_itself_appears_nowhere(site):
     site.write_rows("1,1.5", "2,no", "3,3.5")
     texts = [site.run().text]
     site.write_rows("3,33.5", "4,4.5", name="s2.csv")
-    for argv in (
-        *(("run", "--debug"), ("reconcile", "--report"), ("reconcile", "--json"), ("report",)),
-        *(("status", "--json"), ("config", "show"), ("plan",)),
-    ):
-        texts.append(site.migrate(*argv).text)
+    commands = ("run --debug", "reconcile --report", "reconcile --json", "report", "status --json")
+    commands += ("config show", "plan")
+    texts += [site.migrate(*command.split()).text for command in commands]
     texts.append(site.under(OTHER, CANARY).run("--rotate-key").text)
     if site.kind == "postgresql":
         names = "SELECT table_name FROM information_schema.tables WHERE table_schema = '{}'"
