@@ -22,7 +22,7 @@ from messy_migration.compare.findings import Findings
 from messy_migration.compare.resolve import MOST, resolve
 from messy_migration.compare.stored_rows import Expected
 from messy_migration.databases.dialect import Reader
-from messy_migration.databases.naming import scope
+from messy_migration.databases.naming import scope, scoped
 from messy_migration.databases.sketch import CELLS, SHA256, Choice, FoundRow, Sketch, View
 from messy_migration.errors import MigrationError
 from messy_migration.model import Fingerprint, Table
@@ -79,7 +79,7 @@ def locate(
     """
     course = course or Course()
     note = ""
-    source = f"{dialect.rows_of(connection, table.name)} t"
+    source = scoped(connection, dialect, replace(table, scope=()))
     for part in (rest, whole) if rest is not None else (whole,):
         where = " AND ".join(filter(None, (scope(dialect.spelling, table), part.where)))
         view = View(table, source, where)

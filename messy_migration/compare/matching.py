@@ -321,7 +321,7 @@ def _view(
 ) -> View:
     selected = ", ".join(f"{item.expressions[side]} AS {item.column.name}" for item in columns)
     rows = database.reader.rows_of(database.connection, name)
-    source = f"(SELECT {selected} FROM {rows}) t"
+    source = f"(SELECT {selected} FROM {rows}{database.reader.spelling.whole}) t"
     # The table keeps its name, because that is what messages about it say.
     return View(Table(name, tuple(item.column for item in columns), key), source)
 

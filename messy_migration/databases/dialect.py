@@ -145,8 +145,11 @@ class Dialect(Reader, Protocol):
     def ready(self, engine: Engine) -> None:
         """Set the database up for a run, once it is known to be usable."""
 
-    def identity(self, connection: Connection, table: Table) -> Identity:
-        """Which table a statement of ours means by that name; nothing known if there is none."""
+    def identity(self, connection: Connection, table: Table, schema: str = "") -> Identity:
+        """Which table a statement of ours means by that name; nothing known if there is none.
+
+        With a schema: the one of that name there.
+        """
 
     def demanded(self, connection: Connection, table: str) -> set[str]:
         """Columns that every new row has to give: NOT NULL and without a default."""

@@ -23,10 +23,13 @@ class Spelling:
     Attributes:
         schema: where they are; empty where nobody can put another in their place.
         operators: an operator can be named with its schema.
+        whole: what stands behind a table in FROM so that its rows are read from the table, and
+            never from an index in its place, which may lack some of them.
     """
 
     schema: str = ""
     operators: bool = False
+    whole: str = ""
 
     def call(self, function: str, *arguments: str) -> str:
         """A call of a function of the database itself."""
@@ -81,7 +84,7 @@ def column_list(names: Sequence[str], alias: str = "") -> str:
 def scoped(connection: Connection, database: Named, table: Table) -> str:
     """The FROM clause of a table's scope, alias `t`."""
     condition = scope(database.spelling, table)
-    source = f"{database.rows_of(connection, table.name)} t"
+    source = f"{database.rows_of(connection, table.name)} t{database.spelling.whole}"
     return source + (f" WHERE {condition}" if condition else "")
 
 

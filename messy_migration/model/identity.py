@@ -12,10 +12,13 @@ class Identity:
     Attributes:
         schema: that holds it; None where it is not known.
         oid: the number by which the database knows it; None where it has none.
+        stand_in: what answers to its name where that is no table, such as `view`; else empty.
+            It is no part of what a ledger keeps.
     """
 
     schema: str | None = None
     oid: str | None = None
+    stand_in: str = ""
 
 
 UNKNOWN = Identity()

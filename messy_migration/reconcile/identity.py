@@ -9,12 +9,23 @@ from messy_migration.ledger.known_tables import TableState
 
 
 def another_table(connection: Connection, dialect: Dialect, state: TableState) -> str:
-    """Why the name means a table in another place now; empty if it does not."""
-    known, found = state.identity.schema, dialect.identity(connection, state.table).schema
+    """Why the name means something else now than the table that was loaded; empty if it does not.
+
+    A view shows what its author wants; and where the path leads to no table of that name, the
+    one that was loaded may still be in its place.
+    """
+    known, found = state.identity.schema, dialect.identity(connection, state.table)
     name = state.table.name
-    if known is None or found is None or known == found:
+    if found.stand_in:
+        return f"{name} is a {found.stand_in} now, and no table: rows that it shows prove nothing"
+    if known is None or known == found.schema:
         return ""
-    return f"was {known}.{name}, is {found}.{name}: the rows that were loaded are not these"
+    if found.schema is not None:
+        place = f"was {known}.{name}, is {found.schema}.{name}"
+        return f"{place}: the rows that were loaded are not these"
+    if dialect.identity(connection, state.table, known).schema is None:
+        return ""
+    return f"{known}.{name} is there, and the search_path of this role does not lead to it"
 
 
 def made_again(connection: Connection, dialect: Dialect, state: TableState) -> str:

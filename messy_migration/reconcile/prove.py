@@ -188,12 +188,12 @@ def _compare(
 
     def sum_up() -> Fingerprint | str:
         nonlocal swapped, note
-        found = proof.dialect.columns(proof.connection, table.name)
-        if found is None:
-            return "the table is gone"
         swapped = another_table(proof.connection, proof.dialect, state)
         if swapped:
             return swapped
+        found = proof.dialect.columns(proof.connection, table.name)
+        if found is None:
+            return "the table is gone"
         note = made_again(proof.connection, proof.dialect, state)
         return "; ".join(misfits(proof.dialect, table, found)) or proof.scan(state)
 

@@ -90,6 +90,8 @@ def _judged(
 ) -> tuple[QuickWord, str]:
     if not shape.is_ordinary:
         return "UNKNOWN", "the table is gone or no ordinary one"
+    if shape.missing:
+        return "TOUCHED", f"{shape.missing:,} columns of {table.name} are gone"
     if rows.others is None:
         return "UNKNOWN", rows.problem
     count = sum(rows.others.values())

@@ -70,11 +70,16 @@ def prove_earlier(site: Site, streams: Sequence[Stream], accept: str | None) -> 
         wrong += [one for one in verdicts if one not in wrong and _is_forged(site, known, one)]
     if not wrong:
         return []
-    if accept is None or any(item.actual is None for item in wrong):
+    hiding = {
+        item.table: hidden
+        for item in wrong
+        if (hidden := site.dialect.policies(site.connection, item.table))
+    }
+    if accept is None or hiding or any(item.actual is None for item in wrong):
         raise ProofError(
             "the target is not as earlier runs left it",
             ", ".join(f"table {item.table}" for item in wrong),
-            "; ".join(dict.fromkeys(item.reason for item in wrong)),
+            "; ".join(dict.fromkeys([*(item.reason for item in wrong), *hiding.values()])),
             "`migrate reconcile` names the rows; put them right, or adopt the changes with "
             '`migrate run --accept-foreign "reason"`',
         )

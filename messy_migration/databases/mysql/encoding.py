@@ -36,12 +36,16 @@ MODES = (
 LIMIT = 18446744073709551615
 SESSION = (
     f"SET SESSION sql_mode = '{','.join(MODES)}', time_zone = '+00:00', sql_auto_is_null = 0,"
-    f" sql_select_limit = {LIMIT}"
+    f" sql_select_limit = {LIMIT} /*M!100300 , system_versioning_asof = DEFAULT */"
 )
-"""What makes the server read our SQL: standard quotes, instants in UTC, and all of the rows."""
+"""What makes the server read our SQL: standard quotes, instants in UTC, and all of the rows.
+
+Rows as they are now: MariaDB alone can show a session those of another day, and alone reads what
+stands between `/*M!` and `*/`.
+"""
 SETTINGS = (
     "SELECT @@session.sql_mode, @@session.time_zone, @@session.sql_auto_is_null,"
-    " @@session.sql_select_limit"
+    " @@session.sql_select_limit /*M!100300 , @@session.system_versioning_asof */"
 )
 """Asks for what `SESSION` has set."""
 

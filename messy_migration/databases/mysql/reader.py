@@ -139,11 +139,14 @@ def _check_settings(connection: Connection) -> None:
         TargetError: a program between us and the server gave us another one.
     """
     modes, *others = connection.exec_driver_sql(c1.SETTINGS).one()
-    if set(c1.MODES) != set(modes.split(",")) or tuple(others) != ("+00:00", 0, c1.LIMIT):
+    zone, is_null, limit, *as_of = others
+    as_set = (zone, is_null, limit) == ("+00:00", 0, c1.LIMIT) and set(as_of) <= {"DEFAULT"}
+    if set(c1.MODES) != set(modes.split(",")) or not as_set:
         raise TargetError(
             "settings of the session do not stay as they were set",
             str(connection.engine.url.database),
-            "sql_mode, time_zone, sql_auto_is_null or sql_select_limit is another",
+            "sql_mode, time_zone, sql_auto_is_null, sql_select_limit or"
+            " system_versioning_asof is another",
             "connect to the server itself, without a program between",
         )
 

@@ -109,10 +109,13 @@ _CATALOGUE = "pg_catalog."
 _OPERATORS = "messy_migration_operators"
 ROWS_PER_FETCH = 20_000
 _IDENTITY = text(
-    "SELECT n.nspname, c.oid::pg_catalog.text FROM pg_catalog.pg_class c"
+    "SELECT n.nspname, c.oid::pg_catalog.text, c.relkind::pg_catalog.text"
+    " FROM pg_catalog.pg_class c"
     " JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace"
     " WHERE c.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass(:name)"
 )
+_STAND_INS = {"v": "view", "m": "materialized view", "f": "foreign table"}
+"""By `pg_class.relkind`: what is read like a table and holds no rows of its own."""
 
 
 class PostgreSQL:
@@ -154,12 +157,12 @@ class PostgreSQL:
             (read_only == "on", "it is read-only"),
         )
 
-    def identity(self, connection: Connection, table: Table) -> Identity:
+    def identity(self, connection: Connection, table: Table, schema: str = "") -> Identity:
         """See `Dialect.identity`."""
-        row = connection.execute(
-            _IDENTITY, {"name": self.place(connection, table.name)}
-        ).one_or_none()
-        return Identity(*row) if row else Identity()
+        there = f"{quote(schema)}.{quote(table.name)}" if schema else ""
+        name = there or self.place(connection, table.name)
+        row = connection.execute(_IDENTITY, {"name": name}).one_or_none()
+        return Identity(row[0], row[1], _STAND_INS.get(row[2], "")) if row else Identity()
 
     def columns(self, connection: Connection, table: str) -> dict[str, str] | None:
         rows = connection.execute(text(_COLUMNS), {"name": self.place(connection, table)}).all()

@@ -44,6 +44,9 @@ PATH = "pg_catalog, pg_temp"
 ROW_SECURITY = "row_security"
 """The setting by which a policy that hides rows becomes an error."""
 
+PLACES = "messy_migration_places"
+"""Where a connection keeps what it has learnt of tables; a proof learns it anew."""
+
 _DAMAGED = ("zero_damaged_pages", "ignore_checksum_failure")
 _SCHEMAS, _PATH_THEN, _LOOSE = (
     f"messy_migration_{word}" for word in ("schemas", "path", "unguarded")
@@ -62,6 +65,7 @@ def pin(connection: Connection) -> None:
     if not options.get(PROVES):
         _set(connection, ALWAYS)
         return
+    connection.info.pop(PLACES, None)
     wanted = {**ALWAYS, "lc_monetary": "C", "search_path": PATH}
     try:
         found = _set(connection, wanted, ROW_SECURITY)

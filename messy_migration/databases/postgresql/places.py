@@ -13,8 +13,6 @@ from sqlalchemy import Connection
 from messy_migration.databases.naming import literal, quote
 from messy_migration.databases.postgresql import pins
 
-_PLACES = "messy_migration_places"
-
 
 @dataclass(frozen=True)
 class Place:
@@ -36,8 +34,8 @@ class Place:
 
 
 def find(connection: Connection, name: str) -> Place | None:
-    """Where the role's path finds a name; asked once a connection."""
-    known: dict[str, Place] = connection.info.setdefault(_PLACES, {})
+    """Where the role's path finds a name; asked once a connection, and again for each proof."""
+    known: dict[str, Place] = connection.info.setdefault(pins.PLACES, {})
     if name not in known:
         path = ", ".join(literal(schema) for schema in pins.schemas(connection))
         array = f"ARRAY[{path}]::pg_catalog.name[]"

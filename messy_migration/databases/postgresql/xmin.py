@@ -24,7 +24,7 @@ _FROZEN = 2
 """The number that no row of PostgreSQL 9.4 and later has; it stands for rows that were adopted."""
 _NAMED = text(
     "SELECT c.relkind OPERATOR(pg_catalog.=) 'r', coalesce(pg_catalog.array_agg("
-    "DISTINCT a.xmin::pg_catalog.text::pg_catalog.int8), '{}')"
+    "DISTINCT a.xmin::pg_catalog.text::pg_catalog.int8), '{}'), pg_catalog.count(a.attname)"
     " FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_attribute a"
     " ON a.attrelid OPERATOR(pg_catalog.=) c.oid AND NOT a.attisdropped"
     " AND a.attname OPERATOR(pg_catalog.=) ANY (:names ::pg_catalog.text[])"
@@ -55,10 +55,17 @@ class Sums:
 
 @dataclass(frozen=True)
 class Shape:
-    """What the catalogue says of a table: an ordinary one, and who wrote its columns down last."""
+    """What the catalogue says of a table.
+
+    Attributes:
+        is_ordinary: it holds rows of its own.
+        altered: transactions that wrote the columns of ours down last.
+        missing: columns of ours that it has not.
+    """
 
     is_ordinary: bool
     altered: frozenset[int]
+    missing: int = 0
 
 
 def are_known(reader: Reader) -> bool:
@@ -125,7 +132,7 @@ def shape(connection: Connection, table: Table) -> Shape:
         _NAMED, {"name": place(connection, table.name).full, "names": list(table.names)}
     ).one_or_none()
     return (
-        Shape(bool(row[0]), frozenset(row[1]))
+        Shape(bool(row[0]), frozenset(row[1]), len(table.names) - int(row[2]))
         if row
         else Shape(is_ordinary=False, altered=frozenset())
     )

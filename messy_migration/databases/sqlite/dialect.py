@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from messy_migration.databases.dialect import POSITION, LateKeys, column_types
 from messy_migration.databases.errors import refusals
-from messy_migration.databases.naming import Spelling, column_list, quote, told_apart
+from messy_migration.databases.naming import Spelling, column_list, literal, quote, told_apart
 from messy_migration.databases.sketch import Scans
 from messy_migration.databases.sqlite import encoding as c1
 from messy_migration.databases.sqlite import scan as rows
@@ -38,7 +38,7 @@ class SQLite:
     batch_records = 10_000
     late_keys: LateKeys | None = None
     scans: Scans = SQLiteScans()
-    spelling = Spelling()
+    spelling = Spelling(whole=" NOT INDEXED")
 
     @staticmethod
     def prepare(connection: Any) -> None:
@@ -70,10 +70,16 @@ class SQLite:
     def check_writable(self, connection: Connection) -> None:
         """Every write begins with BEGIN IMMEDIATE, which a file that cannot be written refuses."""
 
-    def identity(self, connection: Connection, table: Table) -> Identity:
+    def identity(self, connection: Connection, table: Table, schema: str = "") -> Identity:
         """See `Dialect.identity`: the database is a file, and a table has no number in it."""
-        found = self.columns(connection, table.name)
-        return Identity() if found is None else Identity("main")
+        del schema
+        # A name is the same whatever its case; a trigger may have that of a table.
+        stand_in = connection.exec_driver_sql(
+            "SELECT CASE WHEN type = 'view' THEN type WHEN rootpage = 0 THEN 'virtual table'"
+            " ELSE '' END FROM main.sqlite_master WHERE type IN ('table', 'view')"
+            f" AND name = {literal(table.name)} COLLATE NOCASE"
+        ).scalar()
+        return Identity() if stand_in is None else Identity("main", stand_in=str(stand_in))
 
     def columns(self, connection: Connection, table: str) -> dict[str, str] | None:
         rows = connection.execute(

@@ -11,6 +11,7 @@ from sqlalchemy import make_url
 
 from messy_migration import api
 from messy_migration.databases.open import open_target
+from messy_migration.databases.postgresql import places
 from messy_migration.databases.postgresql.dialect import PostgreSQL
 from messy_migration.errors import ProofError, UsageProblem
 
@@ -85,13 +86,11 @@ def test_a_reader_that_is_stopped_in_the_middle_is_unknown(on_postgres, act, wor
         assert verdict(result).reason.startswith("the table is gone")
 
 
-def test_a_snapshot_that_is_too_old_is_unknown(on_postgres):
-    """A server that still has the setting raises this state; here a policy raises it."""
-    on_postgres.execute(
-        "ALTER TABLE orders RENAME TO real_orders",
-        DENIED,
-        "CREATE VIEW orders AS SELECT * FROM real_orders WHERE fail()",
-    )
+def test_a_snapshot_that_is_too_old_is_unknown(on_postgres, monkeypatch):
+    """A server that still has the setting raises this state; here a function raises it."""
+    on_postgres.execute(DENIED)
+    rows = "(SELECT o.xmin, o.* FROM public.orders o WHERE public.fail())"
+    monkeypatch.setattr(places.Place, "rows", rows)
     result = on_postgres.reconcile()
     assert (result.verdict, result.exit_code) == ("UNKNOWN", 8)
     assert "72000" in verdict(result).reason
