@@ -41,6 +41,13 @@ ALWAYS: Mapping[str, str] = {
 """Settings that change what a statement means, or how a value is written."""
 
 PATH = "pg_catalog, pg_temp"
+PROOF: Mapping[str, str] = {
+    "lc_monetary": "C",
+    "search_path": PATH,
+    # An index that was damaged lacks rows; a proof reads them from the table.
+    "enable_indexonlyscan": "off",
+}
+"""What a transaction that proves sets beside `ALWAYS`."""
 ROW_SECURITY = "row_security"
 """The setting by which a policy that hides rows becomes an error."""
 
@@ -66,7 +73,7 @@ def pin(connection: Connection) -> None:
         _set(connection, ALWAYS)
         return
     connection.info.pop(PLACES, None)
-    wanted = {**ALWAYS, "lc_monetary": "C", "search_path": PATH}
+    wanted = {**ALWAYS, **PROOF}
     try:
         found = _set(connection, wanted, ROW_SECURITY)
     except DBAPIError as error:

@@ -14,6 +14,7 @@ from ..entries import (
     MATCH,
     MISMATCH,
     POSTGRESQL,
+    REFUSED,
     RUN,
     SOURCE,
     SQLITE,
@@ -61,6 +62,7 @@ def _index_hides_a_row(site):
             f"CREATE INDEX lacking ON orders (id) INCLUDE ({COLUMNS[4:]}) WHERE id < 6666",
             "UPDATE pg_index SET indpred = NULL WHERE indexrelid = 'lacking'::regclass",
             "VACUUM ANALYZE orders",
+            site.spelled("ALTER DATABASE $database SET enable_seqscan = off"),
         )
         return
     site.execute(f"ALTER TABLE orders ADD COLUMN {WIDE}", EXTRA)
@@ -168,6 +170,8 @@ ENTRIES = [
         MISMATCH,
         rows=("orders 6666 extra",),
         forms=(LEDGER, LANDED, SOURCE, CLOSING, RUN),
+        but={RUN: f"{REFUSED}|{MISMATCH}"},
+        why_but="a run on PostgreSQL may find it at its end only",
         is_sampled=True,
     ),
     Entry(
