@@ -101,7 +101,7 @@ def audit(
         behind = pending(connection, ledger, found, ours, key)
         reasons += behind.reasons
         reasons += _state(connection, ledger, found, behind, full=full)
-        reasons += keys.torn(connection, ledger, found)
+        reasons += keys.torn(connection, ledger, found, full=full)
         if key is not None:
             after = 0 if full else found[-1].ordinal
             reasons += keys.forged(connection, ledger, found, key, after)

@@ -108,11 +108,14 @@ def forged(
             yield f"{item.what} is forged: it does not carry the MAC of {_name(key.id)}"
 
 
-def torn(connection: Connection, ledger: Ledger, links: Sequence[Link]) -> Iterator[str]:
-    """Traces of a key whose beginning no link tells, in words."""
+def torn(
+    connection: Connection, ledger: Ledger, links: Sequence[Link], *, full: bool
+) -> Iterator[str]:
+    """Traces of a key whose beginning no link tells, in words; among all receipts if `full`."""
     if began(links) is not None:
         return
-    for table, what in ((ledger.receipt, "receipts"), (ledger.table_state, "tables")):
+    places = [(ledger.table_state, "tables"), *([(ledger.receipt, "receipts")] if full else [])]
+    for table, what in places:
         query = select(func.count()).select_from(table).where(table.c.key_id.is_not(None))
         if count := connection.execute(query).scalar_one():
             yield f"{count:,} {what} name a key, and the link that it began with is gone"

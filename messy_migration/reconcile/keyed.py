@@ -6,14 +6,14 @@ key does. Where the sums without a key differ already there is nothing to add.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from messy_migration.compare.budget import Course
+from messy_migration.compare.budget import Course, TimeUp
 from messy_migration.databases.dialect import planned
-from messy_migration.databases.keyed import texts
+from messy_migration.databases.keyed import ROWS_PER_FETCH, texts
 from messy_migration.databases.naming import scoped
 from messy_migration.errors import TargetError
 from messy_migration.fingerprint.keyed import Key
@@ -22,6 +22,7 @@ from messy_migration.ledger.keys import KeyedSum
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.ledger.receipts import Scope
 from messy_migration.model import Fingerprint
+from messy_migration.reconcile.prove import LOST
 from messy_migration.reconcile.verdict import Keyed, TableVerdict
 from messy_migration.workspace import Workspace
 
@@ -70,8 +71,11 @@ class UnderKey:
             return Keyed(key.id, "UNKNOWN", why, is_unread=True)
         try:
             actual = self._read(key, state)
+        except TimeUp as error:
+            return Keyed(key.id, "UNKNOWN", f"not looked at: {error.what}", is_unread=True)
         except TargetError as error:
-            why = f"the rows could not be read back: {error.why or error.what}"
+            lost = f"{LOST}: " if self._connection.invalidated else ""
+            why = f"{lost}the rows could not be read back: {error.why or error.what}"
             return Keyed(key.id, "UNKNOWN", why, is_unread=True)
         if actual.lanes == expected.net.lanes:
             return Keyed(key.id, "MATCH")
@@ -83,9 +87,15 @@ class UnderKey:
 
         def summed() -> Fingerprint:
             source = scoped(connection, dialect, table)
-            return key.fingerprint(texts(connection, dialect, table, source))
+            return key.fingerprint(self._in_time(texts(connection, dialect, table, source)))
 
         return planned(connection, dialect, table.name, summed)
+
+    def _in_time(self, rows: Iterator[bytes]) -> Iterator[bytes]:
+        for number, text in enumerate(rows):
+            if number % ROWS_PER_FETCH == 0:
+                self._course.check()
+            yield text
 
 
 def _partly(key: Key, expected: KeyedSum, rows: int) -> str:

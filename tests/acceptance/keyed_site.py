@@ -17,6 +17,7 @@ from sqlalchemy.pool import NullPool
 from messy_migration.ledger import chain
 from messy_migration.ledger.chain import head_of
 from messy_migration.ledger.tables import ledger
+from messy_migration.testing.project import Project
 
 from .small import Small
 
@@ -60,6 +61,10 @@ class KeyedSite(Small):
         mine = 'fingerprint_key = "env://FP_KEY"\n' if self.key else ""
         mine += BOTH if self.before else ""
         super().configure(*args, profile=f"quarantine_limit = 90.0\n{mine}{profile}", **kwargs)
+
+    def configure_alone(self):
+        """Without the stream of files."""
+        Project.configure(self, 'fingerprint_key = "env://FP_KEY"')
 
     def under(self, key, before="", **how):
         """The same folder under another key, or without one."""

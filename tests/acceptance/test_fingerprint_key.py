@@ -399,6 +399,15 @@ def test_evidence_with_a_forged_mac_does_not_verify_where_the_key_is_at_hand(lit
     assert "no key is at hand" in away.out
 
 
+def test_a_ledger_whose_key_has_no_beginning_is_not_what_runs_have_written(lite):
+    lite.run().matched()
+    lite.execute(f"UPDATE {lite.ledger('chain')} SET kind = 'lanes' WHERE kind = 'keyed'")
+    lite.chain_again()
+    found = lite.under("").reconcile()
+    assert found.code == 8
+    assert any("name a key" in line for line in found.json["ledger"]["reasons"])
+
+
 def test_status_says_how_much_is_under_the_key(lite):
     key_id = keyed_of(lite.run().matched())["key_id"]
     assert f"fingerprint_key {key_id}: 1 of 1 table" in lite.migrate("status").out
@@ -407,3 +416,78 @@ def test_status_says_how_much_is_under_the_key(lite):
         "tables": 1,
         "of": 1,
     }
+
+
+SHOP = """
+import pyarrow as pa
+from messy_migration.model import *
+
+INT, TEXT = ColumnType("int64"), ColumnType("text")
+MISSING = ForeignKey(("owner",), "owners", ("id",), (("id", "=owner"), ("name", "(unknown)")))
+OWNERS = Table("owners", (Column("id", INT, True), Column("name", TEXT)), ("id",))
+DOGS = Table("dogs", (Column("id", INT, True), Column("owner", INT)), ("id",), (), (MISSING,))
+
+@hookimpl
+def streams():
+    return [
+        Stream("src.owners", (OWNERS,)),
+        Stream("src.dogs", (DOGS,), depends_on=("src.owners",)),
+    ]
+
+@hookimpl
+def extract(stream):
+    if stream.name == "src.owners":
+        yield Frame(pa.table({"id": [1, 2], "name": ["a", "b"]}))
+    else:
+        yield Frame(pa.table({"id": [1, 2, 3], "owner": [1, 7, 8]}))
+"""
+LOADS = """
+from messy_migration.fingerprint.rows import fingerprint
+
+@hookimpl
+def load(table, batch, connection):
+    if table == "owners":
+        for row in batch.table.select(["id", "name"]).to_pylist():
+            connection.exec_driver_sql(
+                f"INSERT INTO owners (id, name) VALUES ({row['id']}, '{row['name']}')"
+            )
+        {net}
+"""
+NETS = {
+    "its count alone": ("return LoadCounts(2)", "MATCH"),
+    "a sum of its own": (
+        (
+            "twice = fingerprint(batch.table, OWNERS.columns)\n"
+            "        row = pa.table({'id': [9], 'name': ['z']})\n"
+            "        connection.exec_driver_sql(\"INSERT INTO owners VALUES (9, 'z')\")\n"
+            "        return LoadCounts(3, net=twice + fingerprint(row, OWNERS.columns))"
+        ),
+        "UNKNOWN",
+    ),
+}
+
+
+def test_rows_that_stand_for_missing_parents_are_under_the_key(site):
+    site.install("src", SHOP, select=False)
+    site.plugins = ["src"]
+    site.configure_alone()
+    result = site.run()
+    assert result.json["verdict"] == "MATCH"
+    assert site.query("SELECT count(*) FROM owners") == [(4,)]
+    assert {keyed_of(result, name)["verdict"] for name in ("owners", "dogs")} == {"MATCH"}
+    assert "stub" in [kind for kind, key, mac in site.keyed() if key and mac]
+    assert site.reconcile("--strict").json["keyed"]["tables"] == 2
+
+
+@pytest.mark.parametrize("what", NETS)
+def test_what_a_plugin_loads_is_under_the_key_where_all_it_says_is_what_it_was_given(lite, what):
+    net, word = NETS[what]
+    lite.install("src", SHOP + LOADS.replace("{net}", net), select=False)
+    lite.plugins = ["src"]
+    lite.configure_alone()
+    result = lite.run()
+    assert result.json["verdict"] == "MATCH"
+    assert keyed_of(result, "owners")["verdict"] == word
+    assert lite.reconcile("--strict").code == (0 if word == "MATCH" else 8)
+    lite.run("--rotate-key").matched()
+    assert keyed_of(lite.reconcile().matched(), "owners")["verdict"] == "MATCH"
