@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 
 from messy_migration.errors import (
     AccessRefused,
@@ -99,7 +99,7 @@ def refusals(where: str) -> Iterator[None]:
 
     Raises:
         KeyTaken, RowsRefused: some row of the statement cannot be stored.
-        TargetUnavailable: the connection or the server went away.
+        TargetUnavailable: the connection or the server went away, now or before.
         TargetFull: it has no space left.
         TargetBusy: somebody else's transaction was in the way.
         AccessRefused: it does not let this role in.
@@ -109,6 +109,9 @@ def refusals(where: str) -> Iterator[None]:
         yield
     except MigrationError:
         raise
+    except PendingRollbackError as error:
+        # The connection was lost before this statement, and whoever met it first went on.
+        raise TargetUnavailable("the target went away", where, "the connection was lost") from error
     except (DBAPIError, psycopg.Error, sqlite3.Error) as error:
         if (ending := _ending(error)) is not None:
             raise ending from None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
+from messy_migration.databases.errors import refusals
 from messy_migration.databases.naming import scoped
-from messy_migration.databases.open import open_database
-from messy_migration.errors import ConfigurationError
+from messy_migration.databases.open import open_database, open_target
+from messy_migration.errors import ConfigurationError, TargetUnavailable
 from messy_migration.fingerprint.rows import fingerprint
 
 
@@ -63,3 +64,16 @@ def test_a_path_with_signs_of_a_url_is_found(tmp_path, table):
 def test_another_kind_is_refused_by_name():
     with pytest.raises(ConfigurationError, match="'oracle'"):
         open_database(make_url("oracle://somewhere/else"), "mm:read")
+
+
+def test_a_statement_on_a_connection_that_was_lost_before_finds_the_target_away(postgres_url):
+    """Whoever met the loss first may have gone on; only the next statement says so again."""
+    target = open_target(make_url(postgres_url), "mm:read")
+    with target.engine.connect() as connection, connection.begin() as transaction:
+        with pytest.raises(OperationalError):
+            connection.exec_driver_sql(
+                "SELECT pg_catalog.pg_terminate_backend(pg_catalog.pg_backend_pid())"
+            )
+        with pytest.raises(TargetUnavailable, match="went away"), refusals("table people"):
+            connection.exec_driver_sql("SELECT 1")
+        transaction.rollback()
