@@ -79,7 +79,7 @@ def try_imports(chosen: Mapping[str, Found], seconds: float = IMPORT_SECONDS) ->
         PluginError: one ends the process, crashes it, or does not come back in `seconds`.
     """
     untried = {name: it for name, it in chosen.items() if it.entry.module not in sys.modules}
-    if not untried or not _has_one_thread():
+    if not untried or not has_one_thread():
         return
     done, how = in_a_child([_first_acts(found) for found in untried.values()], seconds)
     if done < len(untried):
@@ -155,7 +155,7 @@ def _first_acts(found: Found) -> Callable[[], object]:
     return acts
 
 
-def _has_one_thread() -> bool:
+def has_one_thread() -> bool:
     """Whether a fork takes everything along; threads of libraries count too where it is known."""
     if sys.platform != "linux":
         return False  # elsewhere the system's own frameworks do not survive a fork

@@ -8,6 +8,7 @@ from messy_migration.run.outcome import Observer, Options, Outcome
 from messy_migration.run.rotation import rotate
 from messy_migration.run.run import execute
 from messy_migration.run.sandbox import served
+from messy_migration.workers.nursery import nursery
 from messy_migration.workspace import Request
 
 
@@ -41,8 +42,12 @@ def run(
         MigrationError: the run could not begin; what goes wrong later is in the outcome.
     """
     options = options or Options()
-    with served(request, options.sandbox) as (asked, boxes):
-        act = rotate if options.rotate_key else execute
-        outcome = act(asked, observer or Silent(), options)
+    # The nursery comes first: a copy of it must hold no plugin and no connection.
+    with nursery() as ready, served(request, options.sandbox, ready) as (asked, boxes):
+        watcher = observer or Silent()
+        if options.rotate_key:
+            outcome = rotate(asked, watcher, options)
+        else:
+            outcome = execute(asked, watcher, options, ready)
         traffic = {box.plugin: {"manifest": dict(box.manifest), **box.traffic()} for box in boxes}
         return replace(outcome, sandbox=traffic)

@@ -43,7 +43,7 @@ from messy_migration.reconcile.identity import another_table
 from messy_migration.reconcile.keyed import UnderKey, unkeyed
 from messy_migration.reconcile.money import with_money
 from messy_migration.reconcile.options import Asked, Form
-from messy_migration.reconcile.prove import LOST, prove
+from messy_migration.reconcile.prove import lost_or, prove
 from messy_migration.reconcile.source import (
     SourceVerdict,
     source_verdicts,
@@ -276,8 +276,8 @@ def _told(
                 verdict = replace(verdict, drift=told, reason=reason)
     except TargetError as error:
         if verdict.verdict == "MATCH":
-            lost = LOST if connection.invalidated else "not all of it could be read"
-            why = f"{lost}: {error.why or error.what}"
+            begins = lost_or(connection, "not all of it could be read")
+            why = f"{begins}: {error.why or error.what}"
             verdict = replace(verdict, verdict="UNKNOWN", reason=why)
     return verdict, found
 

@@ -44,6 +44,7 @@ from messy_migration.run.sealing import Sealer
 from messy_migration.run.signals import Overdue, StopSignals
 from messy_migration.run.state import RunState
 from messy_migration.workers.executor import EnginePool, find_engine
+from messy_migration.workers.nursery import Nursery
 from messy_migration.workers.pool import Finished, LocalPool
 from messy_migration.workers.task import Briefing, Task
 from messy_migration.workers.worker import is_fatal
@@ -54,8 +55,16 @@ FIRST_SECONDS = 1.0
 """A run that has not begun waits for nobody; whoever typed the command is there."""
 
 
-def execute(request: Request, observer: Observer, options: Options) -> Outcome:
+def execute(
+    request: Request, observer: Observer, options: Options, nursery: Nursery | None = None
+) -> Outcome:
     """Run, or resume, a migration, and reconcile it.
+
+    Args:
+        request: which settings to use.
+        observer: told of progress.
+        options: what the run is asked to do.
+        nursery: where local workers come from; without one they are spawned.
 
     Raises:
         MigrationError: the run could not begin; everything later is in the outcome.
@@ -65,13 +74,18 @@ def execute(request: Request, observer: Observer, options: Options) -> Outcome:
     workspace = open_workspace(request, application=f"mm:{run_id}", keep=True)
     try:
         with workspace.releasing():
-            return _execute(workspace, observer, options, run_id, began)
+            return _execute(workspace, observer, options, run_id, began, nursery)
     finally:
         workspace.target.engine.dispose()
 
 
 def _execute(
-    workspace: Workspace, observer: Observer, options: Options, run_id: str, began: float
+    workspace: Workspace,
+    observer: Observer,
+    options: Options,
+    run_id: str,
+    began: float,
+    nursery: Nursery | None,
 ) -> Outcome:
     streams = chosen(workspace, options)
     target = workspace.target
@@ -86,7 +100,7 @@ def _execute(
             raise locked(workspace, at_first)
         try:
             patience = workspace.patience(lambda: stop.requested)
-            with _local(workspace, run_id) as pool:
+            with _local(workspace, run_id, nursery) as pool:
                 patience.persist(lambda: _warm(pool, workspace, options))
                 state = patience.persist(
                     lambda: open_run(workspace, run_id, streams, options, hold, patience)
@@ -127,7 +141,7 @@ def _unproven(state: RunState) -> Iterator[None]:
         raise type(error)(what, error.where, why, error.next) from error
 
 
-def _local(workspace: Workspace, run_id: str) -> LocalPool:
+def _local(workspace: Workspace, run_id: str, nursery: Nursery | None) -> LocalPool:
     """The local workers, none of which runs yet. Their briefing is not the last word."""
     core, request = workspace.settings.core, workspace.request
     briefing = Briefing(
@@ -137,7 +151,7 @@ def _local(workspace: Workspace, run_id: str) -> LocalPool:
         frozenset(),
         Cutting(core.batch_records, core.batch_bytes),
     )
-    return LocalPool(briefing, core.worker_count, core.frozen_after)
+    return LocalPool(briefing, core.worker_count, core.frozen_after, nursery)
 
 
 def _warm(pool: LocalPool, workspace: Workspace, options: Options) -> None:

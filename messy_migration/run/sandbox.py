@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
-
-import uvicorn
 
 from messy_migration import registry as registries
 from messy_migration.errors import MigrationError, PluginError, UsageProblem
 from messy_migration.workers.child import is_orphan, tie_to_parent
+from messy_migration.workers.nursery import Nursery, start
 from messy_migration.workers.pool import revived
+from messy_migration.workers.processes import Process
+from messy_migration.workers.pulse import Pulse
 from messy_migration.workers.worker import failure
 from messy_migration.workspace import Request
 
@@ -50,8 +50,15 @@ class Served:
 
 
 @contextmanager
-def serve(plugins: Sequence[str], seed: int = SEED) -> Iterator[list[Served]]:
+def serve(
+    plugins: Sequence[str], seed: int = SEED, nursery: Nursery | None = None
+) -> Iterator[list[Served]]:
     """Start a process with a sandbox for each plugin that has one.
+
+    Args:
+        plugins: names of selected plugins.
+        seed: what a sandbox makes its records of.
+        nursery: where the processes come from; without one they are spawned.
 
     Raises:
         UsageProblem: none of them has a sandbox.
@@ -63,17 +70,11 @@ def serve(plugins: Sequence[str], seed: int = SEED) -> Iterator[list[Served]]:
         raise UsageProblem(
             "none of the plugins has a sandbox", ", ".join(plugins), next="migrate plugins list"
         )
-    context = multiprocessing.get_context("spawn")
-    started: list[tuple[Any, Connection]] = []
+    started: list[tuple[Process, Connection]] = []
     try:
         for name in names:
-            ours, theirs = context.Pipe()
-            process = context.Process(
-                target=_main, args=(theirs, name, seed, os.getpid()), name=f"sandbox {name}"
-            )
-            process.start()
-            theirs.close()
-            started.append((process, ours))
+            process, pipe, _ = start(nursery, partial(_main, name, seed))
+            started.append((process, pipe))
         yield [_ready(name, pipe) for name, (_, pipe) in zip(names, started, strict=True)]
     finally:
         for process, pipe in started:
@@ -114,9 +115,11 @@ class _Counted:
         await self._app(scope, receive, watched)
 
 
-def _main(pipe: Connection, plugin: str, seed: int, parent: int) -> None:
+def _main(plugin: str, seed: int, pipe: Connection, _: Pulse, parent: int) -> None:
     """What a sandbox's process runs."""
-    tie_to_parent(parent)
+    import uvicorn
+
+    tie_to_parent(parent, "mm-sandbox")
     try:
         # `serve` tried the import before it started this process.
         box = registries.build([plugin], is_tried=True).call_one(plugin, "sandbox", seed=seed)
@@ -141,11 +144,13 @@ def _main(pipe: Connection, plugin: str, seed: int, parent: int) -> None:
 
 
 @contextmanager
-def served(request: Request, sandbox: int | None) -> Iterator[tuple[Request, list[Served]]]:
+def served(
+    request: Request, sandbox: int | None, nursery: Nursery | None = None
+) -> Iterator[tuple[Request, list[Served]]]:
     """The request, with the plugins' sandboxes in place of their sources if there is a seed."""
     if sandbox is None:
         yield request, []
         return
     plugins = request.load().core.plugins
-    with serve(plugins, sandbox) as boxes:
+    with serve(plugins, sandbox, nursery) as boxes:
         yield replace(request, sections={box.plugin: box.section for box in boxes}), boxes

@@ -7,19 +7,24 @@ import os
 import signal
 import sys
 
-_PARENT_DEATH = 1  # PR_SET_PDEATHSIG, see prctl(2)
+# See prctl(2).
+_PARENT_DEATH = 1  # PR_SET_PDEATHSIG
+_NAME = 15  # PR_SET_NAME
 
 
-def tie_to_parent(parent: int) -> None:
+def tie_to_parent(parent: int, name: str) -> None:
     """Called by a child: be killed when its parent ends, and leave Ctrl-C to the parent.
 
     Args:
         parent: the pid that started this process; if it is gone already, the child ends now.
+        name: what lists of processes call it, of 15 characters at most.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C goes to the whole group
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGKILL)
+        libc = ctypes.CDLL(None)
+        libc.prctl(_NAME, name.encode())
+        libc.prctl(_PARENT_DEATH, signal.SIGKILL)
     if is_orphan(parent):
         os._exit(1)
 

@@ -1,4 +1,4 @@
-"""Local workers under supervision: spawned, restarted when they die, never left behind.
+"""Local workers under supervision: started, begun again when they die, never left behind.
 
 A worker that is killed, crashes, freezes or runs out of memory costs one attempt of one batch.
 A batch that costs too many is taken in halves, and a record that workers die of on its own goes
@@ -9,9 +9,6 @@ stop by themselves.
 
 from __future__ import annotations
 
-import gc
-import multiprocessing
-import os
 import signal
 import time
 from collections import deque
@@ -19,16 +16,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
 from typing import Any, Self
 
 from messy_migration import errors
 from messy_migration.errors import MigrationError, PluginError
-from messy_migration.workers.child import is_orphan, tie_to_parent
 from messy_migration.workers.crashes import Deaths
+from messy_migration.workers.loop import work_for
+from messy_migration.workers.nursery import Nursery, start
+from messy_migration.workers.processes import Process
 from messy_migration.workers.pulse import Pulse
 from messy_migration.workers.task import Briefing, Task
-from messy_migration.workers.worker import Worker, failure
 
 TICK_SECONDS = 0.2
 GRACE_SECONDS = 15.0
@@ -49,10 +46,10 @@ class Finished:
 
 @dataclass
 class _Slot:
-    process: SpawnProcess
+    process: Process
     pipe: Connection
     pulse: Pulse
-    briefing: Briefing
+    briefing: Briefing | None = None
     task: Task | None = None
     beats: int = 0
     silence: float = 0.0
@@ -74,15 +71,19 @@ class LocalPool:
     """
 
     def __init__(
-        self, briefing: Briefing, workers: int, frozen_after: float = FROZEN_SECONDS
+        self,
+        briefing: Briefing,
+        workers: int,
+        frozen_after: float = FROZEN_SECONDS,
+        nursery: Nursery | None = None,
     ) -> None:
         self.briefing = briefing
         self._workers = workers
         self._frozen_after = frozen_after
+        self._nursery = nursery
         self._deaths = Deaths()
         self._listened = time.monotonic()
         self._slots: list[_Slot] = []
-        self._context = multiprocessing.get_context("spawn")
 
     def __enter__(self) -> Self:
         return self
@@ -138,24 +139,21 @@ class LocalPool:
     def _give(self, slot: _Slot, task: Task) -> None:
         slot.task = task
         try:
-            if slot.briefing != self.briefing:
-                slot.pipe.send(self.briefing)
-                slot.briefing = self.briefing
+            self._brief(slot)
             slot.pipe.send(task)
-        except (BrokenPipeError, OSError):
+        except OSError:
             return  # it just died; the sentinel tells
 
+    def _brief(self, slot: _Slot) -> None:
+        if slot.briefing != self.briefing:
+            slot.pipe.send(self.briefing)
+            slot.briefing = self.briefing
+
     def _start(self) -> _Slot:
-        ours, theirs = self._context.Pipe()
-        pulse = Pulse(self._context)
-        process = self._context.Process(
-            target=_main,
-            args=(theirs, pulse, self.briefing, os.getpid()),
-            name="messy-migration worker",
-        )
-        process.start()
-        theirs.close()
-        return _Slot(process, ours, pulse, self.briefing)
+        slot = _Slot(*start(self._nursery, work_for))
+        with suppress(OSError):
+            self._brief(slot)
+        return slot
 
     def _end_frozen(self) -> None:
         """Kill workers that show no sign of life; what they had under way is begun again."""
@@ -242,55 +240,3 @@ def _given_up(slot: _Slot, task: Task) -> MigrationError:
     # Nothing of ours ends or stops a process; code that a plugin runs in it does.
     advice = f"try the plugin {task.plugin} on this input alone"
     return PluginError(what, task.label, _how(slot), advice)
-
-
-def _blamed(error: BaseException) -> BaseException:
-    if isinstance(error, KeyboardInterrupt):
-        return PluginError("a plugin raised KeyboardInterrupt")
-    return error
-
-
-def _main(pipe: Connection, pulse: Pulse, briefing: Briefing, parent: int) -> None:
-    """What a worker process runs."""
-    tie_to_parent(parent)
-    pulse.start()
-    # What plugins print is no data; stdout belongs to the result of the command.
-    os.dup2(2, 1)
-    worker: Worker | None = None
-    stopped = False
-    # What is wrong now is wrong again with the first task, and then there is somebody to tell.
-    with suppress(Exception):
-        worker = Worker(briefing)
-    # What is here by now stays. A source that makes an object of every record would have Python
-    # look through all that was ever imported for cycles, at every some thousand of them.
-    gc.freeze()
-
-    def should_stop() -> bool:
-        nonlocal stopped
-        if is_orphan(parent):
-            os._exit(1)
-        if not stopped and pipe.poll():
-            stopped = pipe.recv() is None
-        return stopped
-
-    while not stopped:
-        try:
-            task = pipe.recv()
-        except (EOFError, OSError):
-            return
-        if task is None or is_orphan(parent):
-            return
-        if isinstance(task, Briefing):
-            briefing = task
-            continue
-        answer: dict[str, Any] = {"complete": False, "error": None}
-        try:
-            worker = worker or Worker(briefing)
-            worker.briefing = briefing
-            answer["complete"] = worker.work(task, should_stop, pulse.at)
-        except (EOFError, BrokenPipeError):
-            return
-        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever it is, it is told
-            # A Ctrl-C never gets here, so this one was raised by a plugin.
-            answer["error"] = failure(_blamed(error), task.label)
-        pipe.send(answer)

@@ -1,4 +1,4 @@
-"""What a worker shows of itself, in memory that its parent reads also when it answers no more.
+"""What a worker shows of itself, in memory that its run reads also when it answers no more.
 
 A beat comes from a thread of its own: it goes on while Python waits for a network or a lock,
 and stops when the process is stopped, or when native code keeps the interpreter for itself.
@@ -8,20 +8,27 @@ from __future__ import annotations
 
 import threading
 import time
-from multiprocessing.context import SpawnContext
-from typing import Final
+from array import array
+from typing import Any, Final
 
 from messy_migration.pipeline.halves import Span
 
 BEAT_SECONDS: Final = 0.5
+CELLS: Final = 4
+"""Numbers of 64 bits: the count of beats, and the span under way."""
+BYTES: Final = 8 * CELLS
 
 
 class Pulse:
-    """Shared by a worker, which beats, and its parent, which counts."""
+    """Shared by a worker, which beats, and its run, which counts."""
 
-    def __init__(self, context: SpawnContext) -> None:
-        # The count of beats, and the span under way.
-        self._cells = context.RawArray("q", [0, 0, 0, 0])
+    def __init__(self, memory: Any) -> None:
+        """Args: memory: of `CELLS` numbers, which both processes have."""
+        self._memory = memory
+        self._cells = memoryview(memory).cast("B").cast("q")
+
+    def __reduce__(self) -> tuple[type[Pulse], tuple[Any]]:
+        return Pulse, (self._memory,)
 
     @property
     def beats(self) -> int:
@@ -35,7 +42,8 @@ class Pulse:
 
     def at(self, span: Span) -> None:
         """Called by the worker: these rows come next."""
-        self._cells[1:] = list(span)
+        # Copied at once: a worker may die at any moment, and half a span names the wrong rows.
+        self._cells[1:] = memoryview(array("q", span))
 
     def start(self) -> None:
         """Called by the worker once: beat from now on."""

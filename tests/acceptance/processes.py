@@ -10,9 +10,12 @@ from pathlib import Path
 PATIENCE = 15.0
 
 
-def children(run):
-    """The process ids of a started command's children."""
-    return [pid for pid, parent in _parents().items() if parent == run.pid]
+def descendants(run):
+    """The process ids of all processes below a started command."""
+    parents, below = _parents(), {run.pid}
+    while more := {pid for pid, parent in parents.items() if parent in below} - below:
+        below |= more
+    return sorted(below - {run.pid})
 
 
 def all_end(pids):

@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-from .processes import all_end, children
+from .processes import all_end, descendants
 
 KILLS = 5
 
@@ -109,7 +109,7 @@ def test_kill_9_at_five_moments_each_between_two_batches_changes_nothing(
         wanted = max(moment * share + chance.randrange(1, share), begun + 1)
         site.wait_for_commits(wanted)
         if is_parent:
-            alive = children(run)
+            alive = descendants(run)
             run.signal(signal.SIGKILL)
             assert run.wait().code == -signal.SIGKILL
             assert len(alive) >= 2
@@ -127,7 +127,7 @@ def test_kill_9_at_five_moments_each_between_two_batches_changes_nothing(
 def kill_a_worker(site, run):
     """Kill the one that committed last."""
     pids = f"SELECT pid FROM {site.ledger('receipt')} ORDER BY seq DESC"
-    alive = children(run)
+    alive = descendants(run)
     victim = next(pid for (pid,) in site.query(pids) if pid in alive)
     os.kill(victim, signal.SIGKILL)
     assert all_end([victim])
@@ -138,7 +138,7 @@ def test_sigterm_and_sigint_leave_no_process_and_the_same_command_resumes(busy_s
     for number, code, group in ((signal.SIGTERM, 143, False), (signal.SIGINT, 130, True)):
         run = site.start("run", "--json", "--workers", "2")
         site.wait_for_commits(done + 3)
-        alive = children(run)
+        alive = descendants(run)
         run.signal(number, group=group)
         result = run.wait()
         assert result.code == code, result.err

@@ -41,7 +41,7 @@ def new_site(source, warm, tmp_path_factory, pytestconfig):
     with ExitStack() as stack:
         servers = {}
 
-        def make(kind, *, is_warm=True, fork_workers=True):
+        def make(kind, *, is_warm=True):
             folder = tmp_path_factory.mktemp(kind) / "site"
             url = f"sqlite:///{folder / 'target.db'}"
             if kind == "postgres":
@@ -50,7 +50,6 @@ def new_site(source, warm, tmp_path_factory, pytestconfig):
                     note_server(pytestconfig, servers[kind])
                 url = stack.enter_context(servers[kind].database())
             site = Site(folder, url, source, warm if is_warm else None, servers.get(kind))
-            site.fork_workers = is_warm and fork_workers
             stack.callback(site.stop)
             site.clear()
             return site
@@ -72,7 +71,7 @@ def ground(new_site):
             assert [*golden.problems(site), *findings(site, golden, result)] == []
             made[kind] = site, golden
         site, golden = made[kind]
-        site.fork_workers, site.variant = True, ""
+        site.spawns, site.variant = False, ""
         site.clear()
         return site, golden
 

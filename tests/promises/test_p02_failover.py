@@ -42,7 +42,7 @@ def primary(source, warm, tmp_path):
     with server(**PRIMARY) as running, running.database() as url:
         if running.cluster is None:
             pytest.skip("NOT EXERCISED: a server of this provider has no standby")
-        site = Site(tmp_path / "site", url, source, warm, running, fork_workers=True)
+        site = Site(tmp_path / "site", url, source, warm, running)
         site.clear()
         assert site.run(*ALONE).code == 0
         golden = Golden(site)

@@ -29,9 +29,9 @@ def series(ground, kind, seed, trials, least, folder):
     progress = folder / f"kills-{kind}.jsonl"
     while len(summary.trials) < trials or summary.kills < least:
         site.clear()
-        # Every eighth trial with workers that are spawned, as a user's are, and begin slowly.
+        # Every eighth trial with workers that are spawned, which begin slowly.
         is_cold = len(summary.trials) % 8 == 7
-        site.fork_workers = not is_cold
+        site.spawns = is_cold
         number = len(summary.trials) + 1
         trial = attempt(site, golden, f"{seed} {kind} {number}", seconds * (4 if is_cold else 1))
         summary.add(trial)

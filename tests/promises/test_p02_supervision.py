@@ -99,10 +99,11 @@ def test_a_record_that_workers_die_of_costs_that_record(ground, kind, way):
     ]
 
 
+@pytest.mark.parametrize("spawns", [False, pytest.param(True, marks=pytest.mark.sweep)])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_dead_worker_is_noticed_and_a_dead_owner_frees_the_lock(ground, kind):
+def test_a_dead_worker_is_noticed_and_a_dead_owner_frees_the_lock(ground, kind, spawns):
     site, golden = ground(kind)
-    site.fork_workers = False
+    site.spawns = spawns
     run = site.start()
     assert until(lambda: site.hits("batch.before") >= 2) is not None
     before = set(run.workers())

@@ -52,7 +52,6 @@ def commit_unanswered(site, golden):
 
 def orphan_wakes(site, golden):
     """A worker sleeps while its parent dies and a newer run takes over; then it goes on."""
-    site.fork_workers = False  # a forked one would hold its parent's lock, which a spawned does not
     plan = [{"point": "batch.before", "hit": 3, "action": "stop"}]
     old = site.start(*ALONE, plan=plan, environment={"FAULTS_UNTIED": "untied"})
     assert until(site.fired) is not None

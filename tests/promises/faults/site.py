@@ -160,9 +160,7 @@ class Run:
     def workers(self):
         """The process ids of its live workers."""
         return [
-            pid
-            for pid, parent, group in processes()
-            if parent == self.pid and group == self.pid and "resource_tracker" not in _command(pid)
+            pid for pid, _, group in processes() if group == self.pid and _name(pid) == "mm-worker"
         ]
 
 
@@ -183,9 +181,9 @@ def processes():
                 yield int(place.parent.name), int(parent), int(group)
 
 
-def _command(pid):
+def _name(pid):
     with suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+        return Path(f"/proc/{pid}/comm").read_text().strip()
     return ""
 
 
@@ -196,16 +194,16 @@ class Site(Project):
         source: what is migrated.
         warm: the process that forks commands, or None: then each is a new process.
         server: the Postgres server, on which nothing else may run.
-        fork_workers: let workers be forked too.
+        spawns: let workers be spawned, as where a fork is not safe.
         variant: run a broken one; see inject/variants.py.
     """
 
-    def __init__(self, folder, target, source, warm=None, server=None, *, fork_workers=False):
+    def __init__(self, folder, target, source, warm=None, server=None):
         super().__init__(folder, target)
         self.source = source
         self.warm = warm
         self.server = server
-        self.fork_workers = fork_workers
+        self.spawns = False
         self.variant = ""
         self.groups = []
 
@@ -233,7 +231,7 @@ class Site(Project):
             "FAULTS_DIR": str(self.folder / "faults"),
             "FAULTS_ACCESS": str(self.folder / "access"),
             "FAULTS_PLAN": json.dumps(list(plan)),
-            **({"FAULTS_WORKERS": "fork"} if self.fork_workers else {}),
+            "FAULTS_WORKERS": "spawned" if self.spawns else "",
             "FAULTS_VARIANT": self.variant,
             **(environment or {}),
         }

@@ -16,8 +16,9 @@ from proof import PROOF
 
 
 def patches():
-    """Module name -> the patches of the variant that is asked for, and what sets workers free."""
-    wanted = [os.environ.get("FAULTS_VARIANT"), os.environ.get("FAULTS_UNTIED")]
+    """Module name -> the patches of the variant that is asked for, and of how workers are."""
+    names = ("FAULTS_VARIANT", "FAULTS_UNTIED", "FAULTS_WORKERS")
+    wanted = [os.environ.get(name) for name in names]
     found = {}
     for name in filter(None, wanted):
         for place, make in VARIANTS[name].items():
@@ -174,5 +175,6 @@ VARIANTS = PROOF | {
     "error-is-match": {"reconcile.prove:_compare": _error_is_match},
     "silent-filter": {"workers.worker:prepare": _silent_filter},
     # No variant, but what a system without PR_SET_PDEATHSIG does.
-    "untied": {"workers.pool:tie_to_parent": _nothing, "workers.pool:is_orphan": _nothing},
+    "untied": {"workers.loop:tie_to_parent": _nothing, "workers.loop:is_orphan": _nothing},
+    "spawned": {"workers.nursery:has_one_thread": _nothing},
 }

@@ -3,14 +3,13 @@
 Orders come as lines of JSON on stdin: {"argv", "folder", "environment"} starts a command in a
 session of its own and answers its pid; {"wait": pid} answers how it ended. A start costs
 milliseconds in the place of seconds, so that a thousand of them can be killed. What is forked
-is the very entry of the command; its workers are spawned, unless FAULTS_WORKERS is `fork`.
+is the very entry of the command.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
-import multiprocessing
 import os
 import signal
 import sys
@@ -25,6 +24,7 @@ _NEEDED = (
     "alembic.ddl.sqlite",
     "messy_migration.cli.main",
     "messy_migration.cli.run",
+    "messy_migration.workers.nursery",
     "messy_migration.workers.pool",
     "pandas",
     "pgpq",
@@ -79,9 +79,6 @@ def _become(order):
             handle = os.open(name, flags, 0o600)
             os.dup2(handle, number)
             os.close(handle)
-        if os.environ.get("FAULTS_WORKERS") == "fork":
-            context = multiprocessing.get_context("fork")
-            multiprocessing.get_context = lambda method=None: context
         variants.apply()
         sys.argv = ["migrate", *order["argv"]]
         from messy_migration.cli.main import main as migrate
