@@ -59,6 +59,8 @@ class Entry:
         forms: those in which it is tried.
         as_guest: the commands log in as a role that owns nothing.
         after: a query -> what it must give once all forms were tried.
+        is_open: why the product does not give this word yet; empty where it does. The entry is
+            expected to fail, and is told of in the table.
         is_sampled: part of every run of the suite, not only of the sweep.
     """
 
@@ -73,6 +75,7 @@ class Entry:
     forms: tuple[str, ...] = FORMS
     as_guest: bool = False
     after: tuple[str, object] | None = None
+    is_open: str = ""
     is_sampled: bool = False
 
     def right(self, form: str) -> set[tuple[str, int]]:

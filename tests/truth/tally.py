@@ -13,13 +13,18 @@ class Tally:
     """What was right, and what was said.
 
     Attributes:
+        open: entries to which the product does not give the right word yet.
         said: (entry, kind, form) -> (the words that are right, the word that was said).
     """
 
     said: dict = field(default_factory=dict)
+    open: set = field(default_factory=set)
 
     def note(self, entry, kind, form, said):
         """Count one form of one entry on one kind."""
+        if entry.is_open:
+            self.open.add(entry.id)
+            return
         self.said[entry.id, kind, form] = ({word for word, _ in entry.right(form)}, said)
 
     def false_matches(self):
@@ -56,3 +61,5 @@ class Tally:
         ):
             places = "".join(f"; {' '.join(place)}" for place in found)
             yield f"{name}: {len(found)} of {len(self.said)}{places}"
+        if self.open:
+            yield f"open, and not counted: {', '.join(sorted(self.open))}"

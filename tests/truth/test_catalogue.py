@@ -12,10 +12,17 @@ from .entries import BETWEEN, BY_VALUE, CLOSING, FORMS, MISMATCH, QUICK
 
 SAYING = set(FORMS) - {BETWEEN, QUICK}
 """Forms that say beside a verdict what an entry wants said."""
+
+
+def marks(entry):
+    if entry.is_open:
+        yield pytest.mark.xfail(strict=True, reason=entry.is_open)
+    if not entry.is_sampled:
+        yield pytest.mark.sweep
+
+
 CASES = [
-    pytest.param(
-        entry, kind, id=f"{entry.id}-{kind}", marks=[] if entry.is_sampled else pytest.mark.sweep
-    )
+    pytest.param(entry, kind, id=f"{entry.id}-{kind}", marks=marks(entry))
     for entry in ENTRIES
     for kind in entry.acts
 ]

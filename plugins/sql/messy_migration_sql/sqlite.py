@@ -171,8 +171,8 @@ def selected(
 ) -> sqlite3.Cursor:
     """Expressions over the rows of a partition."""
     condition, values = _where(partition.bounds)
-    table = quoted(partition.bounds["table"])
-    return connection.execute(f"SELECT {', '.join(expressions)} FROM {table}{condition}", values)
+    rows = _rows_of(partition.bounds)
+    return connection.execute(f"SELECT {', '.join(expressions)} FROM {rows}{condition}", values)
 
 
 class _Table:
@@ -220,7 +220,7 @@ class _Table:
     def ranges(self, records: int, state: str) -> list[Partition]:
         """Ranges of the key of one batch each; one for all where the key may miss rows."""
         where, values = _where(self.bounds)
-        query = f"SELECT count(*) FROM {quoted(self.layout.table)}{where}"
+        query = f"SELECT count(*) FROM {_rows_of(self.bounds)}{where}"
         rows = int(self.connection.execute(query, values).fetchone()[0])
         inner = self._hopped(records) if self.layout.key and rows > records else []
         limits = [None, *inner, None]
@@ -243,7 +243,7 @@ class _Table:
         """The key of every so many-th row; none if a key is NULL or of a kind JSON has not."""
         keys = ", ".join(map(quoted, self.layout.key))
         missing = " OR ".join(f"{quoted(name)} IS NULL" for name in self.layout.key)
-        name = quoted(self.layout.table)
+        name = _rows_of(self.bounds)
         if self.connection.execute(f"SELECT 1 FROM {name} WHERE {missing} LIMIT 1").fetchone():
             return []
         found: list[list[Any]] = []
@@ -274,7 +274,7 @@ class _Table:
         column = quoted(self.layout.bookmark)
         (found,) = self.connection.execute(
             f"SELECT strftime('%Y-%m-%dT%H:%M:%f', min(max(julianday({column})),"
-            f" julianday('now'))) FROM {quoted(self.layout.table)}"
+            f" julianday('now'))) FROM {_rows_of(self.bounds)}"
         ).fetchone()
         return f"{found}+00:00" if found else self.since
 
@@ -286,7 +286,7 @@ def _rows(
     columns = ", ".join(map(quoted, bounds["columns"]))
     order = ", ".join(map(quoted, bounds["key"])) or _row_number(bounds["columns"])
     where, values = _where(bounds)
-    query = f"SELECT {columns} FROM {quoted(bounds['table'])}{where} ORDER BY {order}"
+    query = f"SELECT {columns} FROM {_rows_of(bounds)}{where} ORDER BY {order}"
     connection.text_factory = str
     seen = 0
     cursor = connection.execute(query, values)
@@ -303,6 +303,14 @@ def _rows(
             return
         seen += len(rows)
         yield rows
+
+
+def _rows_of(bounds: Mapping[str, Any]) -> str:
+    """The table as it stands behind FROM; in the file itself, whatever else has its name.
+
+    Without a key it is read from end to end, and never from an index that may lack rows.
+    """
+    return f"main.{quoted(bounds['table'])}{'' if bounds['key'] else ' NOT INDEXED'}"
 
 
 def _lenient(data: bytes) -> str:

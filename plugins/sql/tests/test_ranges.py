@@ -210,6 +210,20 @@ def test_a_table_without_a_key_is_one_partition_known_by_its_content(source, ope
     assert other.digest != one.digest
 
 
+def test_a_table_without_a_key_is_read_from_its_own_pages_and_from_no_index(lite, open_plugin):
+    """An index that lacks entries, and does not know it, is shorter than the table."""
+    lite.run(
+        "CREATE TABLE t (a integer, wide varchar(2000))",
+        "INSERT INTO t VALUES (1, 'x'), (2, 'y'), (3, 'z')",
+        "CREATE INDEX lacking ON t (a) WHERE a < 3",
+        "PRAGMA writable_schema = ON",
+        "UPDATE sqlite_master SET sql = 'CREATE INDEX lacking ON t (a)' WHERE name = 'lacking'",
+    )
+    assert lite.rows("SELECT count(*) FROM t") == [(2,)]
+    got = open_plugin(lite).extract(open_plugin(lite).streams()["t"])
+    assert got.columns("a") == [(1,), (2,), (3,)]
+
+
 def test_half_of_a_table_without_a_key_is_not_gone_on_with_in_another_order(source, open_plugin):
     source.run("CREATE TABLE t (a integer)", "INSERT INTO t VALUES (1), (2)")
     parts = (plugin := open_plugin(source)).partitions(stream := plugin.streams()["t"])

@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from messy_migration.testing.servers.cluster import standby
@@ -338,9 +339,9 @@ def test_files_say_nothing_of_what_they_cannot_know(make_base, project):
     assert "source" not in project.migrate("reconcile").out.replace("source = files", "")
 
 
-def test_a_hot_standby_is_a_source_and_a_snapshot_that_it_cancels_costs_no_mismatch(
-    make_base, project
-):
+@pytest.fixture
+def standing_by(make_base, project):
+    """(primary, its hot standby, target), loaded from the standby once."""
     settings = {"wal_level": "replica", "max_wal_senders": "4", "max_standby_streaming_delay": "0"}
     with server(**settings) as primary, primary.database() as url:
         if primary.cluster is None:
@@ -355,11 +356,50 @@ def test_a_hot_standby_is_a_source_and_a_snapshot_that_it_cancels_costs_no_misma
             assert there.rows("SELECT pg_is_in_recovery()") == [(True,)]
             configure(project, there, target)
             assert equal(project.run())["is_through"]
-            # Rows that only the standby's snapshot still sees are vacuumed away under it.
-            source.run("UPDATE orders SET total = total + 1", "VACUUM orders")
-            for _ in range(4):
-                done = project.run()
-                if done.code != 5:
-                    break
-                assert done.json["verdict"] == "UNKNOWN"
-            assert orders(done)["verdict"] == "MATCH"
+            yield source, there, target
+
+
+def until(base, query, seconds=60):
+    """Come back when a query gives true."""
+    end = time.monotonic() + seconds
+    while base.rows(query) != [(True,)]:
+        assert time.monotonic() < end, query
+        time.sleep(0.02)
+
+
+def test_a_hot_standby_is_a_source_and_a_snapshot_that_it_cancels_costs_no_mismatch(
+    standing_by, project
+):
+    source, _, _ = standing_by
+    # Rows that only the standby's snapshot still sees are vacuumed away under it.
+    source.run("UPDATE orders SET total = total + 1", "VACUUM orders")
+    for _ in range(4):
+        done = project.run()
+        if done.code != 5:
+            break
+        assert done.json["verdict"] == "UNKNOWN"
+    assert orders(done)["verdict"] == "MATCH"
+
+
+def test_a_snapshot_that_is_cancelled_in_the_middle_of_a_run_costs_only_what_is_left(
+    standing_by, project
+):
+    source, there, target = standing_by
+    fill(source, ROWS + 1, 2 * ROWS)
+    until(there, f"SELECT count(*) = {2 * ROWS} FROM orders")
+    with psycopg.connect(target.plain) as blocker:
+        # It keeps the first batches from being written, and nobody from reading.
+        blocker.execute("LOCK TABLE orders IN SHARE MODE")
+        running = project.start("run", "--json")
+        until(target, "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted")
+        source.run("UPDATE orders SET total = total + 1", "VACUUM orders")
+        conflicts = "SELECT confl_snapshot > 0 FROM pg_stat_database_conflicts"
+        until(there, f"{conflicts} WHERE datname = current_database()")
+        blocker.rollback()
+        done = running.wait()
+    assert (done.code, done.json["verdict"]) == (5, "UNKNOWN"), done.text
+    until(there, "SELECT min(total) = (1 - 1500) * 7 / 4.0 + 1 FROM orders")
+    done = project.run()
+    assert (done.code, done.json["verdict"]) == (0, "MATCH"), done.text
+    assert orders(done)["verdict"] == "MATCH"
+    assert target.rows("SELECT count(*) FROM orders") == [(2 * ROWS,)]

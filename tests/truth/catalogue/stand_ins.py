@@ -211,6 +211,21 @@ ENTRIES = [
         MATCH,
     ),
     Entry(
+        "trigger-writes-the-receipt",
+        "a trigger on the ledger makes the receipt of each batch say less",
+        postgresql(
+            *_in_a_function(
+                "NEW.loaded := NEW.loaded - 1; NEW.quarantined := NEW.quarantined + 1; RETURN NEW;",
+                table="messy_migration.receipt",
+            )
+        ),
+        UNKNOWN,
+        forms=LOADED,
+        but={RUN: UNKNOWN},
+        why_but="nothing is wrong before rows come in",
+        is_open="no process reads back the receipt that it wrote",
+    ),
+    Entry(
         "rule-instead-of-insert",
         "a rule turns every INSERT into nothing",
         postgresql("CREATE RULE away AS ON INSERT TO orders DO INSTEAD NOTHING"),
