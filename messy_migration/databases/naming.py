@@ -82,10 +82,14 @@ def column_list(names: Sequence[str], alias: str = "") -> str:
 
 
 def scoped(connection: Connection, database: Named, table: Table) -> str:
-    """The FROM clause of a table's scope, alias `t`."""
+    """The FROM clause of a table's scope, alias `t`.
+
+    A scope may be looked up in an index, since a table can have many. Whether that lacks rows is
+    told by a count of the whole table.
+    """
     condition = scope(database.spelling, table)
-    source = f"{database.rows_of(connection, table.name)} t{database.spelling.whole}"
-    return source + (f" WHERE {condition}" if condition else "")
+    source = f"{database.rows_of(connection, table.name)} t"
+    return f"{source} WHERE {condition}" if condition else source + database.spelling.whole
 
 
 def scope(spelling: Spelling, table: Table) -> str:

@@ -101,9 +101,18 @@ def _looked_at(
     result: Result,
 ) -> Result:
     def look() -> Findings | None:
-        if not _may_be(connection, reader, scopes, proven):
+        more = _more(connection, reader, scopes, proven)
+        if more == 0:
             return None
-        return _strays(connection, reader, scopes)
+        findings = _strays(connection, reader, scopes)
+        if more and not findings.total:
+            raise TargetError(
+                f"table {scopes[0].name}",
+                why=f"it holds {more:+,} rows beside those that were read, and all are in a scope: "
+                "an index of it is damaged",
+                next="rebuild its indexes (REINDEX)",
+            )
+        return findings
 
     try:
         findings = planned(connection, reader, scopes[0].name, look)
@@ -117,20 +126,23 @@ def _looked_at(
     return _told(result, findings) if findings and findings.total else result
 
 
-def _may_be(
+def _more(
     connection: Connection,
     reader: Reader,
     scopes: Sequence[Table],
     proven: Sequence[TableVerdict],
-) -> bool:
-    """Whether the table may hold rows beside those of the scopes that were read."""
+) -> int | None:
+    """How many rows the table holds beside those of the scopes that were read.
+
+    None where a count does not tell, because not all scopes were read, or they overlap.
+    """
     is_whole = {item.scope for item in proven} == {table.scope for table in scopes}
     are_apart = len({tuple(name for name, _ in table.scope) for table in scopes}) == 1
     if not (is_whole and are_apart):
-        return True
+        return None
     query = f"SELECT {_count(reader)} FROM {_whole(connection, reader, scopes[0])}"
     there = int(connection.exec_driver_sql(query).scalar_one())
-    return there != sum(item.actual.rows for item in proven if item.actual)
+    return there - sum(item.actual.rows for item in proven if item.actual)
 
 
 def _strays(connection: Connection, reader: Reader, scopes: Sequence[Table]) -> Findings:

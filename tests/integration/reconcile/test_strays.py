@@ -148,3 +148,18 @@ def test_g10_a_table_that_could_not_be_read_is_no_match_by_its_count(site, state
         results = [(item, None) for item in unread]
         assert with_strays(connection, site.dialect, known, known, results) == results
         assert Fingerprint() == verdicts[0].expected
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_an_index_that_lacks_a_row_of_a_scope_is_no_match(site, state_of, shared):
+    """A row is added to a scope, and the index by which scopes are looked up has no entry of it."""
+    site.run(
+        "INSERT INTO t VALUES (9, 'vivenu', 'auckland')",
+        "CREATE INDEX lacking ON t (system, account) WHERE id < 9",
+        "PRAGMA writable_schema = ON",
+        "UPDATE sqlite_master SET sql = 'CREATE INDEX lacking ON t (system, account)'"
+        " WHERE name = 'lacking'",
+    )
+    results, _ = proven(site, state_of, shared)
+    assert [verdict.verdict for verdict, _ in results] == ["UNKNOWN", "MATCH"]
+    assert "holds +1 rows beside those that were read" in results[0][0].reason

@@ -125,7 +125,6 @@ def _pages_swapped(site):
         site,
         "UPDATE sqlite_master SET rootpage = (SELECT rootpage FROM sqlite_master"
         " WHERE name = 'copy_of') WHERE name = 'orders'",
-        "UPDATE sqlite_master SET rootpage = 0 WHERE name = 'nothing'",
         "DELETE FROM sqlite_master WHERE name = 'copy_of'",
     )
 

@@ -198,7 +198,6 @@ ENTRIES = [
         forms=FORMS,
         but={**ONE, SOURCE: MISMATCH},
         why_but=WHY_QUICK + "; the source still holds the newer rows",
-        is_sampled=True,
     ),
     Entry(
         "anchors-gone",

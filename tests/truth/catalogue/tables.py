@@ -114,7 +114,6 @@ ENTRIES = [
         MATCH,
         but={QUICK: UNKNOWN},
         why_but=REWRITTEN,
-        is_sampled=True,
     ),
     Entry(
         "restored-with-yesterdays-rows",
