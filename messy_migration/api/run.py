@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from messy_migration.api.preconditions import refuse_empty, refuse_missing
+from messy_migration.databases.errors import refusals
+from messy_migration.ledger import schema
+from messy_migration.run.open import new_run_id
 from messy_migration.run.outcome import Observer, Options, Outcome
 from messy_migration.run.rotation import rotate
 from messy_migration.run.run import execute
 from messy_migration.run.sandbox import served
 from messy_migration.workers.nursery import nursery
-from messy_migration.workspace import Request
+from messy_migration.workspace import Request, open_workspace
 
 
 class Silent:
@@ -46,8 +50,23 @@ def run(
     with nursery() as ready, served(request, options.sandbox, ready) as (asked, boxes):
         watcher = observer or Silent()
         if options.rotate_key:
-            outcome = rotate(asked, watcher, options)
+            outcome = _rotated(asked, watcher, options)
         else:
             outcome = execute(asked, watcher, options, ready)
         traffic = {box.plugin: {"manifest": dict(box.manifest), **box.traffic()} for box in boxes}
         return replace(outcome, sandbox=traffic)
+
+
+def _rotated(request: Request, observer: Observer, options: Options) -> Outcome:
+    """Change the key of a target that was loaded before."""
+    run_id = new_run_id()
+    workspace = open_workspace(request, application=f"mm:{run_id}", keep=True)
+    target = workspace.target
+    try:
+        with workspace.releasing():
+            refuse_missing(workspace)
+            with refusals(f"target {target.label}"), target.dialect.reading(target.engine) as found:
+                refuse_empty(workspace, schema.version(found))
+            return rotate(workspace, run_id, observer, options)
+    finally:
+        target.engine.dispose()

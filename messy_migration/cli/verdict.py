@@ -75,7 +75,7 @@ def below(proof: Proof) -> list[str]:
 def _keyed(proof: Proof) -> list[str]:
     """Of how many tables every row was read back and hashed under the key; nothing without one."""
     facts = keyed_facts(proof.key_id, proof.verdicts)
-    if facts is None or proof.form != "ledger":
+    if facts is None:
         return []
     tables = counted(len(proof.verdicts), "table")
     return [f"fingerprint_key {facts['key_id']}: {facts['tables']} of {tables} proven under it"]

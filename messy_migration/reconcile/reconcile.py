@@ -123,8 +123,10 @@ def reconcile(
         if asked.against != "ledger" or asked.stop_after is None:
             # All verdicts come first; only to stop after differences they have to be located.
             verdicts = list(verdicts)
-        under_key = UnderKey(workspace, connection, course)
+        key_id = ""
         if asked.against == "ledger":
+            under_key = UnderKey(workspace, connection, course)
+            key_id = under_key.key.id if under_key.key else ""
             located = [
                 (
                     under_key.judged(state, _with_authors(verdict, ledger.authors(state))),
@@ -167,7 +169,7 @@ def reconcile(
         seen,
         complete,
         sources,
-        under_key.key.id if under_key.key else "",
+        key_id,
     )
 
 

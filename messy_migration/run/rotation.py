@@ -33,11 +33,11 @@ from messy_migration.run.anchors import check_ledger
 from messy_migration.run.close import close_run
 from messy_migration.run.keying import note_link, put_link
 from messy_migration.run.lock import Hold
-from messy_migration.run.open import locked, new_run_id, open_run
+from messy_migration.run.open import locked, open_run
 from messy_migration.run.outcome import Observer, Options, Outcome
 from messy_migration.run.signals import StopSignals
 from messy_migration.run.state import RunState
-from messy_migration.workspace import Request, open_workspace
+from messy_migration.workspace import Workspace
 
 ROTATE = "run --rotate-key"
 """What stands as the selection of such a run in the ledger; no stream is named like that."""
@@ -45,40 +45,39 @@ ROTATE = "run --rotate-key"
 KeyedSums = Mapping[tuple[str, Scope, str], KeyedSum]
 
 
-def rotate(request: Request, observer: Observer, options: Options) -> Outcome:
+def rotate(workspace: Workspace, run_id: str, observer: Observer, options: Options) -> Outcome:
     """Prove all tables under the key that counts, and put them under the one that is set.
+
+    Args:
+        workspace: of a target with a ledger.
+        run_id: of the run, if it does not take up another one.
+        observer: told of its steps.
+        options: the reason for which the key before is lost, if it is.
 
     Raises:
         ProofError: a table is not what was loaded, or the key that counts is not at hand.
         Locked: another run holds the target.
     """
-    began = time.monotonic()
-    run_id = new_run_id()
-    workspace = open_workspace(request, application=f"mm:{run_id}", keep=True)
-    target = workspace.target
+    began, target = time.monotonic(), workspace.target
     options = replace(options, selection=(ROTATE,), tenants=())
-    try:
-        with (
-            workspace.releasing(),
-            StopSignals() as stop,
-            refusals(f"target {target.label}"),
-            Hold(target, workspace.ledger) as hold,
-        ):
-            patience = workspace.patience(lambda: stop.requested)
-            if not hold.take():
-                raise locked(workspace, patience)
-            streams = workspace.streams()
-            state = patience.persist(
-                lambda: open_run(workspace, run_id, streams, options, hold, patience)
-            )
-            observer.started(state.run, target.label, streams, resumed=state.resumed)
-            state.patiently(lambda: check_ledger(state))
-            state.patiently(lambda: _change(state))
-            state.is_settled = True
-            observer.proving()
-            return close_run(state, stop, began)
-    finally:
-        target.engine.dispose()
+    with (
+        StopSignals() as stop,
+        refusals(f"target {target.label}"),
+        Hold(target, workspace.ledger) as hold,
+    ):
+        patience = workspace.patience(lambda: stop.requested)
+        if not hold.take():
+            raise locked(workspace, patience)
+        streams = workspace.streams()
+        state = patience.persist(
+            lambda: open_run(workspace, run_id, streams, options, hold, patience)
+        )
+        observer.started(state.run, target.label, streams, resumed=state.resumed)
+        state.patiently(lambda: check_ledger(state))
+        state.patiently(lambda: _change(state))
+        state.is_settled = True
+        observer.proving()
+        return close_run(state, stop, began)
 
 
 def _change(state: RunState) -> None:

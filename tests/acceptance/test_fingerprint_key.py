@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from .keyed_site import CANARY, NAMED, OTHER, KeyedSite
+from .small import SCHEMA
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -173,6 +174,32 @@ def test_a_table_that_was_loaded_without_the_key_says_what_is_keyed(site):
     assert any("1 of 4 rows" in line for line in strict.json["allowed"])
     site.run("--rotate-key").matched()
     assert keyed_of(site.reconcile("--strict").matched())["verdict"] == "MATCH"
+
+
+def test_a_table_of_another_format_is_put_under_the_key_anew(lite):
+    lite.run().matched()
+    other = SCHEMA.replace("decimal(18,4)", "decimal(18,5)")
+    lite.configure(other)
+    lite.write_rows("4,4.5", name="s2.csv")
+    result = lite.run().matched()
+    assert "rebase" in [kind for kind, key, mac in lite.keyed() if key and mac]
+    assert keyed_of(result)["verdict"] == "MATCH"
+    assert keyed_of(lite.reconcile("--strict").matched())["verdict"] == "MATCH"
+
+
+def test_a_rotation_where_nothing_was_loaded_is_refused(lite):
+    result = lite.migrate("run", "--rotate-key")
+    assert result.code == 2
+    assert "the target is not there yet" in result.err
+    assert not (lite.folder / "m.db").exists()
+
+
+def test_value_by_value_no_row_is_summed_under_the_key_and_none_is_said_to_be(lite):
+    lite.run().matched()
+    result = lite.reconcile("--against", "landed").matched()
+    assert result.json["keyed"] is None
+    assert keyed_of(result) is None
+    assert result.json["ledger"]["key_id"]
 
 
 def test_a_key_over_a_ledger_that_has_none_is_unknown_and_says_the_way_out(site):
