@@ -183,10 +183,10 @@ def _refuse_forged(connection: Connection, state: RunState) -> None:
     Raises:
         ProofError: a receipt or change since the last link does not carry its MAC.
     """
-    links = chain.links(connection, state.workspace.ledger)
-    if state.key is None or not links:
+    if state.key is None:
         return
-    last = links[-1].ordinal
+    links = chain.links(connection, state.workspace.ledger)
+    last = links[-1].ordinal if links else 0
     wrong = list(keys.forged(connection, state.workspace.ledger, links, state.key, last))
     if wrong:
         raise ProofError(

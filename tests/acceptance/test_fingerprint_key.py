@@ -88,11 +88,11 @@ def test_a_resumed_run_under_the_key_is_a_match(site):
     assert keyed_of(site.reconcile("--strict").matched())["verdict"] == "MATCH"
 
 
-def test_g08_unsealed_receipts_of_a_killed_run_are_sealed_by_their_macs(site):
-    site.configure(profile="batch_records = 20\n")
-    site.write_rows(*(f"{row},{row}.5" for row in range(1, 4_001)))
-    site.killed_after(receipts=3)
-    found = site.reconcile().json["ledger"]
+def test_g08_unsealed_receipts_of_a_killed_run_are_sealed_by_their_macs(lite):
+    lite.configure(profile="batch_records = 20\n")
+    lite.write_rows(*(f"{row},{row}.5" for row in range(1, 4_001)))
+    lite.killed_after(receipts=3)
+    found = lite.reconcile().json["ledger"]
     assert found["pending_receipts"] >= 3
     assert (found["unsealed"], found["reasons"]) == (0, [])
 
@@ -112,13 +112,13 @@ def test_g07_a_collision_of_the_sums_is_named_as_forged(site):
     assert site.migrate("report").code == 8
 
 
-def test_a_repair_puts_forged_rows_right_under_the_key(site):
-    site.write_named()
-    site.configure(NAMED)
-    site.run().matched()
-    site.forge()
-    site.migrate("reconcile", "--repair")
-    assert keyed_of(site.reconcile().matched())["verdict"] == "MATCH"
+def test_a_repair_puts_forged_rows_right_under_the_key(lite):
+    lite.write_named()
+    lite.configure(NAMED)
+    lite.run().matched()
+    lite.forge()
+    lite.migrate("reconcile", "--repair")
+    assert keyed_of(lite.reconcile().matched())["verdict"] == "MATCH"
 
 
 def test_a_repair_of_missing_changed_and_extra_rows_keeps_the_keyed_sum(site):
@@ -133,11 +133,11 @@ def test_a_repair_of_missing_changed_and_extra_rows_keeps_the_keyed_sum(site):
     assert {"found", "repair"} <= {kind for kind, key, mac in site.keyed() if key and mac}
 
 
-def test_an_adopted_change_is_under_the_key(site):
-    site.run().matched()
-    site.execute("DELETE FROM s WHERE id = 1", "UPDATE s SET amt = 9 WHERE id = 2")
-    site.migrate("reconcile", "--accept-foreign", "they meant it")
-    assert keyed_of(site.reconcile().matched())["verdict"] == "MATCH"
+def test_an_adopted_change_is_under_the_key(lite):
+    lite.run().matched()
+    lite.execute("DELETE FROM s WHERE id = 1", "UPDATE s SET amt = 9 WHERE id = 2")
+    lite.migrate("reconcile", "--accept-foreign", "they meant it")
+    assert keyed_of(lite.reconcile().matched())["verdict"] == "MATCH"
 
 
 def test_g07_a_collision_can_be_adopted_with_a_reason_and_by_nothing_else(lite):
@@ -298,6 +298,17 @@ def test_g08_a_receipt_that_fits_the_chain_and_has_no_mac_is_named_as_forged(sit
     forged(site, key_id, "receipt 1 is forged", "link 2 is forged")
 
 
+def test_g08_a_receipt_put_in_while_a_run_goes_on_gets_no_link(lite):
+    lite.run().matched()
+    lite.write_rows("4,4.5", name="s2.csv")
+    lite.sign_otherwise()
+    result = lite.migrate_apart("run")
+    assert result.code == 8
+    assert "is forged" in result.err
+    kinds = [kind for (kind,) in lite.query(f"SELECT kind FROM {lite.ledger('chain')}")]
+    assert kinds == ["keyed", "run"]
+
+
 @pytest.mark.parametrize("key", [CANARY, ""])
 def test_g08_a_row_and_the_receipt_that_fits_it_are_a_match_without_a_key_only(site, key):
     site.under(key).run().matched()
@@ -316,22 +327,22 @@ def test_g08_a_row_and_the_receipt_that_fits_it_are_a_match_without_a_key_only(s
     assert result.json["verdict"] == "MISMATCH"
 
 
-def test_g08_a_receipt_with_the_mac_of_another_key_is_named_as_forged(site):
-    key_id = keyed_of(site.run().matched())["key_id"]
-    site.execute(f"UPDATE {site.ledger('receipt')} SET mac = '{'0' * 64}'")
-    site.chain_again()
-    forged(site, key_id, "receipt 1 is forged")
+def test_g08_a_receipt_with_the_mac_of_another_key_is_named_as_forged(lite):
+    key_id = keyed_of(lite.run().matched())["key_id"]
+    lite.execute(f"UPDATE {lite.ledger('receipt')} SET mac = '{'0' * 64}'")
+    lite.chain_again()
+    forged(lite, key_id, "receipt 1 is forged")
 
 
-def test_g08_a_ledger_without_any_trace_of_the_key_is_no_match(site):
-    site.run().matched()
+def test_g08_a_ledger_without_any_trace_of_the_key_is_no_match(lite):
+    lite.run().matched()
     for table in ("receipt", "chain", "table_state"):
-        site.execute(f"UPDATE {site.ledger(table)} SET key_id = NULL")
+        lite.execute(f"UPDATE {lite.ledger(table)} SET key_id = NULL")
     for table in ("receipt", "chain", "change"):
-        site.execute(f"UPDATE {site.ledger(table)} SET mac = NULL")
-    site.execute(f"UPDATE {site.ledger('chain')} SET kind = 'adopted' WHERE kind = 'keyed'")
-    site.chain_again()
-    result = site.migrate("reconcile")
+        lite.execute(f"UPDATE {lite.ledger(table)} SET mac = NULL")
+    lite.execute(f"UPDATE {lite.ledger('chain')} SET kind = 'adopted' WHERE kind = 'keyed'")
+    lite.chain_again()
+    result = lite.migrate("reconcile")
     assert result.code == 8
     assert "UNKNOWN" in result.err
 
