@@ -22,7 +22,7 @@ def marks(entry):
 
 
 CASES = [
-    pytest.param(entry, kind, id=f"{entry.id}-{kind}", marks=marks(entry))
+    pytest.param(entry, kind, id=f"{entry.id}-{kind}", marks=list(marks(entry)))
     for entry in ENTRIES
     for kind in entry.acts
 ]
