@@ -13,8 +13,17 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-SHELL = [text for kind, text in BLOCKS if kind == "sh"]
+PAGES = {
+    path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))
+}
+
+
+def blocks(text):
+    """(language, text) of each block of code."""
+    return re.findall(r"^```(\w+)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+SHELL = [text for kind, text in blocks(README) if kind == "sh"]
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +93,38 @@ def test_ci_runs_the_second_command():
         assert step in script
 
 
-@pytest.mark.parametrize("text", [text for kind, text in BLOCKS if kind == "toml"])
-def test_configuration_in_the_readme_is_toml(text):
+@pytest.mark.parametrize(
+    "text",
+    [text for page in (README, *PAGES.values()) for kind, text in blocks(page) if kind == "toml"],
+)
+def test_configuration_on_the_pages_is_toml(text):
     assert tomllib.loads(text)
+
+
+def test_the_readme_stays_short():
+    assert len(README.splitlines()) <= 100
+
+
+def test_every_link_leads_somewhere_and_every_page_is_linked():
+    linked = set()
+    for folder, page in ((ROOT, README), *((ROOT / "docs", page) for page in PAGES.values())):
+        for place in re.findall(r"\]\(([^)#:]+)\)", page):
+            assert (folder / place).is_file(), place
+            linked.add((folder / place).resolve().name)
+    assert set(PAGES) <= linked
+
+
+def test_every_option_on_the_pages_is_one_of_the_command():
+    from messy_migration.cli.main import migrate
+
+    for page in (README, *PAGES.values()):
+        for name, options in re.findall(r"`migrate (\w+)((?: [^`]*)?)`", page.replace("\n", " ")):
+            known = {
+                word
+                for parameter in migrate.get_command(None, name).params
+                for word in (*parameter.opts, *parameter.secondary_opts)
+            }
+            assert set(re.findall(r"--[\w-]+", options)) <= known, (name, options)
 
 
 def test_every_command_and_exit_code_is_in_the_readme():
@@ -99,9 +137,9 @@ def test_every_command_and_exit_code_is_in_the_readme():
 
 
 def test_the_plugin_of_the_page_passes_the_test_of_the_page(project):
-    blocks = [text for kind, text in BLOCKS if kind == "python"]
-    (plugin,) = (text for text in blocks if "def extract" in text)
-    (test,) = (text for text in blocks if "(project)" in text)
+    programs = [text for kind, text in blocks(PAGES["plugins.md"]) if kind == "python"]
+    (plugin,) = (text for text in programs if "def extract" in text)
+    (test,) = (text for text in programs if "(project)" in text)
     names = {"HELLO": plugin}
     exec(test, names)
     names["test_two_people_arrive"](project)
