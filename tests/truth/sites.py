@@ -55,7 +55,7 @@ class Site(Project):
         """Write migrate.toml; commands log in by another URL where one is given."""
         owner, self.target = self.target, login or self.target
         self.configure(
-            "quarantine_limit = 90.0\noutage_seconds = 0.2\nlock_seconds = 0.5\n",
+            "quarantine_limit = 90.0\noutage_seconds = 3\nlock_seconds = 3\n",
             '[files.streams.orders]\npath = "orders*.csv"\nschema = "orders.toml"\n'
             '[files.streams.notes]\npath = "notes*.csv"\nschema = "notes.toml"\n',
         )

@@ -37,7 +37,7 @@ SETTINGS = {
     "default_transaction_deferrable": "on",
     "enable_seqscan": "off",
     "max_parallel_workers_per_gather": "0",
-    "jit": "on",
+    "jit": "off",
     "plan_cache_mode": "force_generic_plan",
     "from_collapse_limit": "1",
     "session_replication_role": "replica",
