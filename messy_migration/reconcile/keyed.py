@@ -22,7 +22,6 @@ from messy_migration.ledger.keys import KeyedSum
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.ledger.receipts import Scope
 from messy_migration.model import Fingerprint
-from messy_migration.reconcile.prove import lost_or
 from messy_migration.reconcile.verdict import Keyed, TableVerdict
 from messy_migration.workspace import Workspace
 
@@ -74,8 +73,7 @@ class UnderKey:
         except TimeUp as error:
             return Keyed(key.id, "UNKNOWN", f"not looked at: {error.what}", is_unread=True)
         except TargetError as error:
-            begins = lost_or(self._connection, "the rows could not be read back")
-            why = f"{begins}: {error.why or error.what}"
+            why = f"the rows could not be read back: {error.why or error.what}"
             return Keyed(key.id, "UNKNOWN", why, is_unread=True)
         if actual.lanes == expected.net.lanes:
             return Keyed(key.id, "MATCH")

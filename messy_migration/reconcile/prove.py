@@ -33,11 +33,6 @@ LOST = "the connection to the target was lost"
 """How the reason of a verdict begins that says nothing of the table."""
 
 
-def lost_or(connection: Connection, why: str) -> str:
-    """How a reason begins: with the connection where that was lost, else with `why`."""
-    return LOST if connection.invalidated else why
-
-
 def prove(
     connection: Connection,
     dialect: Dialect,

@@ -43,7 +43,7 @@ from messy_migration.reconcile.identity import another_table
 from messy_migration.reconcile.keyed import UnderKey, unkeyed
 from messy_migration.reconcile.money import with_money
 from messy_migration.reconcile.options import Asked, Form
-from messy_migration.reconcile.prove import lost_or, prove
+from messy_migration.reconcile.prove import prove
 from messy_migration.reconcile.source import (
     SourceVerdict,
     source_verdicts,
@@ -76,6 +76,7 @@ class Proof:
         completeness: what was loaded, and what was not, of the streams of these tables.
         sources: what the sources themselves say of what was extracted, where they can.
         key_id: of the `fingerprint_key` under which tables were read back; empty without one.
+        is_lost: the connection to the target was lost on the way, so that not all was read.
     """
 
     verdicts: tuple[TableVerdict, ...]
@@ -87,6 +88,7 @@ class Proof:
     completeness: tuple[Completeness, ...] = ()
     sources: tuple[SourceVerdict, ...] = ()
     key_id: str = ""
+    is_lost: bool = False
 
 
 def reconcile(
@@ -150,6 +152,7 @@ def reconcile(
                 connection, workspace.target.dialect, known, wanted, results
             )
         allowed = _adopted(workspace, connection, wanted)
+        is_lost = connection.invalidated
     sources = source_verdicts(extracted, wanted, [verdict for verdict, _ in results])
     today = datetime.now(UTC).date()
     waivers = workspace.settings.waivers
@@ -170,6 +173,7 @@ def reconcile(
         complete,
         sources,
         key_id,
+        is_lost,
     )
 
 
@@ -278,8 +282,7 @@ def _told(
                 verdict = replace(verdict, drift=told, reason=reason)
     except TargetError as error:
         if verdict.verdict == "MATCH":
-            begins = lost_or(connection, "not all of it could be read")
-            why = f"{begins}: {error.why or error.what}"
+            why = f"not all of it could be read: {error.why or error.what}"
             verdict = replace(verdict, verdict="UNKNOWN", reason=why)
     return verdict, found
 

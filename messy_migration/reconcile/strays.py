@@ -22,7 +22,6 @@ from messy_migration.databases.naming import column_list, scope, scoped
 from messy_migration.errors import TargetError
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.model import Table
-from messy_migration.reconcile.prove import lost_or
 from messy_migration.reconcile.verdict import TableVerdict
 
 LISTED = 50
@@ -119,8 +118,7 @@ def _looked_at(
     except TargetError as error:
         verdict, found = result
         if verdict.verdict == "MATCH":
-            begins = lost_or(connection, "rows of no stream could not be looked for")
-            why = f"{begins}: {error.why or error.what}"
+            why = f"rows of no stream could not be looked for: {error.why or error.what}"
             verdict = replace(verdict, verdict="UNKNOWN", reason=why)
         return verdict, found
     return _told(result, findings) if findings and findings.total else result

@@ -21,7 +21,6 @@ from messy_migration.errors import (
 from messy_migration.ledger import chain, clock, completeness, keys, quarantine, receipts, runs
 from messy_migration.ledger.receipts import Scope, StreamTotals, TableTotals
 from messy_migration.ledger.runs import short
-from messy_migration.reconcile.prove import LOST
 from messy_migration.reconcile.reconcile import LISTED, Proof, reconcile
 from messy_migration.reconcile.source_rows import source_findings
 from messy_migration.reconcile.verdict import overall
@@ -88,9 +87,8 @@ def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:
 def _proven(state: RunState, tables: Sequence[tuple[str, Scope]]) -> Proof:
     """Reconcile; a connection that is lost on the way is no verdict while there is patience."""
     proof = reconcile(state.workspace, tables, state.unfinished)
-    for item in proof.verdicts:
-        if item.reason.startswith(LOST) and not state.patience.is_stopped():
-            raise TargetUnavailable("the target could not be read back", "", item.reason)
+    if proof.is_lost and not state.patience.is_stopped():
+        raise TargetUnavailable("the target could not be read back", why="its connection was lost")
     return proof
 
 
