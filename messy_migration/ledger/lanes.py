@@ -41,10 +41,20 @@ def _new_lane() -> str:
     return f"{HEAD}-{secrets.token_hex(8)}"
 
 
+Heads = dict[str, tuple[int, str]]
+"""Lane -> number and digest of its newest item that somebody names."""
+
+
 @dataclass
 class Lane:
-    """The lane of one process; `settle` says that its transaction has committed."""
+    """The lane of one process; `settle` says that its transaction has committed.
 
+    Attributes:
+        heads: the lanes that it has written in, and what it committed last into each. The
+            process knows it from what it sent; the database had no part in it.
+    """
+
+    heads: Heads = field(default_factory=dict)
     _name: str = field(default_factory=_new_lane)
     _number: int = 0
     _newest: str = ""
@@ -69,6 +79,8 @@ class Lane:
     def settle(self) -> None:
         """What was written is committed."""
         self._open = None
+        if self._number:
+            self.heads[self._name] = (self._number, self._newest)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from messy_migration.fingerprint.keyed import Key
 from messy_migration.ledger import chain
 from messy_migration.ledger.chain import Link, Row
 from messy_migration.ledger.lanes import (
+    Heads,
     Item,
     broken,
     change_digest,
@@ -27,9 +28,6 @@ from messy_migration.ledger.lanes import (
 )
 from messy_migration.ledger.schema import HEAD
 from messy_migration.ledger.tables import Ledger
-
-Heads = dict[str, tuple[int, str]]
-"""Lane -> number and digest of its newest item that a link names."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +107,28 @@ def pending(
         for item in items
     )
     return Pending(receipts, changes, behind, tuple(reasons))
+
+
+def torn(connection: Connection, ledger: Ledger, links: Sequence[Link], told: Heads) -> list[str]:
+    """Why what lies behind the links is not what the processes of a run have sent.
+
+    Args:
+        connection: that sees what they committed.
+        ledger: of the target.
+        links: those from the last one on that covers a range.
+        told: what the processes themselves say of their lanes.
+    """
+    last = next((link for link in reversed(links) if link.kind != "lanes"), None)
+    after = (last.last_seq, last.last_change or 0) if last else (0, 0)
+    lanes, reasons = _lanes(connection, ledger, *after)
+    reasons += [why for items in lanes.values() if (why := broken(items))]
+    for name, (number, digest) in told.items():
+        items = lanes.get(name, [])
+        if number > len(items):
+            reasons.append("receipts or changes that a process of this run committed are gone")
+        elif items[number - 1].digest != digest:
+            reasons.append(f"{items[number - 1].what} is not what its process sent")
+    return reasons
 
 
 def newest_items(connection: Connection, ledger: Ledger, last: Link | None, known: Heads) -> Heads:

@@ -16,6 +16,7 @@ from messy_migration.ledger.audit import Audit, audit
 from messy_migration.ledger.chain import Link
 from messy_migration.ledger.clock import now
 from messy_migration.ledger.lanes import Signature
+from messy_migration.ledger.pending import torn
 from messy_migration.ledger.runs import short
 from messy_migration.run.state import RunState
 from messy_migration.workspace import Workspace
@@ -23,6 +24,7 @@ from messy_migration.workspace import Workspace
 ANCHORS = Path(".migrate/anchors")
 """Beside migrate.toml; the folder may be deleted, and then nothing is anchored here."""
 
+_LISTED = 3
 _log = logging.getLogger(__name__)
 
 
@@ -95,6 +97,26 @@ def begin_anew(workspace: Workspace) -> None:
         short(before[-1].run_id),
     )
     _append(workspace, replace(before[-1], ledger="", ordinal=0, head="", at=now()))
+
+
+def torn_lanes(state: RunState) -> ProofError | None:
+    """The ledger is not what the processes of this run have sent; None if it is.
+
+    A trigger or a rule on the ledger changes a receipt on its way, and whoever reads it back
+    afterwards takes it for what was written.
+    """
+    target, ledger = state.workspace.target, state.workspace.ledger
+    with target.dialect.reading(target.engine) as connection:
+        links = chain.links(connection, ledger)
+        reasons = torn(connection, ledger, links, {**state.told, **state.lane.heads})
+    if not reasons:
+        return None
+    return ProofError(
+        "the ledger does not hold what this run has written",
+        target.label,
+        "; ".join(reasons[:_LISTED]),
+        "look for triggers and rules on tables of the ledger; nothing that it says is proven",
+    )
 
 
 def check_ledger(state: RunState) -> None:

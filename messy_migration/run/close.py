@@ -24,7 +24,7 @@ from messy_migration.ledger.runs import short
 from messy_migration.reconcile.reconcile import LISTED, Proof, reconcile
 from messy_migration.reconcile.source_rows import source_findings
 from messy_migration.reconcile.verdict import overall
-from messy_migration.run.anchors import note
+from messy_migration.run.anchors import note, torn_lanes
 from messy_migration.run.evidence import Filed, evidence_path, file_run, with_files
 from messy_migration.run.outcome import Outcome
 from messy_migration.run.signals import StopSignals
@@ -55,6 +55,9 @@ def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:
     streams, rows, reasons = state.patiently(lambda: _counts(state))
     state.problems += completeness.problems(proof.completeness)
     verdict = overall(list(proof.verdicts))
+    if (tear := state.patiently(lambda: torn_lanes(state))) is not None:
+        state.problems.append(tear)
+        verdict = "UNKNOWN" if verdict == "MATCH" else verdict
     codes = {problem.exit_code for problem in state.problems}
     if stop.number:
         codes = codes - {Interrupted.exit_code} | {128 + stop.number}

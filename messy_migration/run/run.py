@@ -314,6 +314,7 @@ def _finished(
 ) -> None:
     task = finished.task
     label = stream_label(task.stream, task.tenant)
+    state.told.update(finished.lanes)
     if finished.error is not None:
         state.note(label, finished.error)
         if task in scouts:

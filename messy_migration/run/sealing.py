@@ -17,7 +17,8 @@ from messy_migration.databases.open import HURRIED
 from messy_migration.ledger import chain, changes, fence
 from messy_migration.ledger.chain import Covered, Link
 from messy_migration.ledger.clock import now
-from messy_migration.ledger.pending import Heads, heads, newest_items
+from messy_migration.ledger.lanes import Heads
+from messy_migration.ledger.pending import heads, newest_items
 from messy_migration.run.anchors import note
 from messy_migration.run.state import RunState
 

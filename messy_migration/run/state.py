@@ -18,7 +18,7 @@ from messy_migration.ledger import fence
 from messy_migration.ledger.audit import Audit
 from messy_migration.ledger.clock import now
 from messy_migration.ledger.fence import Holder
-from messy_migration.ledger.lanes import Lane, Signature
+from messy_migration.ledger.lanes import Heads, Lane, Signature
 from messy_migration.ledger.runs import Run
 from messy_migration.model import Stream
 from messy_migration.run.lock import Hold
@@ -53,6 +53,7 @@ class RunState:
         lane: of what this process writes into the ledger.
         is_new_ledger: this run made the ledger.
         key: that this process signs under; None without one.
+        told: what workers say of the lanes that they have written in.
         audit: what the ledger and its chain were found to be when the run began.
     """
 
@@ -75,6 +76,7 @@ class RunState:
     is_new_ledger: bool = False
     audit: Audit | None = None
     key: Key | None = None
+    told: Heads = field(default_factory=dict)
 
     def note(self, label: str, problem: MigrationError) -> None:
         """A stream met a problem, and is not complete."""

@@ -23,9 +23,10 @@ def remote(briefing: Briefing, task: Task) -> dict[str, Any]:
     """What runs on the cluster: one task, end to end."""
     try:
         with closing(Worker(briefing)) as worker:
-            return {"complete": worker.work(task, lambda: False), "error": None}
+            complete = worker.work(task, lambda: False)
+            return {"complete": complete, "error": None, "lanes": worker.lane.heads}
     except Exception as error:  # noqa: BLE001 - it is told to the run, whatever it is
-        return {"complete": False, "error": failure(error, task.label)}
+        return {"complete": False, "error": failure(error, task.label), "lanes": {}}
 
 
 class EnginePool:

@@ -58,6 +58,7 @@ def work_for(pipe: Connection, pulse: Pulse, parent: int) -> None:
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever it is, it is told
             # A Ctrl-C never gets here, so this one was raised by a plugin.
             answer["error"] = failure(_blamed(error), message.label)
+        answer["lanes"] = worker.lane.heads if worker else {}
         pipe.send(answer)
 
 

@@ -14,12 +14,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, Self
 
 from messy_migration import errors
 from messy_migration.errors import MigrationError, PluginError
+from messy_migration.ledger.lanes import Heads
 from messy_migration.workers.crashes import Deaths
 from messy_migration.workers.loop import work_for
 from messy_migration.workers.nursery import Nursery, start
@@ -37,11 +38,19 @@ START_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Finished:
-    """How a task ended: complete, stopped before its end, or with an error."""
+    """How a task ended: complete, stopped before its end, or with an error.
+
+    Attributes:
+        task: that ended.
+        complete: all of it is committed.
+        error: what went wrong.
+        lanes: what its worker says of the lanes that it has written in.
+    """
 
     task: Task
     complete: bool
     error: MigrationError | None = None
+    lanes: Heads = field(default_factory=dict)
 
 
 @dataclass
@@ -211,9 +220,10 @@ class LocalPool:
 
 def finished(task: Task, answer: dict[str, Any]) -> Finished:
     """The end of a task, from what its worker answered."""
+    lanes = answer["lanes"]
     if answer["error"] is None:
-        return Finished(task, bool(answer["complete"]))
-    return Finished(task, complete=False, error=revived(answer["error"]))
+        return Finished(task, bool(answer["complete"]), lanes=lanes)
+    return Finished(task, complete=False, error=revived(answer["error"]), lanes=lanes)
 
 
 def revived(data: dict[str, str]) -> MigrationError:

@@ -223,7 +223,39 @@ ENTRIES = [
         forms=LOADED,
         but={RUN: UNKNOWN},
         why_but="nothing is wrong before rows come in",
-        is_open="no process reads back the receipt that it wrote",
+        is_sampled=True,
+    ),
+    Entry(
+        "trigger-writes-the-receipt-at-commit",
+        "a deferred trigger on the ledger changes the receipt of each batch as it commits",
+        postgresql(
+            *_in_a_function(
+                "UPDATE messy_migration.receipt SET loaded = loaded - 1,"
+                " quarantined = quarantined + 1 WHERE seq = NEW.seq; RETURN NULL;",
+                when="AFTER INSERT",
+                each="DEFERRABLE INITIALLY DEFERRED FOR EACH ROW",
+                table="messy_migration.receipt",
+                more="CONSTRAINT",
+            )
+        ),
+        UNKNOWN,
+        forms=LOADED,
+        but={RUN: UNKNOWN},
+        why_but="nothing is wrong before rows come in",
+    ),
+    Entry(
+        "trigger-writes-the-parts-of-a-receipt",
+        "a trigger on the ledger counts an inserted row as an updated one",
+        postgresql(
+            *_in_a_function(
+                "NEW.inserted := NEW.inserted - 1; NEW.updated := NEW.updated + 1; RETURN NEW;",
+                table="messy_migration.receipt_table",
+            )
+        ),
+        UNKNOWN,
+        forms=LOADED,
+        but={RUN: UNKNOWN},
+        why_but="nothing is wrong before rows come in",
     ),
     Entry(
         "rule-instead-of-insert",
