@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,6 +104,20 @@ def mariadb_url(mariadb_server: mariadb.Server) -> Iterator[str]:
     """
     with mariadb_server.database() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def warm_workers() -> Iterator[None]:
+    """Let commands that a test runs in its own process take their workers from one process.
+
+    Ask for it once, in the settings of pytest: `usefixtures = ["warm_workers"]`.
+    """
+    from messy_migration.testing import warm
+
+    room = import_module("messy_migration.api.run")
+    with warm.nursery() as ready, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(room, "nursery", lambda: nullcontext(ready))
+        yield
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from importlib import import_module
 from multiprocessing.connection import Connection, Pipe
 from typing import NoReturn
@@ -32,14 +33,33 @@ from messy_migration.workers.child import tie_to_parent
 from messy_migration.workers.processes import Act, Started, spawned
 from messy_migration.workers.pulse import BYTES, Pulse
 
-_PRELOADED = ("pandas",)
+PRELOADED = ("pandas",)
 """What no module of ours imports at once and every worker will need."""
 _PID = struct.Struct("q")
 _STATUS = struct.Struct("i")
-_LONGEST = 65_536
-"""Bytes of an order; it names a function, and what comes through the pipe has no limit."""
-_FILES = 3
-"""That come with an order: the process's end of the pipe, its pulse, its last word."""
+_LONGEST = 131_072
+"""Bytes of an order; what comes through a process's pipe has no limit."""
+_FILES = 5
+"""That come with an order: the process's pipe, its pulse, its last word, stdout and stderr."""
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What a new process does, and where: as if the run had started it itself just now."""
+
+    act: bytes
+    """Pickled: the function is found only once the path is that of the run."""
+    folder: str = field(default_factory=os.getcwd)
+    environment: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+    path: list[str] = field(default_factory=lambda: list(sys.path))
+
+    def obey(self, pipe: Connection, pulse: Pulse, parent: int) -> None:
+        os.chdir(self.folder)
+        os.environ.clear()
+        os.environ.update(self.environment)
+        sys.path[:] = self.path
+        act: Act = pickle.loads(self.act)  # noqa: S301 - from the run, through a pair of sockets
+        act(pipe, pulse, parent)
 
 
 class Forked:
@@ -101,8 +121,8 @@ class Nursery:
             sentinel, last_word = os.pipe()
             stack.callback(os.close, last_word)
             try:
-                files = [theirs.fileno(), memory, last_word]
-                socket.send_fds(self._channel, [pickle.dumps(act)], files)
+                files = [theirs.fileno(), memory, last_word, 1, 2]
+                socket.send_fds(self._channel, [pickle.dumps(_Order(pickle.dumps(act)))], files)
                 answer = self._channel.recv(_PID.size)
             except OSError:
                 answer = b""
@@ -122,7 +142,7 @@ def start(ready: Nursery | None, act: Act) -> Started:
 @contextmanager
 def nursery() -> Iterator[Nursery | None]:
     """Fork a nursery, and end it; None where a fork is not safe or the system cannot do it."""
-    for name in _PRELOADED:
+    for name in PRELOADED:
         import_module(name)
     if not has_one_thread() or not hasattr(os, "pidfd_open"):
         yield None
@@ -135,7 +155,7 @@ def nursery() -> Iterator[Nursery | None]:
     child = os.fork()
     if not child:
         ours.close()
-        _tend(theirs, run)
+        tend(theirs, run)
     theirs.close()
     try:
         yield Nursery(ours)
@@ -144,8 +164,13 @@ def nursery() -> Iterator[Nursery | None]:
         os.waitpid(child, 0)
 
 
-def _tend(channel: socket.socket, run: int) -> NoReturn:
-    """What the nursery does: fork processes, wait for them, and say what became of each."""
+def tend(channel: socket.socket, run: int) -> NoReturn:
+    """What the nursery does: fork processes, wait for them, and say what became of each.
+
+    Args:
+        channel: through which orders come; the nursery ends with it.
+        run: the process that gives the orders, and whose death is the nursery's.
+    """
     try:
         tie_to_parent(run, "mm-nursery")
         gc.freeze()
@@ -162,6 +187,8 @@ def _tend(channel: socket.socket, run: int) -> NoReturn:
                 if not order:
                     sys.exit()  # the run is done
                 pid = _fork(channel, order, files, last_words)
+                for file in files[:2] + files[3:]:
+                    os.close(file)
                 handle = os.pidfd_open(pid)
                 last_words[handle] = (pid, files[2])
                 watch.register(handle, select.POLLIN)
@@ -180,8 +207,6 @@ def _fork(
     nursery_id = os.getpid()
     pid = os.fork()
     if pid:
-        for file in files[:2]:
-            os.close(file)
         return pid
     code = 1
     try:
@@ -189,10 +214,13 @@ def _fork(
         for handle, (_, file) in last_words.items():
             os.close(handle)
             os.close(file)
-        pipe, memory, last_word = files
+        pipe, memory, last_word, *outputs = files
         os.close(last_word)
-        act: Act = pickle.loads(order)  # noqa: S301 - from the run, through a pair of sockets
-        act(Connection(pipe), Pulse(mmap.mmap(memory, BYTES)), nursery_id)
+        for number, file in enumerate(outputs, start=1):
+            os.dup2(file, number)
+            os.close(file)
+        asked: _Order = pickle.loads(order)  # noqa: S301 - see `_Order.obey`
+        asked.obey(Connection(pipe), Pulse(mmap.mmap(memory, BYTES)), nursery_id)
         code = 0
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
