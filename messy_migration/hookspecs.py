@@ -4,7 +4,8 @@ A plugin is a module (or an object) with functions marked `hookimpl`, published 
 entry-point group `messy_migration`; the name of the entry point is the word that people type
 after `--plugins`. A hook runs per stream, partition or batch, never per record. Arguments are
 passed by name: an implementation takes only those it needs, so a hook can grow an argument
-without breaking anybody.
+without breaking anybody. `settings` are always the plugin's own: an instance of what its
+`settings_model` gave, or None.
 
     from messy_migration.hookspecs import hookimpl
 
@@ -141,7 +142,7 @@ def release(settings: Any) -> None:
 
 @hookspec
 def transform(
-    stream: Stream, table: str | None, batch: Batch
+    stream: Stream, table: str | None, batch: Batch, settings: Any
 ) -> Transformed | pa.Table | pd.DataFrame | Mapping[str, pa.Table | pd.DataFrame] | None:
     """Change the rows of a batch; None leaves them as they are.
 
@@ -155,12 +156,14 @@ def transform(
 
 
 @hookspec
-def validate(stream: Stream, table: str, batch: Batch) -> Sequence[Violation] | None:
+def validate(stream: Stream, table: str, batch: Batch, settings: Any) -> Sequence[Violation] | None:
     """The rules that rows of a batch break. Asked of every selected plugin, once per table."""
 
 
 @hookspec(firstresult=True)
-def load(stream: Stream, table: str, batch: Batch, connection: Connection) -> LoadCounts | None:
+def load(
+    stream: Stream, table: str, batch: Batch, connection: Connection, settings: Any
+) -> LoadCounts | None:
     """Write the rows of a batch on the given connection, inside its open transaction.
 
     Asked of every selected plugin; the first that answers takes the batch, the core is last.
@@ -177,15 +180,20 @@ def sandbox(seed: int) -> Sandbox:  # type: ignore[empty-body]
 
 
 @hookspec(firstresult=True)
-def resolve_secret(reference: str) -> str | None:
-    """The value behind a secret reference such as `vault://path#key`; None if not known."""
+def resolve_secret(reference: str, settings: Any) -> str | None:
+    """The value behind a secret reference such as `vault://path#key`; None if not known.
+
+    Asked of every selected plugin, in each process; two that answer are refused. The settings of
+    a plugin that has this hook are read before those of the others, so that a vault may have
+    an address and a token of its own.
+    """
 
 
 @hookspec(firstresult=True)
-def engine(name: str, workers: int) -> Executor | None:
+def engine(name: str, workers: int, settings: Any) -> Executor | None:
     """An executor on a cluster, for `--engine NAME`; None if the name is not known."""
 
 
 @hookspec
-def notify(event: str, facts: Mapping[str, Any]) -> None:
+def notify(event: str, facts: Mapping[str, Any], settings: Any) -> None:
     """Something happened to the run. An observer that fails is logged and changes nothing."""

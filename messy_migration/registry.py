@@ -13,7 +13,8 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -21,6 +22,7 @@ from typing import Any, Literal, cast
 import pluggy
 
 from messy_migration import hookspecs
+from messy_migration.config.fields import Setting, settings_of
 from messy_migration.config.problems import plugin_names, suggestion
 from messy_migration.config.secrets import builtin_secret
 from messy_migration.errors import ConfigurationError, MigrationError, PluginError, UsageProblem
@@ -46,6 +48,7 @@ class Installed:
     status: Literal["ok", "broken", "duplicate"]
     problem: str = ""
     hooks: tuple[str, ...] = ()
+    settings: tuple[Setting, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class Registry:
         versions: plugin -> "distribution version".
         manager: pluggy's, with exactly these plugins registered.
         environment: where `env://` references are looked up.
+        sections: plugin -> its settings, which every hook of it may take.
         on_secret: told every secret value as soon as it is known, so that it can be masked.
     """
 
@@ -64,6 +68,7 @@ class Registry:
     versions: Mapping[str, str]
     manager: pluggy.PluginManager = field(repr=False)
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+    sections: dict[str, Any] = field(default_factory=dict, repr=False)
     on_secret: Callable[[str], object] | None = field(default=None, repr=False)
 
     def implements(self, plugin: str, hook: str) -> bool:
@@ -71,14 +76,28 @@ class Registry:
         caller = cast("pluggy.HookCaller", getattr(self.manager.hook, hook))
         return any(impl.plugin_name == plugin for impl in caller.get_hookimpls())
 
+    def takes_settings(self, plugin: str, hook: str) -> bool:
+        """Whether the plugin answers the hook, and its settings bear on the answer."""
+        caller = cast("pluggy.HookCaller", getattr(self.manager.hook, hook))
+        return any(
+            impl.plugin_name == plugin and "settings" in impl.argnames
+            for impl in caller.get_hookimpls()
+        )
+
     def call_one(self, plugin: str, hook: str, **kwargs: Any) -> Any:
         """What this plugin alone answers; None also where it does not implement the hook.
+
+        Args:
+            plugin: one of `names`.
+            hook: its name.
+            kwargs: the arguments of the hook but `settings`, which are the plugin's own.
 
         Raises:
             PluginError: the plugin raised anything that is not a MigrationError.
         """
         if not self.implements(plugin, hook):
             return None
+        kwargs = {**_own_settings(hook, self.sections.get(plugin)), **kwargs}
         others = [self.manager.get_plugin(name) for name in self.names if name != plugin]
         caller = self.manager.subset_hook_caller(hook, others)
         try:
@@ -109,15 +128,29 @@ class Registry:
         """
         value = builtin_secret(reference, self.environment)
         if value is None:
-            value = self.first("resolve_secret", reference=reference)
+            value = self._from_plugin(reference)
+        if self.on_secret is not None:
+            self.on_secret(value)
+        return value
+
+    def _from_plugin(self, reference: str) -> str:
+        answers = dict(self.call_each("resolve_secret", reference=reference))
+        known = {plugin: value for plugin, value in answers.items() if value is not None}
+        if len(known) > 1:
+            raise ConfigurationError(
+                "a secret reference has more than one answer",
+                where=reference,
+                why=f"the plugins {' and '.join(known)} all claim its scheme",
+                next="leave one of them out of --plugins",
+            )
+        value = next(iter(known.values()), None)
         if not isinstance(value, str) or not value:
             raise ConfigurationError(
                 "a secret reference is not resolved",
                 where=reference,
                 why="the core knows env:// and file://, and no selected plugin knows this one",
+                next="name the plugin that knows it in --plugins, or correct the scheme",
             )
-        if self.on_secret is not None:
-            self.on_secret(value)
         return value
 
     def notify(self, event: str, **facts: Any) -> None:
@@ -177,8 +210,17 @@ def installed() -> tuple[Installed, ...]:
 
 
 def describe(name: str) -> Installed:
-    """One installed plugin; the others are not imported. PluginError where there is none."""
-    return _row(name, _offers(name, _discover()))
+    """One installed plugin with its settings; the others are not imported.
+
+    Raises:
+        PluginError: there is none of that name.
+    """
+    found = _offers(name, _discover())
+    row = _row(name, found)
+    if "settings_model" not in row.hooks:
+        return row
+    model = build([name], is_tried=True).call_one(name, "settings_model")
+    return replace(row, settings=settings_of(name, model))
 
 
 def build(
@@ -345,6 +387,15 @@ def _failed(plugin: str, hook: str, error: BaseException) -> PluginError:
         why=why,
         next="run again with --debug for the traceback, and tell the plugin's author",
     )
+
+
+@cache
+def _takes_settings(hook: str) -> bool:
+    return "settings" in inspect.signature(getattr(hookspecs, hook)).parameters
+
+
+def _own_settings(hook: str, settings: Any) -> dict[str, Any]:
+    return {"settings": settings} if _takes_settings(hook) else {}
 
 
 def _is_firstresult(caller: pluggy.HookCaller) -> bool:

@@ -82,7 +82,6 @@ class Workspace:
     registry: Registry
     target: Target
     ledger: Ledger
-    sections: Mapping[str, Any]
 
     @cached_property
     def key(self) -> Key | None:
@@ -116,7 +115,7 @@ class Workspace:
         for plugin in self.registry.names:
             if not self.registry.implements(plugin, "streams"):
                 continue
-            offered = self.registry.call_one(plugin, "streams", settings=self.sections[plugin])
+            offered = self.registry.call_one(plugin, "streams")
             with self.registry.guard(plugin, "streams"):
                 streams = list(offered or ())
             for stream in streams:
@@ -138,7 +137,7 @@ class Workspace:
         finally:
             for plugin in self.registry.names:
                 try:
-                    self.registry.call_one(plugin, "release", settings=self.sections[plugin])
+                    self.registry.call_one(plugin, "release")
                 except MigrationError as error:
                     # What the command found out is worth more than this.
                     _log.warning("plugin %s could not release its source: %s", plugin, error)
@@ -184,8 +183,11 @@ def open_workspace(
     registry = _registry(settings, settings.core.plugins, request)
     logs.configure(settings.core.log_level, settings.core.log_format, redactor)
     _warn(request, settings)
-    sections: dict[str, Any] = {}
-    for name in registry.names:
+    sections = registry.sections
+    # Who resolves secrets comes first: the settings of the others may refer to them.
+    for name in sorted(
+        registry.names, key=lambda one: not registry.implements(one, "resolve_secret")
+    ):
         try:
             model = registry.call_one(name, "settings_model")
             sections[name] = configuration.plugin_settings(settings, name, model, registry.resolve)
@@ -194,7 +196,8 @@ def open_workspace(
                 raise
             _log.warning("plugin %s is left out, no input of it is read: %s", name, error)
     if len(sections) < len(registry.names):
-        registry = _registry(settings, list(sections), request)
+        kept = [name for name in registry.names if name in sections]
+        registry = replace(_registry(settings, kept, request), sections=sections)
     url = configuration.target_url(settings, registry.resolve)
     if url.password:
         redactor.register(str(url.password))
@@ -202,7 +205,7 @@ def open_workspace(
         url, "target", 'insecure_reason = "..." in the profile', settings.core.insecure_reason
     )
     target = open_target(url, application, settings.core.lock_seconds, keep=keep)
-    return Workspace(request, settings, registry, target, ledger(target.dialect.name), sections)
+    return Workspace(request, settings, registry, target, ledger(target.dialect.name))
 
 
 def _warn(request: Request, settings: Settings) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import click
 
 from messy_migration import registry
 from messy_migration.cli import render
 from messy_migration.cli.options import Common, common_options, json_option
+
+_NONE = {None: "required", "": "empty"}
 
 
 @click.group()
@@ -25,6 +29,8 @@ def list_plugins(common: Common, *, as_json: bool) -> None:
     found = registry.installed()
     if as_json:
         redacted = [common.redactor.event(asdict(plugin)) for plugin in found]
+        for plugin in redacted:
+            del plugin["settings"]  # of one plugin, `info` tells them
         render.emit_json({"plugins": redacted})
         return
     if not found:
@@ -43,15 +49,35 @@ def list_plugins(common: Common, *, as_json: bool) -> None:
 @json_option
 @common_options
 def show_plugin(common: Common, name: str, *, as_json: bool) -> None:
-    """One plugin: its distribution, its state and the hooks that it implements."""
+    """One plugin: its distribution, its state, its hooks and its settings."""
     common.start_log()
     facts = common.redactor.event(asdict(registry.describe(name)))
     if as_json:
         render.emit_json({"plugin": facts})
         return
+    settings = facts.pop("settings")
     rows = [
         (label, ", ".join(value) if isinstance(value, list) else value)
         for label, value in facts.items()
         if value
     ]
     render.say(render.table(("fact", "value"), rows))
+    if settings:
+        render.say("")
+        render.say(
+            render.table(("setting", "type", "default", "variable", "meaning"), _told(settings))
+        )
+
+
+def _told(settings: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """A row for each setting; a secret is named, its default is not."""
+    return [
+        (
+            one["name"],
+            one["type"],
+            "a reference" if one["is_secret"] else _NONE.get(one["default"], one["default"]),
+            one["variable"],
+            one["meaning"],
+        )
+        for one in settings
+    ]

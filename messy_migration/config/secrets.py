@@ -1,8 +1,9 @@
 """Secret references, and the rules for the URL of a target.
 
 A reference (`env://NAME`, `file://path`, `vault://path#key`) says where a secret is and is no
-secret itself. The core answers `env://` and `file://`; plugins answer the rest. Nothing here
-puts a URL or a value into an error, only the name of the part that is wrong.
+secret itself. The core answers `env://` and `file://`; plugins answer the rest, under any scheme
+that is not one of an address. Nothing here puts a URL or a value into an error, only the name of
+the part that is wrong.
 """
 
 from __future__ import annotations
@@ -17,13 +18,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-_REFERENCE = re.compile(r"(?:env|file|aws-sm|vault)://")
+_SCHEME = re.compile(r"([a-z][a-z0-9.-]*)(?:\+[a-z0-9.-]+)?://")
+_ADDRESS = re.compile(
+    "abfss?|adl|amqps?|az|bigquery|clickhouse|databricks|db2|dbfs|duckdb|ftps?|gcs|gs|hdfs|https?"
+    "|imaps?|jdbc|kafka|ldaps?|mariadb|mongodb|mssql|mysql|nfs|odbc|oracle|postgres|postgresql"
+    "|rediss?|redshift|s3a?|sftp|smb|smtps?|snowflake|sqlite|ssh|tcp|trino|udp|unix|wss?"
+)
+"""Schemes that say where something else than a secret is."""
 _BIGGEST = 64 * 1024
 
 
 def is_reference(value: object) -> bool:
     """Whether the value says where a secret is, instead of being one."""
-    return isinstance(value, str) and _REFERENCE.match(value) is not None
+    scheme = _SCHEME.match(value) if isinstance(value, str) else None
+    return scheme is not None and not _ADDRESS.fullmatch(scheme[1])
 
 
 def builtin_secret(reference: str, env: Mapping[str, str]) -> str | None:

@@ -53,7 +53,6 @@ def extracted_items(
         "extract",
         stream=stream,
         partition=partition,
-        settings=workspace.sections[stream.plugin],
     )
     if items is None:
         raise PluginError(

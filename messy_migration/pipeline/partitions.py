@@ -8,21 +8,31 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
 
+from messy_migration.config.row_settings import digest_of_rows
 from messy_migration.errors import PluginError
 from messy_migration.fingerprint.rows import format_id
 from messy_migration.model import Partition, Stream
 from messy_migration.pipeline.cut import Cutting
+from messy_migration.registry import Registry
 from messy_migration.workspace import Workspace
+
+_CHANGES_ROWS = ("transform", "validate", "load")
 
 
 def plan_id(workspace: Workspace, stream: Stream, cutting: Cutting) -> str:
     """Identifies what turns an input into rows: formats, plugins in order, and the cutting.
 
-    An input may be replayed only under its own plan id.
+    An input may be replayed only under its own plan id. A plugin counts that owns the stream or
+    may change its rows, with the settings by which it changes them; an observer does not.
     """
+    registry = workspace.registry
     parts: list[object] = [
         [format_id(table) for table in stream.tables],
-        [[name, workspace.registry.versions[name]] for name in workspace.registry.names],
+        [
+            [name, registry.versions[name], *_rules(registry, name)]
+            for name in registry.names
+            if name == stream.plugin or _changes_rows(registry, name)
+        ],
         sorted(cutting.as_options().items()),
     ]
     lossy = [
@@ -34,6 +44,17 @@ def plan_id(workspace: Workspace, stream: Stream, cutting: Cutting) -> str:
     if lossy:
         parts.append(lossy)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _changes_rows(registry: Registry, plugin: str) -> bool:
+    return any(registry.implements(plugin, hook) for hook in _CHANGES_ROWS)
+
+
+def _rules(registry: Registry, plugin: str) -> list[str]:
+    """The digest of the settings by which a plugin changes rows, if its rules take any."""
+    if not any(registry.takes_settings(plugin, hook) for hook in _CHANGES_ROWS):
+        return []
+    return [digest_of_rows(registry.sections.get(plugin))]
 
 
 def ordered(streams: Sequence[Stream]) -> list[Stream]:
@@ -99,7 +120,6 @@ def partitions(
         since=since,
         planned=planned,
         records=records,
-        settings=workspace.sections[stream.plugin],
     )
     with registry.guard(stream.plugin, "partitions"):
         found = list(offered or ())

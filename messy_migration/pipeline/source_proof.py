@@ -101,7 +101,6 @@ class Reading:
             HOOK,
             stream=self.stream,
             partition=self.partition,
-            settings=self.workspace.sections[plugin],
         )
         if found is not None and not isinstance(found, Fingerprint):
             raise PluginError(

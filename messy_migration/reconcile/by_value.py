@@ -277,7 +277,6 @@ def _counted(workspace: Workspace, stream: Stream, partition: Partition, records
         "count",
         stream=stream,
         partition=partition,
-        settings=workspace.sections[stream.plugin],
     )
     if said is None:
         return []

@@ -94,7 +94,6 @@ class _Sides:
             "source_rows",
             stream=self.stream,
             partition=self.partition,
-            settings=self.workspace.sections[plugin],
         )
         with registry.guard(plugin, "source_rows"):
             for row in rows or ():

@@ -149,7 +149,6 @@ class Worker:
             "count",
             stream=stream,
             partition=partition,
-            settings=self.workspace.sections[stream.plugin],
         )
         if said is not None and not least <= said <= most:
             raise SourceError(

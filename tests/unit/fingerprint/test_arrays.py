@@ -98,7 +98,7 @@ from messy_migration.databases.postgresql.copy import encode
 workspace = open_workspace(Request())
 (stream,) = workspace.streams()
 table = stream.tables[0]
-section = workspace.sections["files"]
+section = workspace.registry.sections["files"]
 (part,) = workspace.registry.call_one(
     "files", "partitions", stream=stream, since=None, settings=section
 )

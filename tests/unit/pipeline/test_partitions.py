@@ -18,7 +18,13 @@ CUTTING = Cutting(10, 100)
 
 
 def workspace(**versions):
-    return SimpleNamespace(registry=SimpleNamespace(versions=versions, names=tuple(versions)))
+    registry = SimpleNamespace(
+        versions=versions,
+        names=tuple(versions),
+        implements=lambda _plugin, hook: hook == "transform",
+        takes_settings=lambda _plugin, _hook: False,
+    )
+    return SimpleNamespace(registry=registry)
 
 
 def identity(stream=STREAM, cutting=CUTTING, **versions):

@@ -44,6 +44,22 @@ class Plugin:
         return found(stream)
 
 
+class Rules:
+    """Rules that may change rows."""
+
+    @hookimpl
+    def transform(self, batch):
+        return None
+
+
+class Observer:
+    """One that is told what happens, and changes nothing."""
+
+    @hookimpl
+    def notify(self, event):
+        return None
+
+
 @pytest.fixture
 def workspace(tmp_path, monkeypatch, registry_of):
     """A function that makes a workspace of plugins: `workspace(shop=Plugin(...))`."""
@@ -57,7 +73,6 @@ def workspace(tmp_path, monkeypatch, registry_of):
             registry_of(**plugins),
             target,
             ledger("sqlite"),
-            dict.fromkeys(plugins),
         )
 
     return make
@@ -326,7 +341,7 @@ def test_a_source_that_says_nothing_is_one_partition_always_the_same(workspace):
 
 
 def test_a_plan_is_another_when_rows_would_be_made_or_cut_otherwise(workspace, registry_of):
-    shop, rules = Plugin(ONE), Plugin(ONE)
+    shop, rules = Plugin(ONE), Rules()
     space = workspace(shop=shop, rules=rules)
     first = plan_id(space, stream(), CUTTING)
     assert plan_id(space, stream(), Cutting.of_options(CUTTING.as_options())) == first
@@ -339,6 +354,12 @@ def test_a_plan_is_another_when_rows_would_be_made_or_cut_otherwise(workspace, r
         plan_id(workspace(shop=shop), stream(), CUTTING),
     }
     assert len(others | {first}) == 5
+
+
+def test_a_plan_is_the_same_beside_an_observer_and_beside_another_source(workspace):
+    alone = plan_id(workspace(shop=Plugin(ONE)), stream(), CUTTING)
+    beside = workspace(shop=Plugin(ONE), watch=Observer(), other=Plugin(TWO))
+    assert plan_id(beside, stream(), CUTTING) == alone
 
 
 def test_run_ids_are_uuids_of_version_7_and_sort_by_time():
