@@ -49,7 +49,7 @@ def test_wide_rows_are_joined_in_pieces_of_so_many_bytes(monkeypatch):
     monkeypatch.setattr(rows, "_BYTES", 10_000)
     column = Column("x", ColumnType("text"))
     data = pa.table({"x": [f"{number:04}" * 250 for number in range(100)]})
-    sizes = [piece.num_rows for piece in rows._pieces(data)]
+    sizes = [piece.num_rows for piece in rows.pieces(data)]
     assert sum(sizes) == 100
     assert max(sizes) == 9
     whole = fingerprint(data, [column])
