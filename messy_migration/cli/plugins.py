@@ -28,16 +28,16 @@ def list_plugins(common: Common, *, as_json: bool) -> None:
     common.start_log()
     found = registry.installed()
     if as_json:
-        redacted = [common.redactor.event(asdict(plugin)) for plugin in found]
-        for plugin in redacted:
-            del plugin["settings"]  # of one plugin, `info` tells them
-        render.emit_json({"plugins": redacted})
+        rows = [common.redactor.event(asdict(plugin)) for plugin in found]
+        for row in rows:
+            del row["settings"]  # `info` tells them of one plugin
+        render.emit_json({"plugins": rows})
         return
     if not found:
         click.echo("no plugin is installed: pip install messy-migration-files", err=True)
         return
-    rows = [(item.name, item.version, item.distribution, item.status) for item in found]
-    render.say(render.table(("plugin", "version", "distribution", "status"), rows))
+    cells = [(item.name, item.version, item.distribution, item.status) for item in found]
+    render.say(render.table(("plugin", "version", "distribution", "status"), cells))
     for plugin in found:
         if plugin.problem:
             problem = render.cell(common.redactor.text(plugin.problem))

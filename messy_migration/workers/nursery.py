@@ -142,9 +142,12 @@ def start(ready: Nursery | None, act: Act) -> Started:
 @contextmanager
 def nursery() -> Iterator[Nursery | None]:
     """Fork a nursery, and end it; None where a fork is not safe or the system cannot do it."""
+    if not hasattr(os, "pidfd_open") or not has_one_thread():
+        yield None
+        return
     for name in PRELOADED:
         import_module(name)
-    if not has_one_thread() or not hasattr(os, "pidfd_open"):
+    if not has_one_thread():
         yield None
         return
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -160,8 +163,12 @@ def nursery() -> Iterator[Nursery | None]:
     try:
         yield Nursery(ours)
     finally:
+        with suppress(OSError):  # it died before
+            # Also where a plugin has forked, and so has a copy of our end.
+            ours.shutdown(socket.SHUT_RDWR)
         ours.close()
-        os.waitpid(child, 0)
+        with suppress(ChildProcessError):  # nobody waits for children where their end is ignored
+            os.waitpid(child, 0)
 
 
 def tend(channel: socket.socket, run: int) -> NoReturn:

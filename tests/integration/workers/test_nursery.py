@@ -178,3 +178,17 @@ def is_alive(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return False
+
+
+def test_a_nursery_ends_though_another_process_has_a_copy_of_its_channel():
+    assert said("""
+        with room.nursery() as ready:
+            pid = os.fork()
+            if not pid:
+                time.sleep(30)
+                os._exit(0)
+            began = time.monotonic()
+        print(time.monotonic() - began < 20)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    """) == ["True"]
