@@ -97,7 +97,8 @@ class Registry:
         """
         if not self.implements(plugin, hook):
             return None
-        kwargs = {**_own_settings(hook, self.sections.get(plugin)), **kwargs}
+        if _takes_settings(hook):
+            kwargs = {"settings": self.sections.get(plugin), **kwargs}
         others = [self.manager.get_plugin(name) for name in self.names if name != plugin]
         caller = self.manager.subset_hook_caller(hook, others)
         try:
@@ -392,10 +393,6 @@ def _failed(plugin: str, hook: str, error: BaseException) -> PluginError:
 @cache
 def _takes_settings(hook: str) -> bool:
     return "settings" in inspect.signature(getattr(hookspecs, hook)).parameters
-
-
-def _own_settings(hook: str, settings: Any) -> dict[str, Any]:
-    return {"settings": settings} if _takes_settings(hook) else {}
 
 
 def _is_firstresult(caller: pluggy.HookCaller) -> bool:

@@ -47,6 +47,7 @@ class Comparison:
         tables: a verdict for each table.
         verdict: the worst of them.
         exit_code: 0 only if all are MATCH, else 8.
+        hash: by which rows were compared, in words.
     """
 
     left: str
@@ -56,6 +57,7 @@ class Comparison:
     tables: tuple[TableComparison, ...]
     verdict: Word
     exit_code: int
+    hash: str = ""
 
 
 def compare(
@@ -91,7 +93,7 @@ def compare(
         for name, text in (("left", left), ("right", right))
     }
     if urls["left"] == urls["right"] and not wishes.tables_map:
-        raise UsageProblem("both sides are the same database", "--between")
+        raise UsageProblem("both sides are the same database", "compare")
     with ExitStack() as stack:
         sides, servers, labels = [], [], []
         for name, url in urls.items():
@@ -101,16 +103,23 @@ def compare(
             sides.append(side)
             servers.append(server)
         begun = now()
-        found = between.compare(sides[0], sides[1], wishes, budget)
+        found, hashing = between.compare(sides[0], sides[1], wishes, budget)
     verdict = between.overall(found)
     code = errors.exit_code(set(), mismatch=verdict == "MISMATCH", unknown=verdict == "UNKNOWN")
     return Comparison(
-        labels[0], labels[1], (servers[0], servers[1]), begun, tuple(found), verdict, code
+        labels[0],
+        labels[1],
+        (servers[0], servers[1]),
+        begun,
+        tuple(found),
+        verdict,
+        code,
+        hashing.name,
     )
 
 
 def _url(settings: Settings, request: Request, name: str, text: str) -> URL:
-    where = f"--between, the {name} URL"
+    where = f"compare, the {name} URL"
     is_secret = is_reference(text)
     if is_secret:
         text = _resolved(settings, request, text)

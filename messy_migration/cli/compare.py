@@ -1,21 +1,136 @@
-"""`migrate reconcile --between LEFT RIGHT`: two databases, and no run before it."""
+"""`migrate compare LEFT RIGHT`: two databases, and no run before it.
+
+`migrate reconcile --between LEFT RIGHT` is the same.
+"""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
 
 from messy_migration import api
 from messy_migration.api import Budget, Comparison, TableComparison, Wishes
-from messy_migration.cli.options import Common
+from messy_migration.cli.options import Common, common_options, json_option
 from messy_migration.cli.render import cell, counted, emit_json, say, table
 from messy_migration.cli.summary import differences_text
+from messy_migration.compare.mapping import merged, read_mapping
 from messy_migration.errors import UsageProblem
 from messy_migration.reconcile.as_json import difference_objects, findings_objects
+
+_HELP = {
+    "tables": "Only these tables (sales*,orders).",
+    "map": "A table (Orders=orders_v2) or a column (orders.total=amount) that has another name on"
+    " the right.",
+    "ignore": "Leave a column out; the verdict says so.",
+    "mapping": "A TOML file that says the same: only, ignore, [tables], [columns].",
+}
+
+
+def _names(_ctx: click.Context, _param: click.Parameter, text: str | None) -> list[str]:
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def _wish_options(beside: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The options that say what is compared; the command gets them as one `Wishes`."""
+
+    def add(function: Callable[..., Any]) -> Callable[..., Any]:
+        @click.option(
+            "--tables", callback=_names, metavar="PATTERNS", help=beside + _HELP["tables"]
+        )
+        @click.option(
+            "--map", "maps", multiple=True, metavar="LEFT=RIGHT", help=beside + _HELP["map"]
+        )
+        @click.option(
+            "--ignore",
+            "ignored",
+            multiple=True,
+            metavar="TABLE.COLUMN",
+            help=beside + _HELP["ignore"],
+        )
+        @click.option(
+            "--mapping",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help=beside + _HELP["mapping"],
+        )
+        @functools.wraps(function)
+        def wrapper(
+            *args: Any,
+            tables: Sequence[str],
+            maps: Sequence[str],
+            ignored: Sequence[str],
+            mapping: Path | None,
+            **kwargs: Any,
+        ) -> Any:
+            wishes = _wishes(tables, maps, ignored)
+            if mapping is not None:
+                wishes = merged(read_mapping(mapping), wishes)
+            return function(*args, wishes=wishes, **kwargs)
+
+        return wrapper
+
+    return add
+
+
+def _budget_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say how much is looked at; the command gets them as one `Budget`."""
+
+    @click.option(
+        "--limit",
+        type=click.IntRange(1, 100_000),
+        default=50,
+        show_default=True,
+        help="How many differences of a table to list; all are counted.",
+    )
+    @click.option(
+        "--stop-after",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Look at no further table after N differences; what was not looked at is UNKNOWN.",
+    )
+    @click.option(
+        "--seconds",
+        type=click.FloatRange(0, min_open=True),
+        metavar="S",
+        help="Look no further after S seconds; likewise.",
+    )
+    @click.option("--show-values", is_flag=True, help="Show the values that differ.")
+    @functools.wraps(function)
+    def wrapper(
+        *args: Any,
+        limit: int,
+        stop_after: int | None,
+        seconds: float | None,
+        show_values: bool,
+        **kwargs: Any,
+    ) -> Any:
+        return function(*args, budget=Budget(limit, stop_after, seconds, show_values), **kwargs)
+
+    return wrapper
+
+
+@click.command("compare")
+@click.argument("left")
+@click.argument("right")
+@_wish_options()
+@_budget_options
+@json_option
+@common_options
+def command(
+    common: Common, *, left: str, right: str, wishes: Wishes, budget: Budget, as_json: bool
+) -> int:
+    """Hold two databases against each other, table by table, row by row, column by column.
+
+    LEFT and RIGHT are URLs of PostgreSQL, SQLite, MariaDB, MySQL or DuckDB, or references such as
+    env://NAME. Needs no run, no ledger and no plugin, and writes nothing on either side. Exit
+    code 0 only if all of it is MATCH.
+    """
+    return run(common, Between(left, right, wishes), budget, as_json=as_json, others={})
 
 
 @dataclass(frozen=True)
@@ -35,46 +150,21 @@ def between_options(function: Callable[..., Any]) -> Callable[..., Any]:
         "urls",
         nargs=2,
         metavar="LEFT RIGHT",
-        help="Compare two databases: URLs, or references such as env://NAME. Needs no run.",
+        help="The same as `migrate compare LEFT RIGHT`.",
     )
-    @click.option(
-        "--tables",
-        callback=_names,
-        metavar="PATTERNS",
-        help="With --between: only these tables (sales*,orders).",
-    )
-    @click.option(
-        "--map",
-        "maps",
-        multiple=True,
-        metavar="LEFT=RIGHT",
-        help="With --between: a table (Orders=orders_v2) or a column (orders.total=amount) that"
-        " has another name on the right.",
-    )
-    @click.option(
-        "--ignore",
-        "ignored",
-        multiple=True,
-        metavar="TABLE.COLUMN",
-        help="With --between: leave a column out; the verdict says so.",
-    )
+    @_wish_options("With --between: ")
     @functools.wraps(function)
-    def wrapper(
-        *args: Any,
-        urls: tuple[str, str] | None,
-        tables: Sequence[str],
-        maps: Sequence[str],
-        ignored: Sequence[str],
-        **kwargs: Any,
-    ) -> Any:
-        given = {"--tables": tables, "--map": maps, "--ignore": ignored}
-        lonely = [name for name, value in given.items() if value]
-        if urls is None:
-            if lonely:
-                raise UsageProblem(f"{', '.join(lonely)} needs --between LEFT RIGHT")
-            return function(*args, between=None, **kwargs)
-        between = Between(*urls, _wishes(tables, maps, ignored))
-        return function(*args, between=between, **kwargs)
+    def wrapper(*args: Any, urls: tuple[str, str] | None, wishes: Wishes, **kwargs: Any) -> Any:
+        if urls is not None:
+            return function(*args, between=Between(*urls, wishes), **kwargs)
+        given = {
+            "--tables": wishes.tables,
+            "--map": wishes.tables_map or wishes.columns_map,
+            "--ignore": wishes.ignored,
+        }
+        if lonely := [name for name, value in given.items() if value]:
+            raise UsageProblem(f"{', '.join(lonely)} needs --between LEFT RIGHT")
+        return function(*args, between=None, **kwargs)
 
     return wrapper
 
@@ -113,6 +203,7 @@ def comparison_object(result: Comparison) -> dict[str, Any]:
         "left": result.left,
         "right": result.right,
         "servers": list(result.servers),
+        "hash": result.hash,
         "begun_at": result.begun_at,
         "tables": [_table_object(item) for item in result.tables],
         "differences": difference_objects(findings),
@@ -201,10 +292,6 @@ def _last_line(result: Comparison) -> str:
         else ""
     )
     return f"{result.verdict}  {names}{size}{rest}{but}"
-
-
-def _names(_ctx: click.Context, _param: click.Parameter, text: str | None) -> list[str]:
-    return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
 def _wishes(tables: Sequence[str], maps: Sequence[str], ignored: Sequence[str]) -> Wishes:

@@ -35,6 +35,7 @@ COMMANDS = {
     "run": ("messy_migration.cli.run", "Migrate, then reconcile; again, resume."),
     "plan": ("messy_migration.cli.plan", "What would be read and written; writes nothing."),
     "reconcile": ("messy_migration.cli.reconcile", "Prove the target again."),
+    "compare": ("messy_migration.cli.compare", "Hold two databases against each other."),
     "status": ("messy_migration.cli.status", "Runs and tables, from the ledger."),
     "report": ("messy_migration.cli.report", "Evidence files: show, open and verify them."),
     "plugins": ("messy_migration.cli.plugins", "Installed plugins, and what is wrong with them."),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from messy_migration.compare import differences as pairing
 from messy_migration.compare import matching as tables
@@ -52,7 +52,14 @@ class TableComparison:
     findings: Findings | None = None
 
 
-def compare(left: Side, right: Side, wishes: Wishes, budget: Budget) -> list[TableComparison]:
+class Compared(NamedTuple):
+    """A verdict for each table, and the hash by which rows were compared."""
+
+    tables: list[TableComparison]
+    hashing: Hashing
+
+
+def compare(left: Side, right: Side, wishes: Wishes, budget: Budget) -> Compared:
     """A verdict for each table.
 
     Raises:
@@ -66,7 +73,7 @@ def compare(left: Side, right: Side, wishes: Wishes, budget: Budget) -> list[Tab
     wanted = tables.pairs(left, right, wishes)
     with ThreadPoolExecutor(2, "side") as threads:
         both = _Both(left, right, threads, _hashing(left, right), course)
-        return [_compared(both, pair) for pair in wanted]
+        return Compared([_compared(both, pair) for pair in wanted], both.hashing)
 
 
 def _hashing(left: Side, right: Side) -> Hashing:

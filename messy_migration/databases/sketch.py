@@ -91,6 +91,11 @@ class Hashing:
 
     seed: int | None = None
 
+    @property
+    def name(self) -> str:
+        """In words, for who reads a comparison."""
+        return "SHA-256 of C1" if self.seed is None else "PostgreSQL hash_extended, seeded"
+
 
 SHA256 = Hashing()
 """The hash of the receipts."""

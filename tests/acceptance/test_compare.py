@@ -1,4 +1,4 @@
-"""`migrate reconcile --between`, as a person and as a program reads it."""
+"""`migrate compare`, as a person and as a program reads it; `reconcile --between` is the same."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def shell(two_files, capsys, monkeypatch, tmp_path):
     for side in (two_files.left, two_files.right):
         side.fill("t", [(1, "a", 1), (2, "b", 2)])
 
-    def call(*arguments, between=(two_files.left.url, two_files.right.url)):
-        code = run(["reconcile", "--between", *between, *arguments])
+    def call(*arguments, between=(two_files.left.url, two_files.right.url), act=("compare",)):
+        code = run([*act, *between, *arguments])
         said = capsys.readouterr()
         return code, said.out, said.err
 
@@ -90,7 +90,7 @@ def test_urls_may_be_references(shell, monkeypatch):
     ],
 )
 def test_options_that_cannot_be_are_refused(shell, arguments, words):
-    code, out, err = shell(*arguments)
+    code, out, err = shell(*arguments, act=("reconcile", "--between"))
     assert (code, out) == (2, "")
     assert words in err
 
@@ -117,3 +117,54 @@ def test_a_url_that_leads_nowhere_is_one_line(shell, url, code):
     found, out, err = shell(between=(shell.two.left.url, url))
     assert (found, out) == (code, "")
     assert len(err.strip().splitlines()) == 1
+
+
+def test_the_older_spelling_says_the_same(shell):
+    shell.two.right.run("UPDATE t SET v = 'B' WHERE id = 2")
+    older = shell("--ignore", "t.n", act=("reconcile", "--between"))
+    assert older == shell("--ignore", "t.n")
+
+
+def test_the_hash_is_named(shell):
+    assert json.loads(shell("--json")[1])["hash"] == "SHA-256 of C1"
+
+
+def test_a_mapping_file_says_what_the_options_say(shell, tmp_path):
+    shell.two.right.run("ALTER TABLE t RENAME TO t2", "ALTER TABLE t2 RENAME COLUMN v TO w")
+    shell.two.right.run("UPDATE t2 SET n = 9")
+    mapping = tmp_path / "map.toml"
+    mapping.write_text(
+        'only = ["t"]\nignore = ["t.n"]\n[tables]\nt = "t2"\n[columns]\n"t.v" = "w"\n'
+    )
+    code, out, err = shell("--mapping", str(mapping))
+    assert code == 0, err
+    by_options = ("--tables", "t", "--ignore", "t.n", "--map", "t=t2", "--map", "t.v=w")
+    assert shell(*by_options)[1] == out
+    mapping.write_text('[tables]\nt = "gone"\n')
+    assert shell("--mapping", str(mapping), *by_options)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("only = [", "Invalid"),
+        ("other = 1", "'other' is not one of only, ignore, tables, columns"),
+        ("only = 't'", "only is a list of texts"),
+        ("ignore = ['t']", "'t' is not TABLE.COLUMN"),
+        ("[columns]\nt = 'w'", "'t' is not TABLE.COLUMN"),
+        ("[tables]\nt = 1", "[tables] holds names = texts"),
+    ],
+)
+def test_a_mapping_file_that_means_nothing_is_exit_3(shell, tmp_path, text, words):
+    mapping = tmp_path / "map.toml"
+    mapping.write_text(text)
+    code, _, err = shell("--mapping", str(mapping))
+    assert code == 3
+    assert "the mapping file is not usable" in err
+    assert words in err
+
+
+def test_a_mapping_file_that_is_not_there_is_exit_3(shell):
+    code, _, err = shell("--mapping", "nowhere.toml")
+    assert code == 3
+    assert "No such file" in err

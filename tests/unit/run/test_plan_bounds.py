@@ -53,9 +53,7 @@ def workspace(tmp_path, monkeypatch, registry_of):
             dialect.batch_records = batch_records
             target = replace(target, dialect=dialect)
         settings = configuration.load(None, None, {})
-        return Workspace(
-            Request(), settings, registry_of(shop=plugin), target, ledger("sqlite"), {"shop": None}
-        )
+        return Workspace(Request(), settings, registry_of(shop=plugin), target, ledger("sqlite"))
 
     return make
 
