@@ -73,16 +73,15 @@ class Registry:
 
     def implements(self, plugin: str, hook: str) -> bool:
         """Whether the plugin answers the hook."""
-        caller = cast("pluggy.HookCaller", getattr(self.manager.hook, hook))
-        return any(impl.plugin_name == plugin for impl in caller.get_hookimpls())
+        return bool(self._answers(plugin, hook))
 
     def takes_settings(self, plugin: str, hook: str) -> bool:
         """Whether the plugin answers the hook, and its settings bear on the answer."""
+        return any("settings" in answer.argnames for answer in self._answers(plugin, hook))
+
+    def _answers(self, plugin: str, hook: str) -> list[pluggy.HookImpl]:
         caller = cast("pluggy.HookCaller", getattr(self.manager.hook, hook))
-        return any(
-            impl.plugin_name == plugin and "settings" in impl.argnames
-            for impl in caller.get_hookimpls()
-        )
+        return [answer for answer in caller.get_hookimpls() if answer.plugin_name == plugin]
 
     def call_one(self, plugin: str, hook: str, **kwargs: Any) -> Any:
         """What this plugin alone answers; None also where it does not implement the hook.

@@ -15,7 +15,13 @@ import click
 
 from messy_migration import api
 from messy_migration.api import Budget, Comparison, TableComparison, Wishes
-from messy_migration.cli.options import Common, common_options, json_option
+from messy_migration.cli.options import (
+    Common,
+    common_options,
+    json_option,
+    limit_option,
+    stop_options,
+)
 from messy_migration.cli.render import cell, counted, emit_json, say, table
 from messy_migration.cli.summary import differences_text
 from messy_migration.compare.mapping import merged, read_mapping
@@ -80,26 +86,8 @@ def _wish_options(beside: str = "") -> Callable[[Callable[..., Any]], Callable[.
 def _budget_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say how much is looked at; the command gets them as one `Budget`."""
 
-    @click.option(
-        "--limit",
-        type=click.IntRange(1, 100_000),
-        default=50,
-        show_default=True,
-        help="How many differences of a table to list; all are counted.",
-    )
-    @click.option(
-        "--stop-after",
-        type=click.IntRange(1),
-        metavar="N",
-        help="Look at no further table after N differences; what was not looked at is UNKNOWN.",
-    )
-    @click.option(
-        "--seconds",
-        type=click.FloatRange(0, min_open=True),
-        metavar="S",
-        help="Look no further after S seconds; likewise.",
-    )
-    @click.option("--show-values", is_flag=True, help="Show the values that differ.")
+    @limit_option
+    @stop_options
     @functools.wraps(function)
     def wrapper(
         *args: Any,

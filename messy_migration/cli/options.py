@@ -217,3 +217,37 @@ def target_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--target", metavar="URL", help="The target database; without a password in it."
     )(function)
+
+
+limit_option = click.option(
+    "--limit",
+    type=click.IntRange(1, 100_000),
+    default=50,
+    show_default=True,
+    help="How many differences of a table to list; all are counted.",
+)
+
+
+def stop_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what ends a comparison early, and `--show-values`, each under its own name."""
+    for option in (
+        click.option(
+            "--show-values",
+            is_flag=True,
+            help="Show the values that differ, not only keys, columns and rules.",
+        ),
+        click.option(
+            "--seconds",
+            type=click.FloatRange(0, min_open=True),
+            metavar="S",
+            help="Look no further after S seconds; likewise.",
+        ),
+        click.option(
+            "--stop-after",
+            type=click.IntRange(1),
+            metavar="N",
+            help="Look at no further table after N differences; what was not looked at is UNKNOWN.",
+        ),
+    ):
+        function = option(function)
+    return function

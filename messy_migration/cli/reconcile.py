@@ -14,6 +14,7 @@ from messy_migration.cli.options import (
     Common,
     common_options,
     json_option,
+    limit_option,
     plugins_option,
     sandbox_option,
     target_option,
@@ -29,13 +30,7 @@ from messy_migration.reconcile.as_json import quick_facts
 @target_option
 @sandbox_option
 @click.option("--run", "run_id", metavar="ID", help="Only the tables that this run wrote.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 100_000),
-    default=50,
-    show_default=True,
-    help="How many differences of a table to list; all are counted.",
-)
+@limit_option
 @two.between_options
 @asked_options
 @json_option

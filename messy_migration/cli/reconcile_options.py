@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from messy_migration.cli.options import anchor_option
+from messy_migration.cli.options import anchor_option, stop_options
 from messy_migration.errors import UsageProblem
 from messy_migration.reconcile.options import Asked
 
@@ -50,23 +50,7 @@ def asked_options(function: Callable[..., Any]) -> Callable[..., Any]:
         metavar="REASON",
         help="Adopt what somebody else changed in the target, for this reason.",
     )
-    @click.option(
-        "--stop-after",
-        type=click.IntRange(1),
-        metavar="N",
-        help="Look at no further table after N differences; what was not looked at is UNKNOWN.",
-    )
-    @click.option(
-        "--seconds",
-        type=click.FloatRange(0, min_open=True),
-        metavar="S",
-        help="Look no further after S seconds; likewise.",
-    )
-    @click.option(
-        "--show-values",
-        is_flag=True,
-        help="Show the values that differ, not only keys, columns and rules.",
-    )
+    @stop_options
     @click.option("--report", is_flag=True, help="Write the evidence and its page too.")
     @anchor_option
     @functools.wraps(function)
