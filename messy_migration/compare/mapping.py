@@ -1,4 +1,4 @@
-"""A file that says what is compared, and what is called otherwise on the right.
+"""A mapping file tells `migrate compare` what to compare, and the names on the right.
 
 only = ["sales*", "orders"]
 ignore = ["orders.note"]

@@ -24,7 +24,7 @@ _ADDRESS = re.compile(
     "|imaps?|jdbc|kafka|ldaps?|mariadb|mongodb|mssql|mysql|nfs|odbc|oracle|postgres|postgresql"
     "|rediss?|redshift|s3a?|sftp|smb|smtps?|snowflake|sqlite|ssh|tcp|trino|udp|unix|wss?"
 )
-"""Schemes that say where something else than a secret is."""
+"""Schemes of addresses: they name a server, a bucket or a database, and no secret."""
 _BIGGEST = 64 * 1024
 
 

@@ -93,7 +93,7 @@ class Hashing:
 
     @property
     def name(self) -> str:
-        """In words, for who reads a comparison."""
+        """The hash as a comparison names it."""
         return "SHA-256 of C1" if self.seed is None else "PostgreSQL hash_extended, seeded"
 
 

@@ -1,4 +1,4 @@
-"""Under which `fingerprint_key` a ledger is, and what of it was written without that key.
+"""The ledger says which `fingerprint_key` it is under, and what was written without that key.
 
 A link of the kind `keyed` says from where on everything is under its key: each link, receipt and
 change behind it carries the MAC of that key. What came before is held fast by the link itself,

@@ -42,7 +42,7 @@ def _new_lane() -> str:
 
 
 Heads = dict[str, tuple[int, str]]
-"""Lane -> number and digest of its newest item that somebody names."""
+"""Lane -> number and digest of the newest item that a link, or the lane's process, names."""
 
 
 @dataclass

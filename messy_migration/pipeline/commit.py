@@ -227,7 +227,7 @@ def _write(
 
 
 def _loaded(table: Table, data: pa.Table, counts: LoadCounts, key: Key | None) -> Written:
-    """What a plugin did; nobody but it knows which rows it replaced, so neither their keyed sum."""
+    """A plugin wrote the rows; the ones it replaced, and their keyed sum, it alone can know."""
     net, known = counts.net, None
     if net is None or key is not None:
         added, keyed = sums(data, table.columns, key)

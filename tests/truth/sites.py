@@ -76,7 +76,7 @@ class Site(Project):
         self.write("orders2.csv", data.csv(data.COLUMNS, more))
 
     def act(self, act):
-        """Do what somebody does."""
+        """Carry out the act of an entry on this target."""
         if callable(act):
             act(self)
             return

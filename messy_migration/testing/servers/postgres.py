@@ -78,7 +78,7 @@ class Server:
 
     @contextmanager
     def role(self, database: str, options: str = "") -> Iterator[str]:
-        """Create a role that may log in and do nothing else, and drop it at the end.
+        """Create a role that may only log in; the server drops it at the end of the block.
 
         Roles belong to the whole server, so a fixed name would meet the one of another test.
 

@@ -306,7 +306,7 @@ def _rows(
 
 
 def _rows_of(bounds: Mapping[str, Any]) -> str:
-    """The table as it stands behind FROM; in the file itself, whatever else has its name.
+    """Name the table of the file itself behind FROM, whatever else has its name.
 
     Without a key it is read from end to end, and never from an index that may lack rows.
     """

@@ -1,4 +1,4 @@
-"""Names that somebody makes to run, or to be read, in the place of others."""
+"""Another role makes names that run, or are read, in the place of ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process says of its lanes is what it committed, and nothing else."""
+"""A process tells what it committed into its lanes, and nothing else."""
 
 from __future__ import annotations
 
