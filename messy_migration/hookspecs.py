@@ -67,6 +67,22 @@ def streams(settings: Any) -> Sequence[Stream]:  # type: ignore[empty-body]
 
 
 @hookspec
+def reshape(stream: Stream, settings: Any) -> Stream | None:
+    """The stream with tables or columns added, changed or dropped; None leaves it as it is.
+
+    Asked of every selected plugin in the order of `--plugins`, each seeing what the one before
+    gave, once per stream by every command in the parent process, before anything is planned; the
+    same answer each time. Only `tables`, `depends_on` and `assumed` may change; a key, a scope
+    and the bookmark keep their columns. The hooks of the stream's owner go on with the stream as
+    it declared it, `extract` yields that one's columns, and `transform`, `validate` and `load`
+    see the reshaped one. A column or a table that was added is filled by a transform, else that
+    is an error; one that was dropped reaches the transforms, and the core drops it after the last.
+    Between them a column has its new type where its values may be cast to it, else its owner's.
+    A plugin that reshapes a stream counts in its plan id.
+    """
+
+
+@hookspec
 def partitions(  # type: ignore[empty-body]
     stream: Stream,
     since: datetime | None,

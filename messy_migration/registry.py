@@ -1,9 +1,4 @@
-"""Find the plugins, refuse what is wrong with them, and call their hooks.
-
-pluggy's own loader stops at the first broken plugin, lets one of two distributions of the same
-name win in silence and ignores a misspelt hook. So the entry points are read here, and only
-what was selected is imported.
-"""
+"""The selected plugins: build them, and call their hooks."""
 
 from __future__ import annotations
 
@@ -11,44 +6,28 @@ import contextlib
 import inspect
 import logging
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from importlib.metadata import distributions
-from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import pluggy
 
 from messy_migration import hookspecs
-from messy_migration.config.fields import Setting, settings_of
-from messy_migration.config.problems import plugin_names, suggestion
+from messy_migration.config.fields import settings_of
 from messy_migration.config.secrets import builtin_secret
-from messy_migration.errors import ConfigurationError, MigrationError, PluginError, UsageProblem
-from messy_migration.loading import Found, broken, load, place, try_imports
-
-GROUP = "messy_migration"
-
-_NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
-_TYPED = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
-_RESERVED = frozenset({"profiles", "migrate"})
-_LIST = "migrate plugins list"
+from messy_migration.discovery import (
+    Installed,
+    checked_hooks,
+    described,
+    discovered,
+    found_once,
+    offers,
+)
+from messy_migration.errors import ConfigurationError, MigrationError, PluginError
+from messy_migration.loading import broken, load, place, try_imports
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Installed:
-    """A plugin as `migrate plugins list` shows it; `problem` says why it is not `ok`."""
-
-    name: str
-    distribution: str
-    version: str
-    status: Literal["ok", "broken", "duplicate"]
-    problem: str = ""
-    hooks: tuple[str, ...] = ()
-    settings: tuple[Setting, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,47 +155,14 @@ class Registry:
             raise _failed(plugin, hook, error) from error
 
 
-def parse_names(text: str) -> list[str]:
-    """The plugin names of `--plugins a,b`.
-
-    Raises:
-        UsageProblem: a name is empty, there twice, or not a name at all.
-    """
-    try:
-        names = plugin_names(text.split(","))
-    except ValueError as error:
-        raise UsageProblem(
-            "the list of plugins is not usable", where="--plugins", why=str(error), next=_LIST
-        ) from None
-    wrong = [name for name in names if not _TYPED.match(name)]
-    if wrong:
-        raise UsageProblem(
-            f"{wrong[0]!r} is not a plugin name",
-            where="--plugins",
-            why="a name is letters, digits, _ and -",
-            next=_LIST,
-        )
-    return names
-
-
-def installed_names() -> tuple[str, ...]:
-    """The names under which plugins are installed, sorted; nothing is imported."""
-    return tuple(sorted(_discover()))
-
-
-def installed() -> tuple[Installed, ...]:
-    """Every installed plugin, each imported on its own to see whether it works."""
-    return tuple(_row(name, found) for name, found in sorted(_discover().items()))
-
-
 def describe(name: str) -> Installed:
     """One installed plugin with its settings; the others are not imported.
 
     Raises:
         PluginError: there is none of that name.
     """
-    found = _offers(name, _discover())
-    row = _row(name, found)
+    found = offers(name, discovered())
+    row = described(name, found)
     if "settings_model" not in row.hooks:
         return row
     model = build([name], is_tried=True).call_one(name, "settings_model")
@@ -241,8 +187,8 @@ def build(
     Raises:
         PluginError: one is unknown, broken, there twice, or does not keep the hooks' contract.
     """
-    available = _discover()
-    chosen = {name: _one(name, _offers(name, available)) for name in names}
+    available = discovered()
+    chosen = {name: found_once(name, offers(name, available)) for name in names}
     if len(chosen) < len(names):
         raise PluginError("a plugin is named twice", where=", ".join(names))
     by_code: dict[str, str] = {}
@@ -260,7 +206,7 @@ def build(
     manager.add_hookspecs(hookspecs)
     for name, found in chosen.items():
         plugin = load(name, found)
-        _checked_hooks(name, found, plugin)
+        checked_hooks(name, found, plugin)
         try:
             manager.register(plugin, name=name)
             manager.check_pending()
@@ -273,107 +219,6 @@ def build(
         environment=os.environ if environment is None else environment,
         on_secret=on_secret,
     )
-
-
-def _discover() -> dict[str, list[Found]]:
-    """Plugin name -> who offers it. More than one is a conflict, even of one distribution."""
-    seen = set()
-    names: dict[str, list[Found]] = {}
-    for distribution in distributions():
-        for entry in distribution.entry_points:
-            if entry.group != GROUP:
-                continue
-            label = distribution.metadata["Name"] or "unknown"
-            version = distribution.metadata["Version"] or "unknown"
-            location = str(Path(str(distribution.locate_file(""))).resolve())
-            # One folder is often on the path twice, and then everything in it is found twice.
-            if (location, label, version, entry.name, entry.value) in seen:
-                continue
-            seen.add((location, label, version, entry.name, entry.value))
-            names.setdefault(entry.name, []).append(Found(entry, label, version, location))
-    return names
-
-
-def _offers(name: str, available: Mapping[str, list[Found]]) -> list[Found]:
-    if name in available:
-        return available[name]
-    raise PluginError(
-        f"there is no plugin {name!r}{suggestion(name, available)}",
-        why=f"installed are: {', '.join(sorted(available)) or 'none'}",
-        next=_LIST,
-    )
-
-
-def _row(name: str, found: list[Found]) -> Installed:
-    first = found[0]
-    try:
-        _one(name, found)
-        try_imports({name: first})
-        hooks = _checked_hooks(name, first, load(name, first))
-    except PluginError as error:
-        status: Literal["broken", "duplicate"] = "duplicate" if len(found) > 1 else "broken"
-        shown = ", ".join(dict.fromkeys(item.distribution for item in found))
-        return Installed(name, shown, first.version, status, error.why or error.what)
-    return Installed(name, first.distribution, first.version, "ok", "", hooks)
-
-
-def _one(name: str, found: list[Found]) -> Found:
-    if not _NAME.match(name) or name in _RESERVED:
-        raise PluginError(
-            f"{name!r} cannot be the name of a plugin",
-            where=found[0].label,
-            why="a name starts with a-z, goes on with a-z, 0-9, _ and -, and is not reserved",
-        )
-    if len(found) == 1:
-        return found[0]
-    labels = list(dict.fromkeys(item.label for item in found))
-    if len({item.distribution for item in found}) > 1:
-        why = f"{' and '.join(labels)} both offer it"
-    elif len({item.location for item in found}) > 1:
-        places = " and ".join(f"{item.label} in {item.location}" for item in found)
-        why = f"one distribution is installed twice: {places}"
-    else:
-        why = f"{labels[0]} offers it twice"
-    raise PluginError(
-        f"the plugin {name!r} is there {len(found)} times",
-        where=", ".join(labels),
-        why=why,
-        next=f"pip uninstall {found[-1].distribution}",
-    )
-
-
-def _checked_hooks(name: str, found: Found, plugin: Any) -> tuple[str, ...]:
-    """The hooks that the plugin implements, after checking their names and arguments."""
-    manager = pluggy.PluginManager(hookspecs.PROJECT)
-    manager.add_hookspecs(hookspecs)
-    known = {
-        hook: tuple(inspect.signature(spec).parameters)
-        for hook, spec in vars(hookspecs).items()
-        if inspect.isfunction(spec) and manager.parse_hookspec_opts(hookspecs, hook)
-    }
-    hooks, problems = [], []
-    for attribute in dir(plugin):
-        options = manager.parse_hookimpl_opts(plugin, attribute)
-        if options is None:
-            continue
-        hook = options.get("specname") or attribute
-        if hook in known:
-            hooks.append(hook)
-            taken = inspect.signature(getattr(plugin, attribute)).parameters
-            problems += _wrong_arguments(hook, tuple(taken), known[hook])
-        elif not options.get("optionalhook"):
-            problems.append(f"unknown hook {hook!r}{suggestion(hook, known)}")
-    if not hooks and not problems:
-        problems.append("it offers no hook (is the hookimpl marker missing?)")
-    if problems:
-        raise broken(name, found, "; ".join(problems))
-    return tuple(sorted(hooks))
-
-
-def _wrong_arguments(hook: str, taken: Sequence[str], allowed: Sequence[str]) -> list[str]:
-    wrong = [argument for argument in taken if argument not in allowed]
-    may = f"may take {', '.join(allowed)}" if allowed else "takes no arguments"
-    return [f"hook {hook!r} asks for {', '.join(wrong)!r} but {may}"] if wrong else []
 
 
 def _failed(plugin: str, hook: str, error: BaseException) -> PluginError:

@@ -6,12 +6,11 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from messy_migration import logs
+from messy_migration import discovery, logs
 from messy_migration import registry as registries
 from messy_migration.config import settings as configuration
 from messy_migration.config.secrets import is_reference
@@ -19,13 +18,14 @@ from messy_migration.config.settings import Settings
 from messy_migration.config.urls import parse_target
 from messy_migration.databases.open import Target, open_target
 from messy_migration.databases.retry import Patience
-from messy_migration.errors import ConfigurationError, MigrationError, PluginError, UsageProblem
+from messy_migration.errors import ConfigurationError, MigrationError, UsageProblem
 from messy_migration.fingerprint.keyed import Key
 from messy_migration.ledger.tables import Ledger, ledger
 from messy_migration.model import Stream
 from messy_migration.redaction import Redactor, sounds_secret
 from messy_migration.reflection import refuse_open_way
 from messy_migration.registry import Registry
+from messy_migration.streams import offered
 
 _log = logging.getLogger(__name__)
 
@@ -106,28 +106,13 @@ class Workspace:
         return Patience(core.outage_seconds, core.disk_full_seconds, is_stopped)
 
     def streams(self) -> list[Stream]:
-        """All streams of all selected plugins, in the order of the plugins.
+        """All streams of all selected plugins, reshaped, in the order of the plugins.
 
         Raises:
-            PluginError: a plugin breaks the contract of `streams`.
+            PluginError: a plugin breaks the contract of `streams` or of `reshape`.
+            ConfigurationError: two streams write into one table.
         """
-        found: list[Stream] = []
-        for plugin in self.registry.names:
-            if not self.registry.implements(plugin, "streams"):
-                continue
-            offered = self.registry.call_one(plugin, "streams")
-            with self.registry.guard(plugin, "streams"):
-                streams = list(offered or ())
-            for stream in streams:
-                if not isinstance(stream, Stream) or stream.plugin != plugin:
-                    raise PluginError(
-                        "a plugin offered a stream that is not its own",
-                        f"plugin {plugin}",
-                        "streams() gives Stream values named `plugin.stream`",
-                    )
-                found.append(stream)
-        _refuse_doubles(found)
-        return found
+        return offered(self.registry)
 
     @contextmanager
     def releasing(self) -> Iterator[None]:
@@ -170,7 +155,7 @@ def open_workspace(
             str(settings.config or ".env"),
             next="type the same command again",
         )
-    configuration.unknown_sections(settings, registries.installed_names())
+    configuration.unknown_sections(settings, discovery.installed_names())
     if needs_plugins and not settings.core.plugins:
         raise UsageProblem(
             "no plugin is named",
@@ -221,45 +206,6 @@ def _registry(settings: Settings, plugins: Sequence[str], request: Request) -> R
         on_secret=request.redactor.register,
         is_tried=request.is_pinned,
     )
-
-
-def select(streams: Sequence[Stream], patterns: Sequence[str]) -> list[Stream]:
-    """The streams that the patterns of `--select` name (`files.sales`, `files.*`).
-
-    Raises:
-        UsageProblem: a pattern names nothing.
-    """
-    if not patterns:
-        return list(streams)
-    for pattern in patterns:
-        if not any(fnmatchcase(stream.name, pattern) for stream in streams):
-            names = ", ".join(sorted({stream.name for stream in streams})) or "none"
-            raise UsageProblem(
-                f"--select {pattern!r} names no stream", why=f"the streams are {names}"
-            )
-    return [
-        stream
-        for stream in streams
-        if any(fnmatchcase(stream.name, pattern) for pattern in patterns)
-    ]
-
-
-def _refuse_doubles(streams: Sequence[Stream]) -> None:
-    names: dict[tuple[str, str], Stream] = {}
-    owners: dict[tuple[str, tuple[tuple[str, str], ...]], Stream] = {}
-    for stream in streams:
-        if (stream.name, stream.tenant) in names:
-            raise PluginError(f"the stream {stream.label} is offered twice")
-        names[stream.name, stream.tenant] = stream
-        for table in stream.tables:
-            other = owners.setdefault((table.name, table.scope), stream)
-            if other is not stream:
-                raise ConfigurationError(
-                    f"two streams write into the table {table.name}",
-                    f"{other.label} and {stream.label}",
-                    "each table, or each scope of it, has one owner",
-                    "give one of them another table",
-                )
 
 
 def plain_secrets(settings: Settings) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from messy_migration import registry
+from messy_migration import discovery
 from messy_migration.cli import render
 from messy_migration.cli.options import Common, common_options, json_option
 from messy_migration.config import files as layers
@@ -26,7 +26,7 @@ def command() -> None:
 def show(common: Common, *, as_json: bool) -> None:
     """Every setting with its value and origin; secrets are masked."""
     loaded = common.load()
-    settings.unknown_sections(loaded, registry.installed_names())
+    settings.unknown_sections(loaded, discovery.installed_names())
     rows = _rows(loaded, common.redactor)
     if as_json:
         render.emit_json(

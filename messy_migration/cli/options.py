@@ -17,9 +17,9 @@ import click
 from messy_migration import logs
 from messy_migration.api import Options, Request
 from messy_migration.config import settings
+from messy_migration.discovery import parse_names
 from messy_migration.ledger.audit import SHORTEST
 from messy_migration.redaction import Redactor
-from messy_migration.registry import parse_names
 from messy_migration.run.sandbox import SEED
 from messy_migration.workspace import plain_secrets
 

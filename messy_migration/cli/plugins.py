@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from messy_migration import registry
+from messy_migration import discovery, registry
 from messy_migration.cli import render
 from messy_migration.cli.options import Common, common_options, json_option
 
@@ -26,7 +26,7 @@ def command() -> None:
 def list_plugins(common: Common, *, as_json: bool) -> None:
     """Every installed plugin; broken and doubled ones with the reason."""
     common.start_log()
-    found = registry.installed()
+    found = discovery.installed()
     if as_json:
         rows = [common.redactor.event(asdict(plugin)) for plugin in found]
         for row in rows:

@@ -260,6 +260,9 @@ class Stream:
         assumed: what is not documented by the source and was assumed, one line each.
         problem: why nothing is known of what the source has; such a stream writes no table,
             stands for all streams of its tenant, and stops none of another.
+        offered: the stream as its owner offered it, where plugins have reshaped it; set by the
+            core, as is the next.
+        reshaped_by: the plugins that did, in order.
     """
 
     name: str
@@ -273,6 +276,8 @@ class Stream:
     overlap: int = 0
     assumed: tuple[str, ...] = ()
     problem: MigrationError | None = None
+    offered: Stream | None = None
+    reshaped_by: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for table in self.tables:
@@ -289,6 +294,11 @@ class Stream:
     def plugin(self) -> str:
         """The plugin that owns the stream."""
         return self.name.partition(".")[0]
+
+    @property
+    def as_offered(self) -> Stream:
+        """The stream as its owner offered it: what `extract` yields is of this one."""
+        return self.offered or self
 
     @property
     def label(self) -> str:

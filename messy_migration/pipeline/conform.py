@@ -153,7 +153,7 @@ def _column(
     found = array.type
     if pa.types.is_null(found):
         return pc.cast(array, wanted), []
-    if not any(accepts(found) for accepts in _ACCEPTED[column.type.kind]):
+    if not is_meant(found, column):
         raise PluginError(
             f"column {column.name} does not have the declared type",
             where,
@@ -165,6 +165,13 @@ def _column(
         return cast_exactly(array, wanted), []
     except pa.ArrowInvalid:
         return _cell_by_cell(array, wanted)
+
+
+def is_meant(found: pa.DataType, column: Column) -> bool:
+    """May values of this type be cast to that of the column?"""
+    if pa.types.is_dictionary(found):
+        found = found.value_type
+    return pa.types.is_null(found) or any(accepts(found) for accepts in _ACCEPTED[column.type.kind])
 
 
 def _plain(array: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:

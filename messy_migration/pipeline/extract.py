@@ -51,7 +51,7 @@ def extracted_items(
     items = registry.call_one(
         stream.plugin,
         "extract",
-        stream=stream,
+        stream=stream.as_offered,
         partition=partition,
     )
     if items is None:

@@ -21,6 +21,7 @@ from messy_migration.model import Stream, Table, Violation
 from messy_migration.pipeline.cut import Cut
 from messy_migration.pipeline.records import numbers, only, present
 from messy_migration.pipeline.rules import DUPLICATE_KEY
+from messy_migration.pipeline.shape import frame_columns
 
 _LENGTH = 32
 
@@ -121,7 +122,7 @@ def _key_of(table: Table, values: Mapping[str, Any]) -> str:
 
 def source_keys(stream: Stream, cut: Cut) -> list[str]:
     """The hash of what an API names each of its records by, in the order of their numbers."""
-    name = (stream.record or stream.tables[0].columns)[0].name
+    name = frame_columns(stream)[0].name
     return [
         "" if value is None else _hash("", str(value).encode("utf-8", "surrogatepass"))
         for table in cut.tables

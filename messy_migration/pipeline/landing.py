@@ -21,6 +21,7 @@ from messy_migration.errors import SourceError, TargetError
 from messy_migration.ledger.landings import Landed
 from messy_migration.model import Extracted, Filtered, Frame, Origin, Rejected, Stream
 from messy_migration.model.conversion import cast_table
+from messy_migration.pipeline.shape import frame_columns
 
 ROWS = 5_000
 _FRAME, _REJECTED, _FILTERED = 0, 1, 2
@@ -115,8 +116,7 @@ def digest_of(path: Path) -> str:
 
 
 def _columns(stream: Stream) -> tuple[pa.Field[Any], ...]:
-    columns = stream.record or stream.tables[0].columns
-    return tuple(pa.field(column.name, column.type.arrow) for column in columns)
+    return tuple(pa.field(column.name, column.type.arrow) for column in frame_columns(stream))
 
 
 def _schema(stream: Stream) -> pa.Schema:

@@ -17,6 +17,7 @@ from messy_migration.registry import Registry
 from messy_migration.workspace import Workspace
 
 _CHANGES_ROWS = ("transform", "validate", "load")
+_RESHAPE = "reshape"
 
 
 def plan_id(workspace: Workspace, stream: Stream, cutting: Cutting) -> str:
@@ -31,7 +32,7 @@ def plan_id(workspace: Workspace, stream: Stream, cutting: Cutting) -> str:
         [
             [name, registry.versions[name], *_rules(registry, name)]
             for name in registry.names
-            if name == stream.plugin or _changes_rows(registry, name)
+            if name == stream.plugin or _changes_rows(registry, stream, name)
         ],
         sorted(cutting.as_options().items()),
     ]
@@ -46,13 +47,16 @@ def plan_id(workspace: Workspace, stream: Stream, cutting: Cutting) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
-def _changes_rows(registry: Registry, plugin: str) -> bool:
-    return any(registry.implements(plugin, hook) for hook in _CHANGES_ROWS)
+def _changes_rows(registry: Registry, stream: Stream, plugin: str) -> bool:
+    return plugin in stream.reshaped_by or any(
+        registry.implements(plugin, hook) for hook in _CHANGES_ROWS
+    )
 
 
 def _rules(registry: Registry, plugin: str) -> list[str]:
     """The digest of the settings by which a plugin changes rows, if its rules take any."""
-    if not any(registry.takes_settings(plugin, hook) for hook in _CHANGES_ROWS):
+    hooks = (*_CHANGES_ROWS, _RESHAPE)
+    if not any(registry.takes_settings(plugin, hook) for hook in hooks):
         return []
     return [digest_of_rows(registry.sections.get(plugin))]
 
@@ -116,7 +120,7 @@ def partitions(
     offered = registry.call_one(
         stream.plugin,
         "partitions",
-        stream=stream,
+        stream=stream.as_offered,
         since=since,
         planned=planned,
         records=records,

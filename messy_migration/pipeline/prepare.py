@@ -39,6 +39,13 @@ from messy_migration.pipeline.rules import (
     check,
     repeated_keys,
 )
+from messy_migration.pipeline.shape import (
+    columns_between,
+    finished,
+    frame_columns,
+    frame_name,
+    table_names,
+)
 from messy_migration.registry import Registry
 
 
@@ -89,7 +96,7 @@ def prepare(
     first, violations = _first_frame(stream, cut, changed)
     filtered: dict[int, str] = {}
     fold = _Fold(registry, stream, partition, cut.ordinal, changed)
-    frames = fold.apply(first, violations, filtered)
+    frames = finished(stream, fold.apply(first, violations, filtered), changed, violations)
     tables: dict[str, pa.Table] = {}
     for name, frame in frames.items():
         if name is None:
@@ -107,7 +114,7 @@ def prepare(
 
 def condemned(stream: Stream, cut: Cut, why: str) -> Prepared:
     """A batch of one record that goes to quarantine unlooked at, because workers died of it."""
-    name = stream.name if stream.record else stream.tables[0].name
+    name = frame_name(stream)
     numbered = np.zeros(cut.rows, dtype=np.int32)
     rows = pa.concat_tables(cut.tables).append_column(RECORD, pa.array(numbered))
     violation = Violation(0, name, None, CRASH, why)
@@ -135,15 +142,15 @@ def _first_frame(
         numbered = np.arange(start, start + piece.num_rows, dtype=np.int32)
         data, misfits = conform(
             piece.append_column(RECORD, from_numbers(numbered, pa.int32())),
-            stream.record or stream.tables[0].columns,
-            stream.name if stream.record else stream.tables[0].name,
+            frame_columns(stream),
+            frame_name(stream),
             where,
             changed,
         )
         parts.append(data)
         violations += misfits
         start += piece.num_rows
-    name = None if stream.record else stream.tables[0].name
+    name = None if stream.as_offered.record else frame_name(stream)
     return {name: pa.concat_tables(parts)}, violations
 
 
@@ -257,7 +264,7 @@ class _Step:
             frames = [(name, as_table(frame, self.where)) for name, frame in result.items()]
         else:
             frames = [(self.table, as_table(result, self.where))]
-        declared = {table.name for table in self.stream.tables}
+        declared = table_names(self.stream)
         for name, _ in frames:
             if name is not None and name not in declared:
                 raise PluginError(
@@ -279,7 +286,7 @@ class _Step:
     def _conformed(
         self, name: str | None, frame: pa.Table, violations: list[Violation]
     ) -> pa.Table:
-        columns = self.stream.record if name is None else self.stream.table(name).columns
+        columns = columns_between(self.stream, name, frame)
         data, misfits = conform(
             frame, columns, name or self.stream.name, self.where, self.fold.changed
         )

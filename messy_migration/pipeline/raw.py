@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from messy_migration.model import Stream
 from messy_migration.pipeline.cut import Cut
+from messy_migration.pipeline.shape import frame_name
 
 __all__ = ["extracted"]
 
@@ -21,7 +22,7 @@ def extracted(stream: Stream, cut: Cut, record: int) -> bytes:
         if place < table.num_rows:
             break
         place -= table.num_rows
-    name = stream.name if stream.record else stream.tables[0].name
+    name = frame_name(stream)
     row = table.slice(place, 1)
     cells = {column: _cell(row.column(column)) for column in row.column_names}
     return json.dumps({name: [cells]}, default=str, ensure_ascii=False, sort_keys=True).encode()

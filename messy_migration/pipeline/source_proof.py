@@ -17,9 +17,10 @@ import pyarrow as pa
 from messy_migration.errors import PluginError
 from messy_migration.fingerprint.rows import fingerprint
 from messy_migration.ledger.source_proofs import EARLIER, OFF, OLDER, SILENT
-from messy_migration.model import Column, Extraction, Fingerprint, Partition, Stream
+from messy_migration.model import Extraction, Fingerprint, Partition, Stream
 from messy_migration.pipeline.cut import Cut
 from messy_migration.pipeline.prepare import Prepared
+from messy_migration.pipeline.shape import frame_columns
 from messy_migration.workspace import Workspace
 
 HOOK = "source_fingerprint"
@@ -99,7 +100,7 @@ class Reading:
         found = self.workspace.registry.call_one(
             plugin,
             HOOK,
-            stream=self.stream,
+            stream=self.stream.as_offered,
             partition=self.partition,
         )
         if found is not None and not isinstance(found, Fingerprint):
@@ -111,11 +112,6 @@ class Reading:
         return found
 
 
-def columns_of(stream: Stream) -> tuple[Column, ...]:
-    """The columns of an extracted frame."""
-    return stream.record or stream.tables[0].columns
-
-
 def read_fingerprint(stream: Stream, part: Cut) -> Fingerprint:
     """The fingerprint of a batch as it was extracted.
 
@@ -125,7 +121,7 @@ def read_fingerprint(stream: Stream, part: Cut) -> Fingerprint:
     found = Fingerprint()
     try:
         for table in part.tables:
-            found += fingerprint(table, columns_of(stream))
+            found += fingerprint(table, frame_columns(stream))
     except (pa.ArrowException, KeyError) as error:
         raise PluginError(
             "a source that computes fingerprints yielded a frame of other types",
@@ -139,7 +135,12 @@ def read_fingerprint(stream: Stream, part: Cut) -> Fingerprint:
 def _is_as_read(prepared: Prepared) -> bool:
     """Are the rows that go to the target, cell by cell, those that were extracted?"""
     stream, read = prepared.stream, prepared.cut.tables
-    if stream.record or not read or list(prepared.tables) != [stream.tables[0].name]:
+    if (
+        stream.offered
+        or stream.record
+        or not read
+        or list(prepared.tables) != [stream.tables[0].name]
+    ):
         return False
     (sent,) = prepared.tables.values()
     if sent.num_rows != prepared.cut.rows:

@@ -19,7 +19,7 @@ from messy_migration.errors import MigrationError
 from messy_migration.fingerprint.rows import fields
 from messy_migration.model import Frame, Partition, Stream, Table
 from messy_migration.pipeline.extract import extracted_items
-from messy_migration.pipeline.source_proof import columns_of
+from messy_migration.pipeline.shape import frame_columns, frame_name
 from messy_migration.workspace import Workspace
 
 MOST_ROWS = 2_000_000
@@ -42,9 +42,9 @@ def source_findings(
         limit: how many differences to list.
     """
     table = Table(
-        stream.name if stream.record else stream.tables[0].name,
-        columns_of(stream),
-        () if stream.record else stream.tables[0].key,
+        frame_name(stream),
+        frame_columns(stream),
+        () if stream.as_offered.record else stream.as_offered.tables[0].key,
     )
     about = f"between the source and what was extracted of it, {partition.name}"
     sides = _Sides(workspace, stream, partition)
@@ -92,7 +92,7 @@ class _Sides:
         rows = registry.call_one(
             plugin,
             "source_rows",
-            stream=self.stream,
+            stream=self.stream.as_offered,
             partition=self.partition,
         )
         with registry.guard(plugin, "source_rows"):
@@ -104,7 +104,7 @@ class _Sides:
             if isinstance(item, Frame):
                 for batch in item.table.to_batches():
                     cells = [
-                        column.to_pylist() for column in fields(batch, columns_of(self.stream))
+                        column.to_pylist() for column in fields(batch, frame_columns(self.stream))
                     ]
                     for row in zip(*cells, strict=True):
                         yield tuple(str(cell).encode() for cell in row)

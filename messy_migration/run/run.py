@@ -43,12 +43,13 @@ from messy_migration.run.prepare import Site, prepare_tables, prove_earlier
 from messy_migration.run.sealing import Sealer
 from messy_migration.run.signals import Overdue, StopSignals
 from messy_migration.run.state import RunState
+from messy_migration.streams import select
 from messy_migration.workers.executor import EnginePool, find_engine
 from messy_migration.workers.nursery import Nursery
 from messy_migration.workers.pool import Finished, LocalPool
 from messy_migration.workers.task import Briefing, Task
 from messy_migration.workers.worker import is_fatal
-from messy_migration.workspace import Request, Workspace, open_workspace, select
+from messy_migration.workspace import Request, Workspace, open_workspace
 
 BEAT_SECONDS = 2.0
 FIRST_SECONDS = 1.0

@@ -147,7 +147,7 @@ class Worker:
         said = self.workspace.registry.call_one(
             stream.plugin,
             "count",
-            stream=stream,
+            stream=stream.as_offered,
             partition=partition,
         )
         if said is not None and not least <= said <= most:

@@ -16,9 +16,9 @@ from messy_migration.loading import in_a_child
 SCRIPT = """
 from messy_migration.errors import PluginError
 from messy_migration.loading import try_imports
-from messy_migration.registry import _discover
+from messy_migration.discovery import discovered
 try:
-    try_imports({"bad": _discover()["bad"][0]}, seconds=0.5)
+    try_imports({"bad": discovered()["bad"][0]}, seconds=0.5)
 except PluginError as error:
     print(error)
 """

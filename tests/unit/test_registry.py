@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from messy_migration import registry
+from messy_migration import discovery, registry
 from messy_migration.errors import ConfigurationError, PluginError, SourceError, UsageProblem
 
 GOOD = """
@@ -44,18 +44,18 @@ def refused(*names):
 )
 def test_names_on_the_command_line(text, words):
     if words is None:
-        assert registry.parse_names(text) == [text.strip()]
+        assert discovery.parse_names(text) == [text.strip()]
         return
     with pytest.raises(UsageProblem, match=words):
-        registry.parse_names(text)
+        discovery.parse_names(text)
 
 
 def test_names_are_trimmed_and_keep_their_order():
-    assert registry.parse_names(" beta , alpha") == ["beta", "alpha"]
+    assert discovery.parse_names(" beta , alpha") == ["beta", "alpha"]
 
 
 def test_case_is_left_for_the_suggestion():
-    assert registry.parse_names("Eventcombo") == ["Eventcombo"]
+    assert discovery.parse_names("Eventcombo") == ["Eventcombo"]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_broken_plugin_is_refused_and_the_others_go_on(plugin_site, source, wo
         assert part in text
     # L04: not selected, it does no harm, and the list says what is wrong with it.
     assert registry.build(["alpha"]).names == ("alpha",)
-    rows = {row.name: row for row in registry.installed()}
+    rows = {row.name: row for row in discovery.installed()}
     assert (rows["bad"].status, rows["bad"].distribution) == ("broken", "mm-test-bad")
     assert words in rows["bad"].problem
     assert (rows["alpha"].status, rows["alpha"].problem) == ("ok", "")
@@ -124,7 +124,7 @@ def test_only_selected_plugins_are_imported(plugin_site):
     registry.build(["beta"])
     assert "mm_test_beta" in sys.modules
     assert "mm_test_alpha" not in sys.modules
-    assert {"alpha", "beta"} <= set(registry.installed_names())
+    assert {"alpha", "beta"} <= set(discovery.installed_names())
     assert "mm_test_alpha" not in sys.modules
 
 
