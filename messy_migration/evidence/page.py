@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from messy_migration.evidence import charts, figures, notation, words
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from jinja2 import Template
 
 _ZEROS = "0" * 64
 _AMBER = ".verdict.INCOMPLETE { --tone: var(--UNKNOWN); --tint: var(--UNKNOWN-tint); }\n"
@@ -42,7 +42,7 @@ def render(document: Mapping[str, Any]) -> str:
         "style": _resource("page.css"),
         "amber": _AMBER,
     }
-    text = _environment().get_template("page.html.j2").render(view).rstrip() + "\n"
+    text = template().render(view).rstrip() + "\n"
     text += f"<!-- page sha256 {_ZEROS} -->\n"
     return text.replace(_ZEROS, hashlib.sha256(text.encode()).hexdigest())
 
@@ -64,7 +64,8 @@ def is_page(text: str) -> bool:
 
 
 @cache
-def _environment() -> Environment:
+def template() -> Template:
+    """The template of a page; compiling it is most of what the first page of a process costs."""
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     environment = Environment(
@@ -79,7 +80,7 @@ def _environment() -> Environment:
     environment.filters["moment"] = notation.moment
     environment.filters["prose"] = notation.prose
     environment.filters["plural"] = notation.plural
-    return environment
+    return environment.get_template("page.html.j2")
 
 
 def _resource(name: str) -> str:

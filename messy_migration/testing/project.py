@@ -24,11 +24,12 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import NamedTemporaryFile
+from typing import IO, Any
 
 import psycopg
 import pytest
@@ -36,10 +37,16 @@ import structlog
 from sqlalchemy import make_url
 
 from messy_migration.cli.main import run
+from messy_migration.testing.commands import Command, Commands
 from messy_migration.testing.result import COUNTS, Result
 
 # How long a connection of the test waits for one that writes.
 _LOCKED_SECONDS = 60.0
+# The installed command, in two spellings.
+_PLAIN = (
+    (sys.executable, "-m", "messy_migration"),
+    (str(Path(sys.executable).with_name("migrate")),),
+)
 _SETTING = re.compile(r"MIGRATE_|[A-Z][A-Z0-9]*(_[A-Z0-9]+)*__", re.IGNORECASE)
 
 
@@ -47,7 +54,7 @@ _SETTING = re.compile(r"MIGRATE_|[A-Z][A-Z0-9]*(_[A-Z0-9]+)*__", re.IGNORECASE)
 class Started:
     """A command that was started and not yet waited for; it leads its own process group."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Command
     folder: Path
     patience: float
 
@@ -82,8 +89,11 @@ class Project:
         command: what starts the command as a process of its own.
         workers: how many `migrate.toml` asks for.
         patience: the seconds after which a command that does not end fails its test.
+        commands: what forks the commands that are processes of their own; without it, and for
+            a command that it cannot fork, each is started anew.
     """
 
+    commands: Commands | None = None
     command: tuple[str, ...] = (sys.executable, "-m", "messy_migration")
     workers = 1
     patience = 300.0
@@ -188,33 +198,48 @@ class Project:
             preexec_fn: what the process does before it becomes the command.
             variables: of its environment.
         """
-        done = subprocess.run(
-            [*self.command, *argv],
-            cwd=self.folder,
-            env=self.environment(**variables),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=self.patience,
-            check=False,
-            preexec_fn=preexec_fn,
-        )
-        return _without_traceback(argv, Result(done.returncode, done.stdout, done.stderr))
+        with NamedTemporaryFile() as out, NamedTemporaryFile() as err:
+            process = self._process(argv, variables, (out, err), preexec_fn=preexec_fn)
+            try:
+                code = process.wait(self.patience)
+            except BaseException:
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                raise
+            result = Result(code, Path(out.name).read_text(), Path(err.name).read_text())
+        return _without_traceback(argv, result)
 
     def start(self, *argv: str, **variables: str) -> Started:
         """Start a command as a process of its own and do not wait for it."""
         with (self.folder / "out").open("wb") as out, (self.folder / "err").open("wb") as err:
-            process = subprocess.Popen(
-                [*self.command, *argv],
-                cwd=self.folder,
-                env=self.environment(**variables),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                start_new_session=True,
-            )
+            process = self._process(argv, variables, (out, err), leads=True)
         self._started.append(Started(process, self.folder, self.patience))
         return self._started[-1]
+
+    def _process(
+        self,
+        argv: tuple[str, ...],
+        variables: Mapping[str, str],
+        outputs: tuple[IO[Any], IO[Any]],
+        *,
+        leads: bool = False,
+        preexec_fn: Callable[[], object] | None = None,
+    ) -> subprocess.Popen[bytes] | Command:
+        """A command that was started, as the leader of a session where it is told so."""
+        environment = self.environment(**variables)
+        is_plain = self.command in _PLAIN and not preexec_fn
+        if self.commands and is_plain and self.commands.can_fork(environment):
+            return self.commands.start(argv, self.folder, environment, outputs, leads=leads)
+        return subprocess.Popen(
+            [*self.command, *argv],
+            cwd=self.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=outputs[0],
+            stderr=outputs[1],
+            start_new_session=leads,
+            preexec_fn=preexec_fn,  # noqa: PLW1509 - a test asks for it, and has no threads
+        )
 
     def stop(self) -> None:
         """Kill what a failed test may have left running."""

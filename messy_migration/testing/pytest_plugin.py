@@ -120,6 +120,25 @@ def warm_workers() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def forked_commands() -> Iterator[None]:
+    """Let commands that are processes of their own be forked from one that has imported all.
+
+    Ask for it once, in the settings of pytest: `usefixtures = ["forked_commands"]`.
+    """
+    if not hasattr(os, "pidfd_open"):
+        yield
+        return
+    from messy_migration.testing.commands import Commands
+    from messy_migration.testing.project import Project
+
+    commands = Commands(os.environ)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Project, "commands", commands)
+        yield
+    commands.stop()
+
+
 @pytest.fixture
 def project(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from messy_migration.workers.nursery import PRELOADED, Nursery, tend
+from messy_migration.workers.nursery import Nursery, tend
 
 _PROGRAM = (
     "import sys; from messy_migration.testing import warm; warm.main(*map(int, sys.argv[1:]))"
@@ -22,7 +22,7 @@ _PROGRAM = (
 
 def main(channel: int, session: int) -> None:
     """What the process does."""
-    for name in (*PRELOADED, "messy_migration.api"):
+    for name in ("pandas", "messy_migration.api"):
         __import__(name)
     tend(socket.socket(fileno=channel), session)
 

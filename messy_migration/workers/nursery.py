@@ -24,7 +24,6 @@ import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from importlib import import_module
 from multiprocessing.connection import Connection, Pipe
 from typing import NoReturn
 
@@ -33,8 +32,6 @@ from messy_migration.workers.child import tie_to_parent
 from messy_migration.workers.processes import Act, Started, spawned
 from messy_migration.workers.pulse import BYTES, Pulse
 
-PRELOADED = ("pandas",)
-"""What no module of ours imports at once and every worker will need."""
 _PID = struct.Struct("q")
 _STATUS = struct.Struct("i")
 _LONGEST = 131_072
@@ -143,11 +140,6 @@ def start(ready: Nursery | None, act: Act) -> Started:
 def nursery() -> Iterator[Nursery | None]:
     """Fork a nursery, and end it; None where a fork is not safe or the system cannot do it."""
     if not hasattr(os, "pidfd_open") or not has_one_thread():
-        yield None
-        return
-    for name in PRELOADED:
-        import_module(name)
-    if not has_one_thread():
         yield None
         return
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 import textwrap
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-MIGRATE = str(Path(sys.executable).with_name("migrate"))
+from messy_migration.testing.project import Project
+from messy_migration.testing.result import Result
+
 HEAD = "from messy_migration.hookspecs import hookimpl\n"
 STREAM = """
 import pyarrow as pa
@@ -27,19 +27,6 @@ def extract():
     yield Frame(pa.table({"id": [1, 2], "name": ["a", "b"]}))
 """
 """Two rows of one stream; the module is named like the plugin."""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self):
-        return json.loads(self.out)
 
 
 @dataclass
@@ -64,17 +51,10 @@ class Authored:
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: mm-test-{name}\nVersion: 1.0")
         (info / "entry_points.txt").write_text(f"[messy_migration]\n{name} = {name}\n")
 
-    def migrate(self, *argv: str, umask: int = -1, **variables: str) -> Ended:
+    def migrate(self, *argv: str, umask: int = -1, **variables: str) -> Result:
         """Run the command line in the working folder."""
-        done = subprocess.run(
-            [MIGRATE, *argv],
-            cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(self.site), **variables},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-            umask=umask,
+        first = None if umask == -1 else partial(os.umask, umask)
+        path = str(self.site)
+        return Project(self.folder).migrate_apart(
+            *argv, preexec_fn=first, **{"PYTHONPATH": path, **variables}
         )
-        assert "Traceback" not in done.stdout + done.stderr, done.stderr
-        return Ended(done.returncode, done.stdout, done.stderr)

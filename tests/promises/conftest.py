@@ -7,11 +7,12 @@ from contextlib import ExitStack
 
 import pytest
 
+from messy_migration.testing.commands import Commands
 from messy_migration.testing.pytest_plugin import note_server
 from messy_migration.testing.servers.postgres import server
 
 from .faults.oracle import Golden, findings
-from .faults.site import ALONE, Site, Source, Warm
+from .faults.site import ALONE, Site, Source
 from .sheets import Sheets
 
 KINDS = ("sqlite", "postgres")
@@ -30,9 +31,9 @@ def source(tmp_path_factory):
 @pytest.fixture(scope="session")
 def warm(source):
     """A process that forks commands."""
-    process = Warm(source)
-    yield process
-    process.stop()
+    commands = Commands(source.environment(), ["variants:apply"])
+    yield commands
+    commands.stop()
 
 
 @pytest.fixture(scope="session")

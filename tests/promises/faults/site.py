@@ -78,42 +78,6 @@ class Source:
         return {**clean, "PYTHONPATH": path, "FAULTS_SOURCE": str(self.path)}
 
 
-class Warm:
-    """A process that forks commands; see inject/warm.py."""
-
-    def __init__(self, source):
-        self._process = subprocess.Popen(
-            [sys.executable, str(INJECT / "warm.py")],
-            env=source.environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self._answer()
-
-    def start(self, argv, folder, environment):
-        order = {"argv": argv, "folder": str(folder), "environment": environment}
-        return self._ask(order)["pid"]
-
-    def wait(self, pid):
-        return self._ask({"wait": pid})["code"]
-
-    def stop(self):
-        self._process.stdin.close()
-        self._process.wait(PATIENCE)
-        self._process.stdout.close()
-
-    def _ask(self, order):
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        return self._answer()
-
-    def _answer(self):
-        line = self._process.stdout.readline()
-        assert line, "the warm process ended"
-        return json.loads(line)
-
-
 class Run:
     """A command under way, in a process group of its own."""
 
@@ -237,8 +201,11 @@ class Site(Project):
         }
         argv = list(argv or RUN)
         if self.warm is not None:
-            pid = self.warm.start(argv, self.folder, given)
-            run = Run(pid, self.folder, lambda: self.warm.wait(pid))
+            outputs = (self.folder / "out", self.folder / "err")
+            for place in outputs:
+                place.write_bytes(b"")
+            process = self.warm.start(argv, self.folder, given, outputs, leads=True)
+            run = Run(process.pid, self.folder, process.wait)
         else:
             run = self._start_cold(argv, given)
         self.groups.append(run.pid)
