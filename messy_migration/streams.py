@@ -33,6 +33,7 @@ def offered(registry: Registry) -> list[Stream]:
                 )
             found.append(_reshaped(registry, stream))
     _refuse_doubles(found)
+    _refuse_lasting_stubs(found)
     return found
 
 
@@ -142,3 +143,20 @@ def _refuse_doubles(streams: Sequence[Stream]) -> None:
                     "each table, or each scope of it, has one owner",
                     "give one of them another table",
                 )
+
+
+def _refuse_lasting_stubs(streams: Sequence[Stream]) -> None:
+    """A row that came first stays, so that no real one could ever replace a stub."""
+    firsts = {
+        table.name for stream in streams for table in stream.tables if table.conflict == "first"
+    }
+    for stream in streams:
+        for table in stream.tables:
+            for key in table.foreign_keys:
+                if key.stub and key.parent in firsts:
+                    raise ConfigurationError(
+                        f"stubs of {key.parent} would stay for ever",
+                        f"stream {stream.label}, table {table.name}",
+                        f"{key.parent} has conflict = first",
+                        "leave out the stub, or the conflict",
+                    )

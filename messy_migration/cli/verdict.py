@@ -10,12 +10,13 @@ from messy_migration.compare.findings import Findings
 from messy_migration.evidence.source import proven, unproven
 from messy_migration.ledger.completeness import Completeness, told
 from messy_migration.ledger.runs import short
+from messy_migration.pipeline.rules import FIRST
 from messy_migration.reconcile.keyed import keyed_facts
 from messy_migration.reconcile.money import summed, text
 from messy_migration.reconcile.reconcile import Proof
 from messy_migration.reconcile.source import source_facts
 from messy_migration.reconcile.untouched import CLAIM, Untouched, word
-from messy_migration.reconcile.verdict import TableVerdict
+from messy_migration.reconcile.verdict import TableVerdict, not_taken_words
 from messy_migration.repair.apply import Repaired
 
 _FORMS = {
@@ -63,8 +64,10 @@ def below(proof: Proof) -> list[str]:
             if check.verdict != "MATCH":
                 lines.append(f"{item.table}: {check.subject}: {check.why}")
                 lines += [f"  next: {check.next}"] if check.next else []
-        if item.losses:
-            lost = ", ".join(f"{count:,} by {name}" for name, count in item.losses)
+        if item.not_taken:
+            lines.append(f"{item.table}: {not_taken_words(item)}")
+        lost = ", ".join(f"{count:,} by {name}" for name, count in item.losses if name != FIRST)
+        if lost:
             lines.append(f"{item.table}: values changed by declared loss: {lost}")
         if item.tolerated:
             lines.append(f"{item.table}: {item.tolerated:,} values differ within their tolerance")

@@ -91,7 +91,9 @@ def locate(
             note = f"the input cannot be read again: {error}"
             continue
         with ours:
-            if ours.sketch.total() != part.expected and table.key:
+            if ours.sketch.total() != part.expected and table.conflict == "first":
+                ours.keep_first()
+            elif ours.sketch.total() != part.expected and table.key:
                 ours.keep_newest(bookmark if bookmark in table.names else None)
             is_as_loaded = ours.sketch.total() == part.expected
             if is_as_loaded or part is whole:

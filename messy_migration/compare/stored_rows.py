@@ -139,6 +139,16 @@ class Expected:
         self._kept[order[::-1][last]] = True
         self.sketch = self.sketched(CELLS)
 
+    def keep_first(self) -> None:
+        """Drop all rows but the first of each key. Holds 8 bytes of each row in memory."""
+        keys = [_numbers(batch, _KEY) for _, batch in self._stored()]
+        if keys:
+            joined = np.concatenate(keys)
+            _, first = np.unique(joined, return_index=True)
+            self._kept = np.zeros(len(joined), np.bool_)
+            self._kept[first] = True
+            self.sketch = self.sketched(CELLS)
+
     def sketched(self, cells: int) -> Sketch:
         """The sketch of the rows that are left, in any number of cells."""
         found = Sketch.empty(cells)

@@ -127,9 +127,12 @@ def compare(
     """
     course = course or Course()
     found = Compared(most=course.rest(MOST), show_values=course.budget.show_values)
+    is_first = sides.table.conflict == "first"
+    bookmark = None if is_first else bookmark
     place = sides.table.names.index(bookmark) if bookmark else None
     column = sides.table.column(bookmark) if bookmark else None
     newer = _by_hash if is_one_read else _by_order
+    newer, later = (_never, _never) if is_first else (newer, _by_order)
 
     def side(name: str, bucket: int, tie: Callable[[Row, Row], bool]) -> dict[Row, Row]:
         return _newest(sides, name, bucket, place, column, tie)
@@ -151,13 +154,17 @@ def compare(
             found.newest = max(
                 (age for age in (found.newest, *ages) if age is not None), default=None
             )
-        known = side(LOADED, bucket, _by_order) if third and third.is_known else None
+        known = side(LOADED, bucket, later) if third and third.is_known else None
         _keyed(found, sides, rows, there, known, third)
     return found
 
 
 def _by_order(_old: Row, _new: Row) -> bool:
     return True
+
+
+def _never(_old: Row, _new: Row) -> bool:
+    return False
 
 
 def _by_hash(old: Row, new: Row) -> bool:

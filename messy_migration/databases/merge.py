@@ -43,6 +43,7 @@ class Written:
         displaced: rows of this run that lost against a row of this batch: (lanes, as JSON).
         amounts: money added minus removed; None for a table that declares none.
         keyed: as `net`, under the `fingerprint_key`; None without one.
+        not_taken: records whose row was left out, since the first of its key stays.
     """
 
     inserted: int
@@ -54,6 +55,7 @@ class Written:
     displaced: tuple[tuple[str, bytes], ...] = ()
     amounts: Totals | None = None
     keyed: Fingerprint | None = None
+    not_taken: tuple[int, ...] = ()
 
 
 def add(
@@ -93,6 +95,7 @@ def merge(
     bookmark: str | None,
     is_first: bool,
     key: Key | None = None,
+    quarantines_older: bool = False,
 ) -> Written:
     """Insert what is new and update what differs and is not older.
 
@@ -104,6 +107,7 @@ def merge(
         bookmark: the column that says which of two rows is newer, or None.
         is_first: this run found the table (or scope) empty.
         key: under which the rows that are added and replaced are summed a second time.
+        quarantines_older: of two different rows of this run the older one is beaten, too.
 
     Raises:
         RowsRefused: the database cannot store some value.
@@ -114,23 +118,30 @@ def merge(
     rows = dialect.rows_of(connection, table.name)
     same_key = keyed(connection, dialect, table)
     match = f"{stage} s JOIN {rows} t ON {same_key}"
-    changed = _changed(dialect, table, bookmark)
-    same = _numbers(connection, f"SELECT s.{quote(POSITION)} FROM {match} WHERE NOT {changed}")
+    differs = changed(dialect, table, bookmark)
+    age = _age(dialect.spelling, bookmark, differs)
+    tied = f"{differs} AND {dialect.spelling.equal(age, '0')}"
+    unlike = differs
+    if quarantines_older and is_first:
+        unlike = tied = changed(dialect, table, None)
+    same = _numbers(connection, f"SELECT s.{quote(POSITION)} FROM {match} WHERE NOT {unlike}")
     beaten: list[int] = []
     displaced: list[tuple[str, bytes]] = []
     if is_first:
-        tied = f"{changed} AND {_same_age(dialect.spelling, bookmark)}"
-        beaten, displaced = _contest(connection, dialect, table, data, match, tied)
-        _forget(connection, dialect.spelling, stage, beaten)
-    going = f"{rows} t JOIN {stage} s ON {same_key} WHERE {changed}"
+        contest = f"{match} WHERE {tied}"
+        beaten, displaced = _contest(connection, dialect, table, data, contest, age)
+        forget(connection, dialect.spelling, stage, beaten)
+    going = f"{rows} t JOIN {stage} s ON {same_key} WHERE {differs}"
     replaced, replaced_keyed = sums_of(connection, dialect, table, going, key)
     money = of_source(connection, dialect, table, going) if table.amounts else None
-    to_update = f"{same_key} AND {changed}"
-    updated = _update(connection, table, rows, stage, to_update) if replaced.rows else 0
+    to_update = f"{same_key} AND {differs}"
+    updated = 0
+    if replaced.rows:
+        updated = update_from(connection, table, rows, f"{stage} AS s", to_update)
     expected = data.num_rows - len(same) - len(beaten) - updated
     place = dialect.place(connection, table.name)
     there = f"SELECT 1 FROM {rows} t WHERE {same_key}"
-    inserted = _insert(connection, table, place, stage, there)
+    inserted = insert_missing(connection, table, place, stage, there)
     if (updated, inserted) != (replaced.rows, expected):
         raise Overtaken(
             "the target changed a different number of rows than it announced",
@@ -160,14 +171,20 @@ def keyed(connection: Connection, dialect: Dialect, table: Table) -> str:
     return " AND ".join(filter(None, conditions))
 
 
-def _same_age(spelling: Spelling, bookmark: str | None) -> str:
+def _age(spelling: Spelling, bookmark: str | None, differs: str) -> str:
+    """SQL: 1 where the row `s` is newer than `t`, 0 where both are as new, else -1.
+
+    Of rows that are unlike; `differs` says which of these are not older.
+    """
     if bookmark is None:
-        return spelling.equal("1", "1")
+        return "0"
     ours, theirs = f"s.{quote(bookmark)}", f"t.{quote(bookmark)}"
-    return f"({spelling.equal(ours, theirs)} OR ({ours} IS NULL AND {theirs} IS NULL))"
+    same = f"{spelling.equal(ours, theirs)} OR ({ours} IS NULL AND {theirs} IS NULL)"
+    return f"(CASE WHEN {same} THEN 0 WHEN {differs} THEN 1 ELSE -1 END)"
 
 
-def _changed(dialect: Dialect, table: Table, bookmark: str | None) -> str:
+def changed(dialect: Dialect, table: Table, bookmark: str | None) -> str:
+    """SQL: are the rows `t` and `s` of one key unlike, and is `s` not older by the bookmark?"""
     others = [name for name in table.names if name not in table.key]
     if not others:
         return dialect.spelling.equal("1", "0")
@@ -186,26 +203,27 @@ def _contest(
     dialect: Dialect,
     table: Table,
     data: pa.Table,
-    match: str,
-    tied: str,
+    contest: str,
+    age: str,
 ) -> tuple[list[int], list[tuple[str, bytes]]]:
     """Places of rows that lose against the table, and the rows of the table that lose."""
     values = ", ".join(f"t.{quote(name)}" for name in table.names)
     rows = connection.exec_driver_sql(
-        f"SELECT s.{quote(POSITION)}, {dialect.row_bytes(table, 't')}, {values}"
-        f" FROM {match} WHERE {tied}"
+        f"SELECT s.{quote(POSITION)}, {age}, {dialect.row_bytes(table, 't')}, {values}"
+        f" FROM {contest}"
     ).all()
     if not rows:
         return [], []
     places = [int(row[0]) for row in rows]
-    there = [bytes(row[1]) for row in rows]
+    ages = [int(row[1]) for row in rows]
+    there = [bytes(row[2]) for row in rows]
     ours = row_hashes(row_texts(data.take(places), table.columns))
     theirs = row_hashes(pa.array(there, pa.large_binary()))
-    wins = [tuple(mine) > tuple(other) for mine, other in zip(ours, theirs, strict=True)]
+    wins = [(age, *mine) > (0, *other) for age, mine, other in zip(ages, ours, theirs, strict=True)]
     return (
         [place for place, won in zip(places, wins, strict=True) if not won],
         [
-            (total(theirs[number : number + 1]).lanes, row_json(table, rows[number][2:]))
+            (total(theirs[number : number + 1]).lanes, row_json(table, rows[number][3:]))
             for number, won in enumerate(wins)
             if won
         ],
@@ -218,22 +236,27 @@ def row_json(table: Table, values: Sequence[object]) -> bytes:
     return json.dumps(row, default=str, ensure_ascii=False).encode()
 
 
-def _forget(connection: Connection, spelling: Spelling, stage: str, places: Sequence[int]) -> None:
+def forget(connection: Connection, spelling: Spelling, stage: str, places: Sequence[int]) -> None:
+    """Take rows out of what is staged."""
     for start in range(0, len(places), 500):
         chosen = spelling.among(quote(POSITION), places[start : start + 500])
         connection.exec_driver_sql(f"DELETE FROM {stage} WHERE {chosen}")
 
 
-def _update(connection: Connection, table: Table, rows: str, stage: str, condition: str) -> int:
+def update_from(
+    connection: Connection, table: Table, rows: str, source: str, condition: str
+) -> int:
+    """Set all but the key of the rows `t` to that of the rows `s` of a source; how many."""
     others = [name for name in table.names if name not in table.key]
     # Both databases want the updated table by its own name in SET, and take an alias for it.
     assignments = ", ".join(f"{quote(name)} = s.{quote(name)}" for name in others)
     return connection.exec_driver_sql(
-        f"UPDATE {rows} AS t SET {assignments} FROM {stage} AS s WHERE {condition}"
+        f"UPDATE {rows} AS t SET {assignments} FROM {source} WHERE {condition}"
     ).rowcount
 
 
-def _insert(connection: Connection, table: Table, place: str, stage: str, there: str) -> int:
+def insert_missing(connection: Connection, table: Table, place: str, stage: str, there: str) -> int:
+    """Insert what is staged and for which the query `there` finds nothing; how many."""
     names = ", ".join(quote(name) for name in table.names)
     staged = ", ".join(f"s.{quote(name)}" for name in table.names)
     return connection.exec_driver_sql(

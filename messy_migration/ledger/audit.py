@@ -25,7 +25,7 @@ from messy_migration.ledger.tables import Ledger, legible
 
 SHORTEST = 12
 """The fewest characters of a head that `--anchor` takes."""
-_ROWS_COME_IN = ("load", "stub", "late")
+_ROWS_COME_IN = ("load", "stub", "late", "first")
 
 
 @dataclass(frozen=True)

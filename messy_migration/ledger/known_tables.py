@@ -160,6 +160,8 @@ def definition_text(table: Table) -> str:
     written: dict[str, object] = {"columns": columns, "key": list(table.key), "foreign_keys": keys}
     if table.amounts:
         written["amounts"] = [list(pair) for pair in table.amounts]
+    if table.conflict:
+        written["conflict"] = table.conflict
     return json.dumps(written)
 
 
@@ -179,4 +181,5 @@ def _read(name: str, definition: dict[str, Any], scope: Scope) -> Table:
         for ours, parent, theirs, stub in definition["foreign_keys"]
     )
     amounts = tuple((column, currency) for column, currency in definition.get("amounts", ()))
-    return Table(name, columns, tuple(definition["key"]), scope, keys, amounts)
+    conflict = definition.get("conflict", "")
+    return Table(name, columns, tuple(definition["key"]), scope, keys, amounts, conflict)

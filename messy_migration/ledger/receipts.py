@@ -21,10 +21,10 @@ from messy_migration.model import Extraction, Fingerprint, Receipt, TableReceipt
 
 Scope = tuple[tuple[str, str], ...]
 
-READING = ("load", "displaced", "late")
+READING = ("load", "displaced", "late", "first")
 """Kinds of receipts that count records of a source."""
 
-WRITING = ("load", "displaced", "late", "stub", "repair")
+WRITING = ("load", "displaced", "late", "first", "stub", "repair")
 """Kinds of receipts whose run wrote rows."""
 
 
@@ -80,11 +80,12 @@ def write(
     `quarantined` is what `quarantine.write` gave of the records that the batch left out.
     Kinds: `load`; `baseline` (what a table held before the first run); `foreign` (an adopted
     change of somebody else); `displaced` (a row of this run that lost against a later one with
-    the same key); `late` (rows that lost like that when the key came after the load); `stub`
-    (rows that stand for parents that the source no longer has); `rebase` (the same rows under
-    another format); `superseded` (records that left the quarantine because a later run met them
-    again); `found` (what somebody else did to rows that a repair puts right) and
-    `repair` (what the repair did, the opposite of it); `rekey` (the keyed sum of a whole table).
+    the same key); `late` (rows that lost like that when the key came after the load); `first`
+    (rows that gave way to one of an earlier place in the plan); `stub` (rows that stand for
+    parents that the source no longer has); `rebase` (the same rows under another format);
+    `superseded` (records that left the quarantine because a later run met them again); `found`
+    (what somebody else did to rows that a repair puts right) and `repair` (what the repair did,
+    the opposite of it); `rekey` (the keyed sum of a whole table).
     """
     table = ledger.receipt
     slot = signature.lane.slot(connection)
@@ -385,7 +386,7 @@ def _filters(
     table = ledger.receipt
     found: dict[tuple[str, str], dict[str, int]] = {}
     query = select(table.c.stream, table.c.tenant, table.c.filters).where(
-        table.c.run_id == run_id, table.c.filtered > 0, table.c.kind.in_(READING)
+        table.c.run_id == run_id, table.c.filters != "{}", table.c.kind.in_(READING)
     )
     for stream, tenant, text in connection.execute(query):
         sums = found.setdefault((stream, tenant), {})

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 
@@ -20,8 +20,10 @@ _NAME = re.compile(r"[a-z_][a-z0-9_]*\Z")
 _TYPE = re.compile(r"([a-z0-9]+)(?:\(\s*(\d+)\s*,\s*(\d+)\s*\))?\Z")
 
 _ORDERED = frozenset({"int16", "int32", "int64", "date", "timestamp"})
-_TAKEN = ("messy_migration", "sqlite_", "pg_", "mm_stage_")
+_TAKEN = ("messy_migration", "sqlite_", "pg_", "mm_stage_", "mm_first_")
 _LONGEST = 63
+Conflict = Literal["", "record", "newest", "first"]
+_CONFLICTS = get_args(Conflict)
 _COUNTED = frozenset({"decimal", "int16", "int32", "int64"})
 _OURS = frozenset(
     {RECORD, "_position", "_kind", "_where", "_raw", "_rule", "_reason", "_column", "_count"}
@@ -163,6 +165,11 @@ class Table:
             write into one table; the WHERE of its proof.
         foreign_keys: what its rows point at.
         amounts: (column, column of its currency) pairs whose totals per currency are proven.
+        conflict: what becomes of a record whose row differs from one with the same key in the
+            same run. `record`: it goes to quarantine (the default). `newest`: the older by the
+            bookmark is left out (the default where the stream declares one; of two that are
+            equally new one goes to quarantine). `first`: the row that is first in the plan stays,
+            across runs the one in the table; the record's rows in other tables are loaded.
     """
 
     name: str
@@ -171,6 +178,7 @@ class Table:
     scope: tuple[tuple[str, str], ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
     amounts: tuple[tuple[str, str], ...] = ()
+    conflict: Conflict = ""
 
     def __post_init__(self) -> None:
         names = self.names
@@ -189,6 +197,12 @@ class Table:
                 if column.name in dict(self.scope) and column.type.kind != "text"
             ],
             "has no columns": [] if names else [self.name],
+            "is no way to settle a conflict": [
+                text for text in (str(self.conflict),) if text not in _CONFLICTS
+            ],
+            "settles conflicts of a key, and there is none": [
+                text for text in (str(self.conflict),) if text and not self.key
+            ],
             "is an amount but no decimal or integer": [
                 column.name
                 for column in self.columns
@@ -282,6 +296,12 @@ class Stream:
     def __post_init__(self) -> None:
         for table in self.tables:
             table.check_names()
+            if table.conflict == "newest" and self.bookmark not in table.names:
+                raise ConfigurationError(
+                    f"stream {self.name!r} has no bookmark by which a row could be the newest",
+                    why=f"table {table.name} has conflict = newest",
+                    next="declare a bookmark that is a column of the table",
+                )
             for column in table.columns:
                 if column.name == self.bookmark and column.type.kind not in _ORDERED:
                     raise ConfigurationError(

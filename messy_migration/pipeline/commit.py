@@ -9,32 +9,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
-import pyarrow as pa
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from messy_migration.databases.errors import KeyTaken, RowsRefused, refusals
-from messy_migration.databases.merge import Overtaken, Written, add, merge
-from messy_migration.databases.open import Target
-from messy_migration.databases.retry import Patience
-from messy_migration.errors import PluginError, TargetError
-from messy_migration.fingerprint.keyed import Key, sums
+from messy_migration.databases.merge import Overtaken, Written
+from messy_migration.errors import TargetError
 from messy_migration.fingerprint.rows import format_id
 from messy_migration.ledger import fence, quarantine, receipts, superseded
-from messy_migration.ledger.lanes import Signature
-from messy_migration.ledger.superseded import Waiting
-from messy_migration.ledger.tables import Ledger
 from messy_migration.model import (
-    Batch,
     Extraction,
-    LoadCounts,
     Partition,
     Receipt,
     Stream,
-    Table,
     TableReceipt,
     Violation,
 )
@@ -47,39 +37,12 @@ from messy_migration.pipeline.halves import part_id
 from messy_migration.pipeline.identity import loaded_keys
 from messy_migration.pipeline.prepare import Prepared
 from messy_migration.pipeline.records import count, numbers, only, present
-from messy_migration.pipeline.rules import DUPLICATE, DUPLICATE_KEY, contradiction
+from messy_migration.pipeline.rules import DUPLICATE, DUPLICATE_KEY, FIRST
 from messy_migration.pipeline.sign import sign
-from messy_migration.registry import Registry
+from messy_migration.pipeline.write import Beaten, Writer, write
 
 ATTEMPTS = 5
 """Times that a batch may be refused although none of its rows is, or be overtaken by another."""
-
-
-@dataclass(frozen=True)
-class Writer:
-    """What a worker needs to commit batches.
-
-    Attributes:
-        target: where to.
-        ledger: its ledger.
-        signature: the run, its epoch and this process.
-        registry: for plugins with a `load` of their own.
-        fresh: names of (table, scope) pairs that this run found empty.
-        patience: how long a target that is away, busy or full is waited for.
-        waiting: what earlier runs left in quarantine of the stream that is written.
-    """
-
-    target: Target
-    ledger: Ledger
-    signature: Signature
-    registry: Registry
-    fresh: frozenset[tuple[str, receipts.Scope]]
-    patience: Patience = field(default_factory=Patience)
-    waiting: Waiting = field(default_factory=Waiting)
-
-    def is_first(self, table: Table) -> bool:
-        """Did this run find the table (or scope) empty?"""
-        return (table.name, table.scope) in self.fresh
 
 
 def batch_id(stream: Stream, partition: Partition, plan_id: str, cut: Cut) -> str:
@@ -104,11 +67,11 @@ def commit(
     attempt = 0
     merging = False
     while True:
-        write = partial(_transaction, writer, partition, plan_id, prepared, merging=merging)
+        attempted = partial(_transaction, writer, partition, plan_id, prepared, merging=merging)
         tables = list(prepared.tables)
         try:
-            return writer.patience.persist(Attempt(write, writer.target, writer.ledger, tables))
-        except _Beaten as beaten:
+            return writer.patience.persist(Attempt(attempted, writer.target, writer.ledger, tables))
+        except Beaten as beaten:
             prepared = prepared.without(beaten.violations)
         except (Overtaken, ReceiptRefused):
             attempt += 1
@@ -144,14 +107,6 @@ class ReceiptRefused(TargetError):
     """
 
 
-class _Beaten(Exception):
-    """Records of the batch lost against rows of this run with the same key."""
-
-    def __init__(self, violations: list[Violation]) -> None:
-        super().__init__()
-        self.violations = violations
-
-
 def _transaction(
     writer: Writer, partition: Partition, plan_id: str, prepared: Prepared, *, merging: bool
 ) -> Receipt | None:
@@ -163,7 +118,7 @@ def _transaction(
         with transaction:
             if receipts.committed(connection, writer.ledger, [identity]):
                 return None
-            written = _write(writer, connection, partition, prepared, merging=merging)
+            written = write(writer, connection, partition, prepared, merging=merging)
             prepared, echoes = _without_echoes(writer, connection, prepared)
             repeats = _repeats(prepared, written)
             receipt = _receipt(prepared, partition, identity, written, repeats, echoes)
@@ -181,72 +136,22 @@ def _transaction(
     return receipt
 
 
-def _write(
-    writer: Writer,
-    connection: Connection,
-    partition: Partition,
-    prepared: Prepared,
-    *,
-    merging: bool,
-) -> dict[str, Written]:
-    stream = prepared.stream
-    dialect, key = writer.target.dialect, writer.signature.key
-    written: dict[str, Written] = {}
-    for table in stream.tables:
-        data = prepared.tables.get(table.name)
-        if data is None or not data.num_rows:
-            continue
-        batch = Batch(stream, partition, prepared.cut.ordinal, data)
-        counts = writer.registry.first(
-            "load", stream=stream, table=table.name, batch=batch, connection=connection
-        )
-        if counts is not None:
-            if not isinstance(counts, LoadCounts):
-                raise PluginError(
-                    "load returned something that is no LoadCounts",
-                    f"stream {stream.label}, table {table.name}",
-                    f"it is a {type(counts).__name__}",
-                )
-            result = _loaded(table, data, counts, key)
-        elif not table.key or (writer.is_first(table) and not merging):
-            result = add(connection, dialect, table, data, prepared.sent.get(table.name), key)
-        else:
-            result = merge(
-                connection,
-                dialect,
-                table,
-                data,
-                bookmark=stream.bookmark if stream.bookmark in table.names else None,
-                is_first=writer.is_first(table),
-                key=key,
-            )
-        if result.beaten:
-            raise _Beaten([contradiction(table, record) for record in result.beaten])
-        written[table.name] = result
-    return written
-
-
-def _loaded(table: Table, data: pa.Table, counts: LoadCounts, key: Key | None) -> Written:
-    """A plugin wrote the rows; the ones it replaced, and their keyed sum, it alone can know."""
-    net, known = counts.net, None
-    if net is None or key is not None:
-        added, keyed = sums(data, table.columns, key)
-        net = net or added
-        known = keyed if net == added else None
-    return Written(counts.inserted, counts.updated, counts.unchanged, net, keyed=known)
-
-
-def _repeats(prepared: Prepared, written: Mapping[str, Written]) -> int:
-    """Records all of whose rows this run had written already."""
+def _repeats(prepared: Prepared, written: Mapping[str, Written]) -> Counter[str]:
+    """Rule -> records of which no row was loaded: others of their keys had come before."""
     repeated: Counter[int] = Counter()
     for result in written.values():
-        repeated.update(result.repeated)
+        repeated.update((*result.repeated, *result.not_taken))
     if not repeated:
-        return 0
+        return Counter()
     rows: Counter[int] = Counter()
     for data in prepared.tables.values():
         rows.update(numbers(data))
-    return sum(1 for record, count in repeated.items() if rows[record] == count)
+    beaten = {record for result in written.values() for record in result.not_taken}
+    return Counter(
+        FIRST if record in beaten else DUPLICATE
+        for record, count in repeated.items()
+        if rows[record] == count
+    )
 
 
 def _without_echoes(
@@ -272,16 +177,17 @@ def _receipt(
     partition: Partition,
     identity: str,
     written: Mapping[str, Written],
-    whole_repeats: int,
+    whole_repeats: Counter[str],
     echoes: int,
 ) -> Receipt:
     stream = prepared.stream
     filtered = Counter(prepared.filtered)
-    if whole_repeats or echoes:
-        filtered[DUPLICATE] += whole_repeats + echoes
+    filtered.update(whole_repeats)
+    if echoes:
+        filtered[DUPLICATE] += echoes
     quarantined = len(prepared.entries)
     # Counted by itself, so that the ledger's CHECK has something to hold against the rest.
-    loaded = count(prepared.tables.values()) - whole_repeats
+    loaded = count(prepared.tables.values()) - whole_repeats.total()
     parts = tuple(
         TableReceipt(
             name,
@@ -384,11 +290,11 @@ def _trial(
             connection.begin() as transaction,
         ):
             before = dialect.deferred(connection)
-            _write(writer, connection, partition, trial, merging=merging)
+            write(writer, connection, partition, trial, merging=merging)
             fails = dialect.deferred(connection) > before
             transaction.rollback()
     except RowsRefused as refusal:
         return refusal
-    except (_Beaten, Overtaken):
+    except (Beaten, Overtaken):
         return None
     return RowsRefused("the target refused a row", "", "a deferred constraint") if fails else None

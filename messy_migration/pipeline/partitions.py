@@ -44,6 +44,9 @@ def plan_id(workspace: Workspace, stream: Stream, cutting: Cutting) -> str:
     ]
     if lossy:
         parts.append(lossy)
+    settled = [[table.name, table.conflict] for table in stream.tables if table.conflict]
+    if settled:
+        parts.append(settled)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 

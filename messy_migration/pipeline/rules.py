@@ -18,6 +18,8 @@ from messy_migration.fingerprint.rows import row_hashes, row_texts
 from messy_migration.model import RECORD, Table, Violation
 
 DUPLICATE = "core.duplicate"
+FIRST = "core.first"
+"""Another row of the key came first, and stays."""
 DUPLICATE_KEY = "core.duplicate_key"
 TARGET = "core.target"
 CRASH = "core.crash"
@@ -132,8 +134,11 @@ def repeated_keys(table: Table, data: pa.Table, bookmark: str | None) -> Repeats
 
     Equal rows keep their first, and of rows of different age the newest wins. Of rows that are
     equally new, whatever the order of arrival, the one with the greatest hash wins (as in
-    `target.merge`), and each other content breaks `core.duplicate_key` once.
+    `databases.merge`), and each other content breaks `core.duplicate_key` once. Where the table
+    says `record`, each older content does too.
     """
+    if table.conflict == "first":
+        return Repeats()  # only the database knows which is the first
     if not table.key or data.num_rows < 2 or _is_unique(table, data):
         return Repeats()
     keys = row_hashes(row_texts(data, [table.column(name) for name in table.key]))
@@ -154,7 +159,8 @@ def repeated_keys(table: Table, data: pa.Table, bookmark: str | None) -> Repeats
         for place in places:
             content = tuple(rows[place])
             is_older = _rank(newness, place) < _rank(newness, best)
-            if place != best and (is_older or content == tuple(rows[best])):
+            is_dropped = is_older and table.conflict != "record"
+            if place != best and (is_dropped or content == tuple(rows[best])):
                 drop.append(place)
             elif content in met:
                 echoes.update({int(records[place])} if place != best else ())

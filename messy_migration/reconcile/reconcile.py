@@ -33,6 +33,7 @@ from messy_migration.ledger.keys import REKEY
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.ledger.receipts import Scope
 from messy_migration.model import Fingerprint, stream_label
+from messy_migration.pipeline.rules import FIRST
 from messy_migration.reconcile import strays
 from messy_migration.reconcile.authors import Authors
 from messy_migration.reconcile.by_receipts import ByLedger
@@ -51,7 +52,7 @@ from messy_migration.reconcile.source import (
     with_source,
 )
 from messy_migration.reconcile.untouched import Untouched, untouched
-from messy_migration.reconcile.verdict import Check, TableVerdict
+from messy_migration.reconcile.verdict import Check, TableVerdict, not_taken_words
 from messy_migration.reconcile.waivers import remarks, waived
 from messy_migration.workspace import Workspace
 
@@ -334,7 +335,13 @@ def _allowed(verdicts: Sequence[TableVerdict]) -> list[str]:
         found += [f"{item.table}: waiver {name}, {rows:,} rows" for name, rows in item.waivers]
         if item.tolerated:
             found.append(f"{item.table}: {item.tolerated:,} values within their tolerance")
-        found += [f"{item.table}: {count:,} values lost by {name}" for name, count in item.losses]
+        found += [
+            f"{item.table}: {count:,} values lost by {name}"
+            for name, count in item.losses
+            if name != FIRST
+        ]
+        if item.not_taken:
+            found.append(f"{item.table}: {not_taken_words(item)}")
         if item.verdict == "MATCH" and item.authors is not None and item.authors.words:
             found.append(f"{item.table}: {item.authors.words}")
         if unread(item.checks):

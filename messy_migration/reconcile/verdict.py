@@ -9,6 +9,7 @@ from typing import Literal
 
 from messy_migration.compare.findings import Word
 from messy_migration.model import Fingerprint
+from messy_migration.pipeline.rules import FIRST
 from messy_migration.reconcile.authors import Authors
 
 
@@ -115,6 +116,17 @@ class TableVerdict:
     losses: tuple[tuple[str, int], ...] = ()
     authors: Authors | None = None
     keyed: Keyed | None = None
+
+    @property
+    def not_taken(self) -> int:
+        """Rows that differ from the one that came first of their key, and were left out."""
+        return dict(self.losses).get(FIRST, 0)
+
+
+def not_taken_words(verdict: TableVerdict) -> str:
+    """How many rows a table has left out for others of their keys, in words."""
+    rows = "1 row differs" if verdict.not_taken == 1 else f"{verdict.not_taken:,} rows differ"
+    return f"{rows} from the first of their key and were left out ({FIRST})"
 
 
 def overall(verdicts: Sequence[TableVerdict]) -> Word:

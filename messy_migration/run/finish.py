@@ -1,4 +1,4 @@
-"""After the last batch: keys, rows for parents that the source no longer has, bookmarks."""
+"""After the last batch: keys, first rows, rows for parents that are not there, bookmarks."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from messy_migration.ledger import bookmarks, receipts, superseded
 from messy_migration.model import ForeignKey, Receipt, Stream, Table, TableReceipt
 from messy_migration.pipeline.stubs import stub_rows
 from messy_migration.reconcile.parents import missing_parents
+from messy_migration.run.first import settle_firsts
 from messy_migration.run.keys import add_keys
 from messy_migration.run.state import RunState
 
@@ -21,6 +22,7 @@ from messy_migration.run.state import RunState
 def finish(state: RunState) -> None:
     """Add keys and stubs, close entries, move bookmarks; each may be done again without harm."""
     add_keys(state)
+    settle_firsts(state)
     _stubs(state)
     _close_replaced(state)
     _bookmarks(state)

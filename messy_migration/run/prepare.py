@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from messy_migration.databases.ddl import prepare
 from messy_migration.databases.dialect import Dialect
+from messy_migration.databases.first import beside
 from messy_migration.databases.keyed import sums_of
 from messy_migration.databases.money import less, of_source
 from messy_migration.databases.naming import scoped
@@ -116,6 +117,8 @@ def prepare_tables(
                 _tell_of_policies(site, table)
             lacks_key = state.key_pending if state else is_late and not is_there
             created = prepare(site.connection, site.dialect, table, with_key=not lacks_key)
+            if table.conflict == "first":
+                prepare(site.connection, site.dialect, beside(table))
             if state is None:
                 _meet(site, stream, table, created=created, key_pending=created and is_late)
             else:
@@ -151,7 +154,8 @@ def _key_comes_later(
     writers = [item for item in streams for other in item.tables if other.name == table.name]
     is_alone = len(writers) == 1 and len(stream.tables) == 1 and not table.scope
     # What leaves with a late key is not counted as money.
-    return bool(dialect.late_keys and table.key and is_alone and not table.amounts)
+    is_usual = table.conflict in ("", "newest")
+    return bool(dialect.late_keys and table.key and is_alone and is_usual and not table.amounts)
 
 
 def _meet(site: Site, stream: Stream, table: Table, *, created: bool, key_pending: bool) -> None:

@@ -29,13 +29,14 @@ from messy_migration.ledger.lanes import Lane, Signature
 from messy_migration.ledger.superseded import Waiting
 from messy_migration.model import Fingerprint, Partition, Stream
 from messy_migration.pipeline import landing
-from messy_migration.pipeline.commit import Writer, batch_id, commit
+from messy_migration.pipeline.commit import batch_id, commit
 from messy_migration.pipeline.cut import Cut
 from messy_migration.pipeline.extract import cuts, extracted_items, landed_at
 from messy_migration.pipeline.halves import Span, left_over, span_of
 from messy_migration.pipeline.prepare import Prepared, condemned, prepare
 from messy_migration.pipeline.reread import beginning, refuse_other
 from messy_migration.pipeline.source_proof import Reading
+from messy_migration.pipeline.write import Writer
 from messy_migration.workers.task import Briefing, Task
 from messy_migration.workspace import open_workspace
 

@@ -22,9 +22,9 @@ from messy_migration.ledger.known_tables import TableState
 from messy_migration.ledger.lanes import Signature
 from messy_migration.ledger.tables import Ledger, ledger
 from messy_migration.model import RECORD, Column, ColumnType, Fingerprint, Table
-from messy_migration.pipeline.commit import Writer
 from messy_migration.pipeline.cut import cut
 from messy_migration.pipeline.prepare import prepare
+from messy_migration.pipeline.write import Writer
 
 KINDS = ("sqlite", "postgresql")
 LARGE = 1 << 30

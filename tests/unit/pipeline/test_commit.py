@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pyarrow as pa
 import pytest
 
@@ -48,4 +50,16 @@ def written(**repeated):
     ],
 )
 def test_a_record_is_repeated_only_if_all_of_its_rows_are(rows, repeats, count):
-    assert committing._repeats(prepared(**rows), written(**repeats)) == count
+    found = committing._repeats(prepared(**rows), written(**repeats))
+    assert found == (Counter({"core.duplicate": count}) if count else Counter())
+
+
+def test_a_record_of_which_a_row_was_not_taken_is_counted_under_its_own_rule():
+    rows = prepared(a=[0, 1, 2], b=[0, 1])
+    left = {
+        "a": Written(0, 0, 0, Fingerprint(), (0,), not_taken=(1, 2)),
+        "b": Written(0, 0, 0, Fingerprint(), (0,)),
+    }
+    # Of record 1 the row in `b` was loaded.
+    expected = {"core.duplicate": 1, "core.first": 1}
+    assert committing._repeats(rows, left) == expected
