@@ -6,6 +6,7 @@ left of it in the ledger.
 
 from __future__ import annotations
 
+from messy_migration.model.columns import Column, ColumnType
 from messy_migration.model.loss import Loss
 from messy_migration.model.receipts import (
     Extraction,
@@ -27,8 +28,6 @@ from messy_migration.model.records import (
 )
 from messy_migration.model.schema import (
     RECORD,
-    Column,
-    ColumnType,
     ForeignKey,
     Partition,
     Sandbox,

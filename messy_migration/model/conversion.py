@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute
 from numpy.typing import NDArray
 
-from messy_migration.model.schema import ColumnType
+from messy_migration.model.columns import ColumnType
 
 __all__ = [
     "cast_exactly",
