@@ -41,6 +41,7 @@ class Registry:
         environment: where `env://` references are looked up.
         sections: plugin -> its settings, which every hook of it may take.
         on_secret: told every secret value as soon as it is known, so that it can be masked.
+        unset: plugins without usable settings; they answer only hooks that take none.
     """
 
     names: tuple[str, ...]
@@ -49,6 +50,7 @@ class Registry:
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     sections: dict[str, Any] = field(default_factory=dict, repr=False)
     on_secret: Callable[[str], object] | None = field(default=None, repr=False)
+    unset: frozenset[str] = frozenset()
 
     def implements(self, plugin: str, hook: str) -> bool:
         """Whether the plugin answers the hook."""
@@ -60,7 +62,10 @@ class Registry:
 
     def _answers(self, plugin: str, hook: str) -> list[pluggy.HookImpl]:
         caller = cast("pluggy.HookCaller", getattr(self.manager.hook, hook))
-        return [answer for answer in caller.get_hookimpls() if answer.plugin_name == plugin]
+        answers = [answer for answer in caller.get_hookimpls() if answer.plugin_name == plugin]
+        if plugin in self.unset:
+            return [answer for answer in answers if "settings" not in answer.argnames]
+        return answers
 
     def call_one(self, plugin: str, hook: str, **kwargs: Any) -> Any:
         """What this plugin alone answers; None also where it does not implement the hook.

@@ -31,7 +31,7 @@ def offered(registry: Registry) -> list[Stream]:
                     f"plugin {plugin}",
                     "streams() gives Stream values named `plugin.stream`",
                 )
-            found.append(_reshaped(registry, stream))
+            found.append(reshaped(registry, stream))
     _refuse_doubles(found)
     _refuse_lasting_stubs(found)
     return found
@@ -58,7 +58,7 @@ def select(streams: Sequence[Stream], patterns: Sequence[str]) -> list[Stream]:
     ]
 
 
-def _reshaped(registry: Registry, stream: Stream) -> Stream:
+def reshaped(registry: Registry, stream: Stream) -> Stream:
     """The stream after every plugin's `reshape`, with what it was before and who changed it."""
     if stream.problem is not None:
         return stream

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from messy_migration import discovery, logs
 from messy_migration import registry as registries
 from messy_migration.config import settings as configuration
+from messy_migration.config.plugin_settings import plugin_settings
 from messy_migration.config.secrets import is_reference
 from messy_migration.config.settings import Settings
 from messy_migration.config.urls import parse_target
@@ -141,7 +142,8 @@ def open_workspace(
         request: which settings.
         application: the name under which the server lists our connections.
         needs_plugins: it is an error if none is named. Otherwise one whose settings are wrong,
-            a key that was withdrawn after the cutover for instance, is left out and told.
+            a key that was withdrawn after the cutover for instance, is left out but for its
+            rules, and told.
         keep: use one connection to the target again and again.
 
     Raises:
@@ -175,14 +177,12 @@ def open_workspace(
     ):
         try:
             model = registry.call_one(name, "settings_model")
-            sections[name] = configuration.plugin_settings(settings, name, model, registry.resolve)
+            sections[name] = plugin_settings(settings, name, model, registry.resolve)
         except ConfigurationError as error:
             if needs_plugins:
                 raise
             _log.warning("plugin %s is left out, no input of it is read: %s", name, error)
-    if len(sections) < len(registry.names):
-        kept = [name for name in registry.names if name in sections]
-        registry = replace(_registry(settings, kept, request), sections=sections)
+    registry = replace(registry, unset=frozenset(registry.names) - set(sections))
     url = configuration.target_url(settings, registry.resolve)
     if url.password:
         redactor.register(str(url.password))

@@ -26,8 +26,12 @@ def refuse_missing(workspace: Workspace) -> None:
     """
     if is_missing(workspace.target):
         refuse_lost(workspace)
+        is_named = workspace.settings.origins["target"] != "default"
         raise UsageProblem(
-            "the target is not there yet", workspace.target.label, next="migrate run"
+            "the target is not there yet",
+            workspace.target.label,
+            "" if is_named else "no target is named, and no run in this folder has left one",
+            "`migrate run`" if is_named else "name it with --target, or begin with `migrate run`",
         )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from messy_migration import errors
 from messy_migration.api.preconditions import refuse_empty, refuse_missing
+from messy_migration.api.recall import recalled, with_ledger
 from messy_migration.compare.findings import Word
 from messy_migration.databases.errors import refusals
 from messy_migration.errors import (
@@ -87,6 +88,8 @@ def reconcile(
 
     Args:
         request: which settings to use; its plugins replay their inputs to locate differences.
+            A target that it does not name is the last of its folder, and plugins that it does
+            not name are those of the ledger.
         run_id: beginning of a run's id, to prove only the tables that it wrote.
         limit: how many differences of a table to list.
         asked: what to hold the target against, and what else to do.
@@ -98,6 +101,7 @@ def reconcile(
         Locked: a run is under way.
     """
     asked = asked or Asked()
+    request, sandbox = with_ledger(recalled(request), sandbox, asked.anchor)
     with served(request, sandbox) as (found, _):
         workspace = open_workspace(found, needs_plugins=asked.needs_plugins)
         refuse_missing(workspace)

@@ -1,24 +1,32 @@
-"""Evidence files that earlier runs left: find them, read them, verify them. Needs no target."""
+"""Evidence files that earlier runs left: find them, read them, verify them.
+
+A target is asked only where no file is in the folder of the reports, or one was named.
+"""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from messy_migration import errors
+from messy_migration.api.preconditions import refuse_empty, refuse_missing
+from messy_migration.api.recall import recalled
+from messy_migration.config import last_target
 from messy_migration.config.secrets import builtin_secret
 from messy_migration.config.settings import fingerprint_key
+from messy_migration.databases.errors import refusals
 from messy_migration.errors import MigrationError, UsageProblem
 from messy_migration.evidence import document, files, page
 from messy_migration.evidence.verify import Verified, verify
 from messy_migration.evidence.words import completeness
 from messy_migration.fingerprint.keyed import Key
-from messy_migration.ledger import anchors
+from messy_migration.ledger import anchors, runs, schema
 from messy_migration.ledger.completeness import problems
-from messy_migration.run.anchors import ANCHORS
-from messy_migration.workspace import Request
+from messy_migration.run.anchors import ANCHORS, audited, refused
+from messy_migration.workspace import Request, open_workspace
 
 _PATTERNS = ("migration-*.json", "reconciliation-*.json")
 
@@ -48,9 +56,17 @@ class Report:
 def find_report(request: Request, name: str | None = None) -> Report:
     """An evidence file and its page: a file, that of a run by the beginning of its id, the newest.
 
+    Where the folder of the reports has none, or a target is named, the ledger of the target says
+    where the evidence of its runs is.
+
+    Args:
+        request: which folder, and which target.
+        name: a file, or the beginning of a run's id; None for the newest.
+
     Raises:
-        UsageProblem: there is none, or more than one run is meant.
-        ProofError: it is no evidence any more.
+        UsageProblem: there is none, more than one run is meant, or it is not in the working folder.
+        ProofError: it is no evidence any more, or the ledger is not what runs have written.
+        TargetError: the target that was named cannot be read.
     """
     path = _path(request, name)
     found, _ = document.read(path)
@@ -107,20 +123,72 @@ def _path(request: Request, name: str | None) -> Path:
         return path
     loaded = request.load()
     folder = loaded.directory / loaded.core.report
+    if "target" in request.flags:
+        return _by_ledger(request, name)
     known = [path for pattern in _PATTERNS for path in folder.glob(pattern)]
     if name is not None:
         # Files carry the beginning of the id, people may type all of it.
         known = [one for one in known if _is_of(one, name)]
     if not known:
-        raise UsageProblem(
-            f"no evidence file of run {name}" if name else "there is no evidence file yet",
-            str(folder),
-            next="migrate status lists the runs" if name else "migrate run",
-        )
+        asked = recalled(request)
+        settings = asked.load()
+        if settings.origins["target"] != "default" and last_target.read(settings.directory):
+            return _by_ledger(asked, name)
+        raise _none(name, folder)
     runs = {_stem(path) for path in known}
     if name is not None and len(runs) > 1:
         raise UsageProblem(f"more than one run has an id that begins {name!r}", str(folder))
     return max(known, key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+
+def _none(name: str | None, where: object) -> UsageProblem:
+    return UsageProblem(
+        f"no evidence file of run {name}" if name else "there is no evidence file yet",
+        str(where),
+        next="`migrate status` lists the runs" if name else "`migrate run`",
+    )
+
+
+def _by_ledger(request: Request, name: str | None) -> Path:
+    """The evidence file of a run, where the ledger of the target says that it is."""
+    workspace = open_workspace(request, needs_plugins=False)
+    target = workspace.target
+    refuse_missing(workspace)
+    try:
+        with (
+            refusals(f"target {target.label}"),
+            target.dialect.reading(target.engine) as connection,
+        ):
+            refuse_empty(workspace, schema.version(connection))
+            audit = audited(workspace, connection, None, full=False)
+            if audit.reasons:
+                raise refused(workspace, audit)
+            written = [
+                run
+                for run in (
+                    runs.history(connection, workspace.ledger)
+                    if name is None
+                    else runs.find(connection, workspace.ledger, name)
+                )
+                if run.report
+            ]
+    finally:
+        target.engine.dispose()
+    if not written:
+        raise _none(name, target.label)
+    if name is not None and len(written) > 1:
+        raise UsageProblem(f"more than one run has an id that begins {name!r}", target.label)
+    path = Path(str(written[0].report))
+    if not path.resolve().is_relative_to(workspace.settings.directory.resolve()):
+        raise UsageProblem(
+            "the evidence of this run lies outside of the working folder",
+            str(path),
+            "its path comes from the ledger, and is not followed from here",
+            f"`{shlex.join(['migrate', 'report', str(path)])}`",
+        )
+    if not path.exists():
+        raise UsageProblem("the evidence of this run is not where it was written", str(path))
+    return path
 
 
 def _stem(path: Path) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from messy_migration import errors
 from messy_migration.api.preconditions import refuse_empty, refuse_missing
+from messy_migration.api.recall import recalled, with_profile
 from messy_migration.databases.errors import refusals
 from messy_migration.ledger import fence, keys, receipts, runs, schema
 from messy_migration.ledger import known_tables as states
@@ -52,7 +53,7 @@ class Status:
 
 def status(request: Request, *, limit: int = 10) -> Status:
     """What the ledger knows: runs, tables, and who holds the target."""
-    workspace = open_workspace(request, needs_plugins=False)
+    workspace = open_workspace(with_profile(recalled(request)), needs_plugins=False)
     target = workspace.target
     refuse_missing(workspace)
     with refusals(f"target {target.label}"):

@@ -12,7 +12,13 @@ from typing import Any
 import click
 
 from messy_migration import api
-from messy_migration.cli.options import Common, anchor_option, common_options, json_option
+from messy_migration.cli.options import (
+    Common,
+    anchor_option,
+    common_options,
+    json_option,
+    target_option,
+)
 from messy_migration.cli.render import cell, complain, emit_json, say, table
 from messy_migration.cli.summary import short_path
 from messy_migration.evidence.notation import NARROW
@@ -35,7 +41,7 @@ class ReportGroup(click.Group):
 
 @click.group("report", cls=ReportGroup)
 def command() -> None:
-    """Evidence files and their pages; needs neither the target nor the plugins.
+    """Evidence files and their pages; needs no plugin, and a target only to find them.
 
     `migrate report [RUN|FILE]` shows the newest, or that of a run, in a few lines.
     """
@@ -43,19 +49,21 @@ def command() -> None:
 
 @command.command("show")
 @click.argument("name", metavar="[RUN|FILE]", required=False)
+@target_option
 @json_option
 @common_options
 def show(
     common: Common,
     name: str | None,
     as_json: bool,  # noqa: FBT001 - click passes by name
+    **flags: Any,
 ) -> int:
     """Show the verdict and the figures of an evidence file.
 
     The exit code is that of its verdict (8 for MISMATCH and UNKNOWN), or 7 if too much of a
     stream was in quarantine, or nothing was loaded of a stream that had records.
     """
-    found = api.find_report(common.request(), name)
+    found = api.find_report(common.request(**flags), name)
     if as_json:
         emit_json({**found.document, "report": str(found.evidence), "page": str(found.page)})
     else:
@@ -65,15 +73,17 @@ def show(
 
 @command.command("open")
 @click.argument("name", metavar="[RUN|FILE]", required=False)
+@target_option
 @json_option
 @common_options
 def open_(
     common: Common,
     name: str | None,
     as_json: bool,  # noqa: FBT001 - click passes by name
+    **flags: Any,
 ) -> int:
     """Open the page in a browser; where there is none, say where it is."""
-    found = api.find_report(common.request(), name)
+    found = api.find_report(common.request(**flags), name)
     opened = _has_browser() and webbrowser.open(found.page.resolve().as_uri())
     if as_json:
         emit_json({"report": str(found.evidence), "page": str(found.page), "opened": opened})

@@ -34,6 +34,13 @@ def is_reference(value: object) -> bool:
     return scheme is not None and not _ADDRESS.fullmatch(scheme[1])
 
 
+def anchored(reference: str, directory: Path) -> str:
+    """A `file://` reference with its path made absolute."""
+    if not reference.startswith("file://"):
+        return reference
+    return f"file://{directory / Path(reference.removeprefix('file://')).expanduser()}"
+
+
 def builtin_secret(reference: str, env: Mapping[str, str]) -> str | None:
     """The value behind `env://NAME` or `file://path`; None for any other scheme.
 

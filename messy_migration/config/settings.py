@@ -13,24 +13,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from messy_migration.config import files as layers
 from messy_migration.config.core import CoreSettings
 from messy_migration.config.problems import (
     Problem,
-    fill,
     listed,
-    parse_json_texts,
     plugin_names,
     read_problems,
     suggestion,
 )
-from messy_migration.config.secrets import is_reference
+from messy_migration.config.secrets import anchored, is_reference
 from messy_migration.config.urls import is_loopback, parse_target
 from messy_migration.config.waivers import Waiver, read_waivers
 from messy_migration.errors import ConfigurationError, UsageProblem
-from messy_migration.redaction import Redactor, sounds_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +39,7 @@ _REAL = ("quarantine_limit", "lock_seconds", "outage_seconds", "disk_full_second
 _FLAGS = {"report_masked", "source_proof"}
 _WORDS = {"true": True, "false": False}
 _KEYS = ("fingerprint_key", "fingerprint_key_before")
-_SECRET_ORIGINS = ("environment", ".env")
+SECRET_ORIGINS = ("environment", ".env")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +58,7 @@ class Settings:
         environment: the variables, `.env` filled in where the real environment has none.
         dotenv: names of the variables that came from `.env`.
         fixed: plugins whose section no variable may change.
+        profiles: the names of all that are written.
         waivers: differences that are accepted, by name and with a reason.
     """
 
@@ -75,6 +73,7 @@ class Settings:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     dotenv: frozenset[str] = frozenset()
     fixed: frozenset[str] = frozenset()
+    profiles: frozenset[str] = frozenset()
     waivers: tuple[Waiver, ...] = ()
 
 
@@ -125,6 +124,7 @@ def load(
         warnings=warnings + (layers.dotenv_warnings(dotenv_path) if has_dotenv else ()),
         environment=variables,
         dotenv=from_dotenv,
+        profiles=frozenset(tables.get(layers.PROFILES, {})),
     )
     for plugin in {*settings.sections, *core.plugins}:
         origins.update(section(settings, plugin)[1])
@@ -152,51 +152,6 @@ def section(settings: Settings, name: str) -> tuple[dict[str, Any], dict[str, st
     return merged, origins
 
 
-def plugin_settings(
-    settings: Settings,
-    name: str,
-    model: type[BaseModel] | None,
-    resolve: Callable[[str], str],
-) -> BaseModel | None:
-    """A plugin's settings as its own model, with secret references replaced by the secrets.
-
-    The validators of the model find in their context `directory`, where relative paths start, and
-    `written`, the dotted keys that migrate.toml holds in plain, so that a secret can be refused.
-
-    Raises:
-        ConfigurationError: keys are unknown, missing or wrong, or a secret is not to be had.
-    """
-    merged, origins = section(settings, name)
-    if model is None:
-        if merged:
-            raise ConfigurationError(f"the plugin {name} takes no settings", where=f"[{name}]")
-        return None
-    redactor = Redactor()
-    resolved = _resolved(merged, settings, resolve, redactor)
-    written = {
-        key
-        for key, value in layers.flattened(merged)
-        if not is_reference(value) and not origins[f"{name}.{key}"].startswith(_SECRET_ORIGINS)
-    }
-    context = {"directory": settings.directory, "written": written}
-    try:
-        return fill(model, resolved, context)
-    except ValidationError as error:
-        failure = error
-    variables = {
-        key.removeprefix(f"{name}.")
-        for key, origin in origins.items()
-        if origin.startswith(_SECRET_ORIGINS)
-    }
-    if parse_json_texts(resolved, failure, variables):
-        try:
-            return fill(model, resolved, context)
-        except ValidationError as error:
-            failure = error
-    problems = read_problems(failure, model, name, origins)
-    raise ConfigurationError(*listed(problems, f"the plugin {name}", redactor)) from None
-
-
 def target_url(settings: Settings, resolve: Callable[[str], str]) -> URL:
     """The target as SQLAlchemy wants it, with its password and an absolute SQLite path.
 
@@ -206,7 +161,7 @@ def target_url(settings: Settings, resolve: Callable[[str], str]) -> URL:
     core = settings.core
     text = core.target
     if is_reference(text):
-        text = resolve(_anchored(text, settings.directory))
+        text = resolve(anchored(text, settings.directory))
     url = parse_target(text)
     if core.target_password is not None:
         if url.password is not None:
@@ -215,7 +170,7 @@ def target_url(settings: Settings, resolve: Callable[[str], str]) -> URL:
             )
         password = core.target_password
         if is_reference(password):
-            password = resolve(_anchored(password, settings.directory))
+            password = resolve(anchored(password, settings.directory))
         if url.get_backend_name() == "sqlite":
             raise ConfigurationError("an SQLite target takes no password", where="target_password")
         url = url.set(password=password)
@@ -235,7 +190,7 @@ def fingerprint_key(
         ConfigurationError: the secret is not to be had.
     """
     reference = getattr(settings.core, name)
-    return None if reference is None else resolve(_anchored(reference, settings.directory))
+    return None if reference is None else resolve(anchored(reference, settings.directory))
 
 
 def unknown_sections(settings: Settings, installed_names: Iterable[str]) -> None:
@@ -327,7 +282,7 @@ def _core(
     else:
         if core.target_password is not None and not is_reference(core.target_password):
             origin = origins["target_password"]
-            if not origin.startswith(_SECRET_ORIGINS):
+            if not origin.startswith(SECRET_ORIGINS):
                 text = "must be a reference such as env://NAME or file://path"
                 problems.append(Problem("target_password", text, origin))
         for name in _KEYS:
@@ -359,7 +314,7 @@ def _target_warnings(target: str, origin: str) -> tuple[str, ...]:
     if is_reference(target):
         return ()
     url = parse_target(target)
-    if url.password is None or origin.startswith(_SECRET_ORIGINS):
+    if url.password is None or origin.startswith(SECRET_ORIGINS):
         return ()
     if is_loopback(url):
         return (f"the target URL holds a password ({origin}): others may read it there",)
@@ -372,28 +327,3 @@ def _target_warnings(target: str, origin: str) -> tuple[str, ...]:
         next="leave it out of the URL and set MIGRATE_TARGET_PASSWORD,"
         " or name a reference such as env://NAME as target_password in the profile",
     )
-
-
-def _resolved(
-    node: Mapping[str, Any], settings: Settings, resolve: Callable[[str], str], redactor: Redactor
-) -> dict[str, Any]:
-    def walk(key: str, value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {name: walk(name, item) for name, item in value.items()}
-        if isinstance(value, list):
-            return [walk(key, item) for item in value]
-        if is_reference(value):
-            value = resolve(_anchored(value, settings.directory))
-            redactor.register(value)
-        elif isinstance(value, str) and sounds_secret(key):
-            redactor.register(value)
-        return value
-
-    return {name: walk(name, item) for name, item in node.items()}
-
-
-def _anchored(reference: str, directory: Path) -> str:
-    """A `file://` reference with its path made absolute."""
-    if not reference.startswith("file://"):
-        return reference
-    return f"file://{directory / Path(reference.removeprefix('file://')).expanduser()}"

@@ -38,6 +38,19 @@ def find(
     return Landed(row["path"], row["sha256"], row["records"]) if row else None
 
 
+def newest(connection: Connection, ledger: Ledger, stream: str, tenant: str) -> Landed | None:
+    """The file of a stream that landed last, if any has."""
+    table = ledger.landing
+    query = (
+        select(table.c.path, table.c.sha256, table.c.records)
+        .where(table.c.stream == stream, table.c.tenant == tenant)
+        .order_by(table.c.landed_at.desc(), table.c.partition)
+        .limit(1)
+    )
+    row = connection.execute(query).first()
+    return Landed(*row) if row else None
+
+
 def add(
     connection: Connection,
     ledger: Ledger,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from messy_migration.errors import (
@@ -10,9 +12,11 @@ from messy_migration.errors import (
     SourceError,
 )
 from messy_migration.ledger import landings
-from messy_migration.model import Extracted, Partition, Stream
+from messy_migration.model import Extracted, Partition, Stream, stream_label
 from messy_migration.pipeline import landing
 from messy_migration.pipeline.cut import Cut, Cutting, cut
+from messy_migration.pipeline.declared import stream_in
+from messy_migration.streams import reshaped
 from messy_migration.workspace import Workspace
 
 _END = object()
@@ -38,9 +42,55 @@ def _items(workspace: Workspace, stream: Stream, partition: Partition) -> Iterat
 
 
 def landed_at(workspace: Workspace, *place: str) -> landings.Landed | None:
-    """The file in which a partition landed: stream, tenant and digest."""
+    """The file in which a partition landed: stream, tenant and digest.
+
+    Raises:
+        SourceError: it lies where no run of this folder lands anything.
+    """
     with workspace.target.dialect.reading(workspace.target.engine) as connection:
-        return landings.find(connection, workspace.ledger, *place)
+        landed = landings.find(connection, workspace.ledger, *place)
+    return None if landed is None else at_home(workspace, landed)
+
+
+def declared_stream(workspace: Workspace, name: str, tenant: str) -> Stream | None:
+    """A stream as the newest of its landed files declares it; None if nothing of it landed.
+
+    Raises:
+        SourceError: the file is gone, was changed, or lies outside of the working folder.
+    """
+    with workspace.target.dialect.reading(workspace.target.engine) as connection:
+        landed = landings.newest(connection, workspace.ledger, name, tenant)
+    if landed is None:
+        return None
+    label = stream_label(name, tenant)
+    declared = stream_in(landing.unchanged(at_home(workspace, landed), label))
+    return None if declared is None else reshaped(workspace.registry, declared)
+
+
+def at_home(workspace: Workspace, landed: landings.Landed) -> landings.Landed:
+    """A landed file under the path at which it may be read.
+
+    The path comes from the ledger, which others may write. It is followed into the working folder
+    and into the folder that `landing` names, and nowhere else; of a working folder that was moved
+    as a whole, the file is looked for under its name.
+
+    Raises:
+        SourceError: it lies elsewhere.
+    """
+    settings = workspace.settings
+    folder = settings.directory / settings.core.landing
+    homes = (settings.directory.resolve(), folder.resolve())
+    moved = folder.absolute() / Path(landed.path).name
+    for path in (Path(landed.path), moved):
+        is_home = any(path.resolve().is_relative_to(home) for home in homes)
+        if is_home and (path is not moved or path.is_file()):
+            return replace(landed, path=str(path))
+    raise SourceError(
+        "a landed file lies outside of the working folder",
+        landed.path,
+        "its path comes from the ledger, and is not followed from here",
+        "set `landing` in the profile to its folder, if that is meant",
+    )
 
 
 def extracted_items(

@@ -21,6 +21,7 @@ from messy_migration.errors import SourceError, TargetError
 from messy_migration.ledger.landings import Landed
 from messy_migration.model import Extracted, Filtered, Frame, Origin, Rejected, Stream
 from messy_migration.model.conversion import cast_table
+from messy_migration.pipeline.declared import metadata
 from messy_migration.pipeline.shape import frame_columns
 
 ROWS = 5_000
@@ -58,6 +59,7 @@ def write(path: Path, stream: Stream, items: Iterable[Extracted]) -> tuple[Lande
         TargetError: the folder or the disk cannot take it.
     """
     schema = _schema(stream)
+    declared = schema.with_metadata(metadata(stream))
     names: set[object] = set()
     records = 0
     try:
@@ -68,7 +70,7 @@ def write(path: Path, stream: Stream, items: Iterable[Extracted]) -> tuple[Lande
             options = pa.ipc.IpcWriteOptions(compression="zstd")
             with (
                 os.fdopen(handle, "wb") as file,
-                pa.ipc.new_file(file, schema, options=options) as writer,
+                pa.ipc.new_file(file, declared, options=options) as writer,
             ):
                 for part in _parts(stream, items, schema):
                     names.update(pc.unique(part.column(0)).to_pylist())
@@ -95,18 +97,29 @@ def read(landed: Landed, stream: Stream) -> Iterator[Extracted]:
     Raises:
         SourceError: the file is gone or is not what was landed.
     """
+    path = unchanged(landed, stream.label)
+    columns = [column.name for column in _columns(stream)]
+    with pa.ipc.open_file(str(path)) as reader:
+        for number in range(reader.num_record_batches):
+            part = pa.Table.from_batches([reader.get_batch(number)])
+            yield from _items(part.replace_schema_metadata(), columns)
+
+
+def unchanged(landed: Landed, label: str) -> Path:
+    """The path of a landed file that is what was landed.
+
+    Raises:
+        SourceError: the file is gone or is not what was landed.
+    """
     path = Path(landed.path)
     if not path.is_file() or digest_of(path) != landed.sha256:
         raise SourceError(
             "a landed file is gone or was changed",
-            f"stream {stream.label}, {path.name}",
+            f"stream {label}, {path.name}",
             "what was loaded from it cannot be read again",
             "restore the file",
         )
-    columns = [column.name for column in _columns(stream)]
-    with pa.ipc.open_file(str(path)) as reader:
-        for number in range(reader.num_record_batches):
-            yield from _items(pa.Table.from_batches([reader.get_batch(number)]), columns)
+    return path
 
 
 def digest_of(path: Path) -> str:

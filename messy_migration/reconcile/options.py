@@ -52,5 +52,5 @@ class Asked:
 
     @property
     def needs_plugins(self) -> bool:
-        """It reads inputs again in any case, not only to name what differs."""
-        return self.against != "ledger" or bool(self.repair or self.accept_foreign)
+        """It asks sources, or writes; what landed is read without the settings of a plugin."""
+        return self.against == "source" or bool(self.repair or self.accept_foreign)

@@ -13,11 +13,12 @@ import pyarrow as pa
 from sqlalchemy import Connection
 
 from messy_migration.compare.stored_rows import BATCH
+from messy_migration.discovery import installed_names
 from messy_migration.errors import PluginError
 from messy_migration.fingerprint.rows import row_hashes, row_texts, total
 from messy_migration.ledger import quarantine, receipts, runs
 from messy_migration.ledger.history import History
-from messy_migration.ledger.known_tables import TableState
+from messy_migration.ledger.known_tables import TableState, all_states
 from messy_migration.ledger.quarantine import CONTENT, Refused
 from messy_migration.ledger.runs import Planned, short
 from messy_migration.ledger.tables import legible
@@ -25,7 +26,7 @@ from messy_migration.ledger.xids import Signed
 from messy_migration.model import RECORD, Stream, Table
 from messy_migration.pipeline.commit import batch_id
 from messy_migration.pipeline.cut import Cut, Cutting
-from messy_migration.pipeline.extract import cuts
+from messy_migration.pipeline.extract import cuts, declared_stream
 from messy_migration.pipeline.halves import committed_parts, part_id
 from messy_migration.pipeline.partitions import plan_id
 from messy_migration.pipeline.prepare import prepare
@@ -41,18 +42,27 @@ _NONE: Refusals = {DUPLICATE_KEY: frozenset(), TARGET: frozenset()}
 
 
 def stream_of(workspace: Workspace, state: TableState) -> Stream:
-    """The stream that owns a table.
+    """The stream that owns a table: as its plugin offers it, else as what landed of it says.
 
     Raises:
-        PluginError: no selected plugin offers it.
+        PluginError: no selected plugin offers it, and nothing of it landed.
+        SourceError: what landed of it cannot be read.
     """
     for stream in workspace.streams():
         if (stream.name, stream.tenant) == (state.stream, state.tenant):
             return stream
+    declared = declared_stream(workspace, state.stream, state.tenant)
+    if declared is not None:
+        return declared
+    plugin = state.stream.partition(".")[0]
+    if plugin in installed_names():
+        advice = f"`migrate reconcile --plugins {plugin}`"
+    else:
+        advice = f"install the plugin {plugin}, then type the same command again"
     raise PluginError(
         "no selected plugin offers the stream of this table",
         f"stream {state.stream}",
-        next=f"migrate reconcile --plugins {state.stream.partition('.')[0]}",
+        next=advice,
     )
 
 
@@ -122,13 +132,12 @@ def loaded(
 
 def stubs(workspace: Workspace, connection: Connection, state: TableState) -> Iterator[pa.Table]:
     """The rows that stood for missing parents; a real one that came later replaces its stub."""
-    children = {
-        table.name: table
-        for stream in workspace.streams()
-        for table in stream.tables
-        # Other accounts have tables of the same names, whose stubs say another account.
-        if table.scope == state.table.scope
-    }
+    tables = [
+        *(known.table for known in all_states(connection, workspace.ledger).values()),
+        *(table for stream in workspace.streams() for table in stream.tables),
+    ]
+    # Other accounts have tables of the same names, whose stubs say another account.
+    children = {table.name: table for table in tables if table.scope == state.table.scope}
     for reason in receipts.reasons(connection, workspace.ledger, "stub", *state.key):
         with legible("table receipt"):
             written = json.loads(reason)

@@ -152,7 +152,8 @@ def refuse_lost(workspace: Workspace) -> None:
             workspace.target.label,
             f"link {before[-1].ordinal} (run {short(before[-1].run_id)}) was anchored here on "
             f"{before[-1].at[:19]}Z",
-            "restore ledger and data together; `migrate run` begins anew with all of it",
+            "if the target was moved, name it with --target; else restore ledger and data together,"
+            " or begin anew with `migrate run`",
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import logging
 import os
 import platform
 import socket
@@ -11,6 +12,7 @@ import uuid
 from contextlib import suppress
 from importlib.metadata import version
 
+from messy_migration.config import last_target
 from messy_migration.databases.errors import refusals
 from messy_migration.databases.retry import Patience
 from messy_migration.errors import ConfigurationError, Locked, MigrationError
@@ -27,6 +29,8 @@ from messy_migration.run.outcome import Options
 from messy_migration.run.state import RunState
 from messy_migration.workers.task import Briefing
 from messy_migration.workspace import Workspace
+
+_log = logging.getLogger(__name__)
 
 
 def new_run_id() -> str:
@@ -115,6 +119,7 @@ def open_run(
             state="open",
             options={
                 **Cutting(settings.core.batch_records, settings.core.batch_bytes).as_options(),
+                **({} if options.sandbox is None else {"sandbox": options.sandbox}),
             },
             versions={
                 "messy-migration": version("messy-migration"),
@@ -135,6 +140,7 @@ def open_run(
         holder = Holder(run.run_id, socket.gethostname(), os.getpid(), clock.now(), "")
         fence.beat(connection, workspace.ledger, holder)
     lane.settle()
+    _remember(workspace)
     request = workspace.request.for_workers(settings.digest)
     briefing = Briefing(
         request,
@@ -159,6 +165,14 @@ def open_run(
         is_new_ledger=revision is None,
         key=key,
     )
+
+
+def _remember(workspace: Workspace) -> None:
+    """Later commands in this folder need no --target; without that the run is no less right."""
+    try:
+        last_target.write(workspace.settings)
+    except OSError as error:
+        _log.warning("this folder cannot remember its target: %s", error.strerror)
 
 
 def _actor() -> str:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationInfo, field_val
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from messy_migration.config import settings
+from messy_migration.config.plugin_settings import plugin_settings
 from messy_migration.config.secrets import builtin_secret
 from messy_migration.errors import ConfigurationError, UsageProblem
 
@@ -421,7 +422,7 @@ class Plugin(BaseSettings):
 
 
 def plugin(loaded, resolve=str, model=Plugin):
-    return settings.plugin_settings(loaded, "files", model, resolve)
+    return plugin_settings(loaded, "files", model, resolve)
 
 
 def test_a_section_is_merged_from_file_dotenv_and_environment(here):
