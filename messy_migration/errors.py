@@ -21,6 +21,9 @@ All parts are plain text, so that an error survives the way back from a worker p
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Self
+
 __all__ = [
     "AccessRefused",
     "ConfigurationError",
@@ -37,6 +40,8 @@ __all__ = [
     "TargetUnavailable",
     "UsageProblem",
     "exit_code",
+    "packed",
+    "unpacked",
 ]
 
 
@@ -79,6 +84,11 @@ class MigrationError(Exception):
             "why": self.why,
             "next": self.next,
         }
+
+    def located(self, label: str, clean: Callable[[str], str] = str) -> Self:
+        """The same failure with `label` in its place, each of its texts passed through `clean`."""
+        where = self.where if label in self.where else f"{label}, {self.where}".strip(", ")
+        return type(self)(*map(clean, (self.what, where, self.why, self.next)))
 
 
 class UsageProblem(MigrationError):
@@ -171,3 +181,31 @@ def exit_code(codes: set[int], *, mismatch: bool, unknown: bool) -> int:
         if code in found:
             return code
     return 8 if unknown or 8 in found else 0
+
+
+def packed(error: BaseException, label: str = "") -> dict[str, str]:
+    """An error as plain data, so that no exception class has to cross a process border.
+
+    Args:
+        error: of any class.
+        label: the task that was worked on, added where a plugin or we ourselves failed.
+    """
+    if not isinstance(error, MigrationError):
+        error = MigrationError(
+            "a defect in a worker",
+            label,
+            type(error).__name__,
+            "type the command again with --debug and report what it prints",
+        )
+    # A plugin may derive from our errors; only ours are known everywhere.
+    kind = next(base for base in type(error).__mro__ if base.__module__ == __name__)
+    is_placed = error.exit_code not in (1, 4) or label.partition(",")[0] in error.where
+    where = error.where if is_placed else ", ".join(filter(None, (error.where, label)))
+    texts = {"what": error.what, "where": where, "why": error.why, "next": error.next}
+    return {"kind": kind.__name__, **texts}
+
+
+def unpacked(data: dict[str, str]) -> MigrationError:
+    """The error that another process packed."""
+    kind: type[MigrationError] = globals()[data["kind"]]
+    return kind(data["what"], data["where"], data["why"], data["next"])

@@ -12,13 +12,11 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from messy_migration import registry as registries
-from messy_migration.errors import MigrationError, PluginError, UsageProblem
+from messy_migration.errors import MigrationError, PluginError, UsageProblem, packed, unpacked
 from messy_migration.workers.child import is_orphan, tie_to_parent
 from messy_migration.workers.nursery import Nursery, start
-from messy_migration.workers.pool import revived
 from messy_migration.workers.processes import Process
 from messy_migration.workers.pulse import Pulse
-from messy_migration.workers.worker import failure
 from messy_migration.workspace import Request
 
 START_SECONDS = 60.0
@@ -91,7 +89,7 @@ def _ready(plugin: str, pipe: Connection) -> Served:
     except (EOFError, OSError) as error:
         raise PluginError(f"the sandbox of {plugin} does not start", why="it died") from error
     if "error" in answer:
-        raise revived(answer["error"])
+        raise unpacked(answer["error"])
     return Served(plugin, answer["url"], answer["section"], answer["manifest"], pipe)
 
 
@@ -133,7 +131,7 @@ def _main(plugin: str, seed: int, pipe: Connection, _: Pulse, parent: int) -> No
         threading.Thread(target=server.run, args=([listening],), daemon=True).start()
         pipe.send({"url": url, "section": dict(box.section(url)), "manifest": dict(box.manifest)})
     except MigrationError as error:
-        pipe.send({"error": failure(error)})
+        pipe.send({"error": packed(error)})
         return
     while not is_orphan(parent):
         try:

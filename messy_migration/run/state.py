@@ -80,12 +80,9 @@ class RunState:
 
     def note(self, label: str, problem: MigrationError) -> None:
         """A stream met a problem, and is not complete."""
-        clean = self.workspace.request.redactor.text
         # What a plugin says may hold a secret of its own; from here on it is shown and written.
         # Of two accounts at one address, the address does not say which one it is.
-        where = problem.where if label in problem.where else f"{label}, {problem.where}".strip(", ")
-        texts = [clean(text) for text in (problem.what, where, problem.why, problem.next)]
-        problem = type(problem)(*texts)
+        problem = problem.located(label, self.workspace.request.redactor.text)
         self.problems.append(problem)
         self.unfinished.setdefault(label, f"not all of {label} was read: {problem.what}")
 

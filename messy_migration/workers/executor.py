@@ -12,11 +12,11 @@ from contextlib import closing
 from types import TracebackType
 from typing import Any, Self
 
-from messy_migration.errors import PluginError
+from messy_migration.errors import PluginError, packed
 from messy_migration.registry import Registry
 from messy_migration.workers.pool import TICK_SECONDS, Finished, finished
 from messy_migration.workers.task import Briefing, Task
-from messy_migration.workers.worker import Worker, failure
+from messy_migration.workers.worker import Worker
 
 
 def remote(briefing: Briefing, task: Task) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def remote(briefing: Briefing, task: Task) -> dict[str, Any]:
             complete = worker.work(task, lambda: False)
             return {"complete": complete, "error": None, "lanes": worker.lane.heads}
     except Exception as error:  # noqa: BLE001 - it is told to the run, whatever it is
-        return {"complete": False, "error": failure(error, task.label), "lanes": {}}
+        return {"complete": False, "error": packed(error, task.label), "lanes": {}}
 
 
 class EnginePool:

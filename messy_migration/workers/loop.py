@@ -8,11 +8,11 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
-from messy_migration.errors import PluginError
+from messy_migration.errors import PluginError, packed
 from messy_migration.workers.child import is_orphan, tie_to_parent
 from messy_migration.workers.pulse import Pulse
 from messy_migration.workers.task import Briefing, Task
-from messy_migration.workers.worker import Worker, failure
+from messy_migration.workers.worker import Worker
 
 
 def work_for(pipe: Connection, pulse: Pulse, parent: int) -> None:
@@ -57,7 +57,7 @@ def work_for(pipe: Connection, pulse: Pulse, parent: int) -> None:
             return
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever it is, it is told
             # A Ctrl-C never gets here, so this one was raised by a plugin.
-            answer["error"] = failure(_blamed(error), message.label)
+            answer["error"] = packed(_blamed(error), message.label)
         answer["lanes"] = worker.lane.heads if worker else {}
         pipe.send(answer)
 

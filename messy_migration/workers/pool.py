@@ -18,8 +18,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, Self
 
-from messy_migration import errors
-from messy_migration.errors import MigrationError, PluginError
+from messy_migration.errors import MigrationError, PluginError, unpacked
 from messy_migration.ledger.lanes import Heads
 from messy_migration.workers.crashes import Deaths
 from messy_migration.workers.loop import work_for
@@ -223,15 +222,7 @@ def finished(task: Task, answer: dict[str, Any]) -> Finished:
     lanes = answer["lanes"]
     if answer["error"] is None:
         return Finished(task, bool(answer["complete"]), lanes=lanes)
-    return Finished(task, complete=False, error=revived(answer["error"]), lanes=lanes)
-
-
-def revived(data: dict[str, str]) -> MigrationError:
-    """The error that a worker wrote down with `failure`."""
-    kind = getattr(errors, data["kind"], MigrationError)
-    if not (isinstance(kind, type) and issubclass(kind, MigrationError)):
-        kind = MigrationError
-    return kind(data["what"], data["where"], data["why"], data["next"])
+    return Finished(task, complete=False, error=unpacked(answer["error"]), lanes=lanes)
 
 
 def _how(slot: _Slot) -> str:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
-from messy_migration import errors
 from messy_migration.databases.errors import refusals
 from messy_migration.databases.retry import Patience
 from messy_migration.errors import (
@@ -213,34 +212,6 @@ class Worker:
                 "a worker finds another secret behind the reference than the run",
                 "type the same command again",
             )
-
-
-def failure(error: BaseException, label: str = "") -> dict[str, str]:
-    """An error as plain data, so that no exception class has to cross the process border.
-
-    Args:
-        error: of any class.
-        label: the task that was worked on, added where a plugin or we ourselves failed.
-    """
-    if isinstance(error, MigrationError):
-        # A plugin may derive from our errors; only ours are known everywhere.
-        kind = next(item for item in type(error).__mro__ if item in vars(errors).values())
-        is_told = error.exit_code not in (1, 4) or label.partition(",")[0] in error.where
-        where = error.where if is_told else ", ".join(filter(None, (error.where, label)))
-        return {
-            "kind": kind.__name__,
-            "what": error.what,
-            "where": where,
-            "why": error.why,
-            "next": error.next,
-        }
-    return {
-        "kind": "MigrationError",
-        "what": "a defect in a worker",
-        "where": label,
-        "why": type(error).__name__,
-        "next": "type the command again with --debug and report what it prints",
-    }
 
 
 def is_fatal(error: MigrationError) -> bool:

@@ -15,13 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from messy_migration.errors import Interrupted, MigrationError, SourceError, TargetUnavailable
+from messy_migration.errors import (
+    MigrationError,
+    SourceError,
+)
 from messy_migration.model import Partition
 from messy_migration.pipeline.cut import Cutting
 from messy_migration.workers.crashes import ATTEMPTS
-from messy_migration.workers.pool import LocalPool, revived
+from messy_migration.workers.pool import LocalPool
 from messy_migration.workers.task import Briefing, Task
-from messy_migration.workers.worker import failure
 from messy_migration.workspace import Request
 
 FROZEN_SECONDS = 2
@@ -304,19 +306,3 @@ def test_workers_die_with_their_parent(tmp_path, pool_of, task, until, is_alive)
         assert all(map(is_alive, workers))
         parent.send_signal(signal.SIGKILL)
     until(lambda: not any(map(is_alive, workers)))
-
-
-@pytest.mark.parametrize(
-    "error", [SourceError("a", "b", "c", "d"), TargetUnavailable("x"), Interrupted("y", next="z")]
-)
-def test_an_error_written_down_is_the_same_error_again(error):
-    copy = revived(failure(error))
-    assert type(copy) is type(error)
-    assert copy.as_dict() == error.as_dict()
-
-
-def test_a_defect_is_told_without_its_message():
-    copy = revived(failure(KeyError("somebody@example.org")))
-    assert type(copy) is MigrationError
-    assert "example" not in str(copy)
-    assert "KeyError" in str(copy)
