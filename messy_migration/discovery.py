@@ -28,7 +28,7 @@ GROUP = "messy_migration"
 _NAME = re.compile(r"[a-z][a-z0-9_-]*\Z")
 _TYPED = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
 _RESERVED = frozenset({"profiles", "migrate"})
-_LIST = "migrate plugins list"
+_LIST = "`migrate plugins list`"
 
 
 @dataclass(frozen=True, slots=True)

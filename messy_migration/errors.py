@@ -195,7 +195,7 @@ def packed(error: BaseException, label: str = "") -> dict[str, str]:
             "a defect in a worker",
             label,
             type(error).__name__,
-            "type the command again with --debug and report what it prints",
+            "type the same command again with --debug, and report what it prints",
         )
     # A plugin may derive from our errors; only ours are known everywhere.
     kind = next(base for base in type(error).__mro__ if base.__module__ == __name__)

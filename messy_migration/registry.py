@@ -235,7 +235,7 @@ def _failed(plugin: str, hook: str, error: BaseException) -> PluginError:
         f"the plugin {plugin!r} failed in its hook {hook!r}",
         where=f"plugin {plugin}, hook {hook}",
         why=why,
-        next="run again with --debug for the traceback, and tell the plugin's author",
+        next="type the same command again with --debug, and tell the plugin's author",
     )
 
 

@@ -161,8 +161,8 @@ def open_workspace(
     if needs_plugins and not settings.core.plugins:
         raise UsageProblem(
             "no plugin is named",
-            next="migrate run --plugins NAME, or `plugins = [...]` in the profile; "
-            "migrate plugins list shows what is installed",
+            next="name it with --plugins, or with `plugins = [...]` in the profile; "
+            "`migrate plugins list` shows what is installed",
         )
     redactor = request.redactor
     for value in plain_secrets(settings):

@@ -8,6 +8,7 @@ from sqlalchemy import URL
 
 from messy_migration import errors
 from messy_migration.api.preconditions import is_missing
+from messy_migration.api.recall import where_unnamed
 from messy_migration.databases.ddl import ddl, obstacles
 from messy_migration.databases.errors import refusals
 from messy_migration.databases.open import open_target
@@ -49,7 +50,8 @@ class Plan:
 def plan(request: Request, options: Options | None = None) -> Plan:
     """What `run` would read and write; reads sources and target, writes nothing."""
     options = options or Options()
-    with served(request, options.sandbox) as (asked, _):
+    request, seed = where_unnamed(request, options.sandbox)
+    with served(request, seed) as (asked, _):
         return _planned(open_workspace(asked), options)
 
 

@@ -50,12 +50,12 @@ def refuse_empty(workspace: Workspace, version: str | None) -> None:
             "nothing was ever loaded into this target",
             workspace.target.label,
             "it has no ledger",
-            "migrate run",
+            "`migrate run`",
         )
     if version < schema.HEAD:
         raise UsageProblem(
             "the ledger of this target is of an older version",
             workspace.target.label,
             f"it is at revision {version}, this program reads {schema.HEAD}",
-            "migrate run brings it up to date",
+            "`migrate run` brings it up to date",
         )

@@ -123,6 +123,18 @@ def with_ledger(
     return replace(request, flags=flags), known.sandbox if sandbox is None else sandbox
 
 
+def where_unnamed(request: Request, sandbox: int | None) -> tuple[Request, int | None]:
+    """What `reconcile` would take from folder and ledger, for a run that names no plugin.
+
+    Raises:
+        ConfigurationError: settings are wrong.
+        TargetError: the target cannot be read.
+    """
+    if request.load().core.plugins:
+        return request, sandbox
+    return with_ledger(recalled(request), sandbox)
+
+
 def _under(request: Request, settings: Settings, profile: str) -> Request:
     """The request under this profile, if it is written; its target is what was named before."""
     if profile == settings.profile or profile not in settings.profiles:

@@ -125,7 +125,7 @@ def _examined(workspace: Workspace, run_id: str | None, limit: int, asked: Asked
                 "a run is under way",
                 target.label,
                 "its rows and receipts change while they are read",
-                "migrate status",
+                "`migrate status`",
             )
         try:
             found, tables, incomplete = _scope_of(workspace, run_id, asked)
@@ -300,7 +300,7 @@ def _tables_of(workspace: Workspace, connection: Connection, run_id: str | None)
     if len(found) != 1:
         raise UsageProblem(
             f"{'no run' if not found else 'more than one run'} has an id that begins {run_id!r}",
-            next="migrate status lists the runs",
+            next="`migrate status` lists the runs",
         )
     totals = receipts.table_totals(connection, workspace.ledger, found[0].run_id)
     return [(item.table, item.scope) for item in totals]

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from messy_migration.api.preconditions import refuse_empty, refuse_missing
+from messy_migration.api.recall import where_unnamed
 from messy_migration.databases.errors import refusals
 from messy_migration.ledger import schema
 from messy_migration.run.open import new_run_id
 from messy_migration.run.outcome import Observer, Options, Outcome
 from messy_migration.run.rotation import rotate
 from messy_migration.run.run import execute
-from messy_migration.run.sandbox import served
-from messy_migration.workers.nursery import nursery
+from messy_migration.run.sandbox import Served, served
+from messy_migration.workers.nursery import Nursery, nursery
 from messy_migration.workspace import Request, open_workspace
 
 
@@ -47,7 +50,7 @@ def run(
     """
     options = options or Options()
     # The nursery comes first: a copy of it must hold no plugin and no connection.
-    with nursery() as ready, served(request, options.sandbox, ready) as (asked, boxes):
+    with nursery() as ready, _asked(request, options, ready) as (asked, options, boxes):
         watcher = observer or Silent()
         if options.rotate_key:
             outcome = _rotated(asked, watcher, options)
@@ -55,6 +58,16 @@ def run(
             outcome = execute(asked, watcher, options, ready)
         traffic = {box.plugin: {"manifest": dict(box.manifest), **box.traffic()} for box in boxes}
         return replace(outcome, sandbox=traffic)
+
+
+@contextmanager
+def _asked(
+    request: Request, options: Options, nursery: Nursery | None
+) -> Iterator[tuple[Request, Options, list[Served]]]:
+    """What is asked for, with what the ledger knows where no plugin is named, and the sandboxes."""
+    request, seed = where_unnamed(request, options.sandbox)
+    with served(request, seed, nursery) as (asked, boxes):
+        yield asked, replace(options, sandbox=seed), boxes
 
 
 def _rotated(request: Request, observer: Observer, options: Options) -> Outcome:

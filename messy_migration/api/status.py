@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from messy_migration import errors
 from messy_migration.api.preconditions import refuse_empty, refuse_missing
 from messy_migration.api.recall import recalled, with_profile
+from messy_migration.config import last_target
 from messy_migration.databases.errors import refusals
 from messy_migration.ledger import fence, keys, receipts, runs, schema
 from messy_migration.ledger import known_tables as states
@@ -15,7 +17,7 @@ from messy_migration.ledger.fence import Holder
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.runs import Run
-from messy_migration.workspace import Request, open_workspace
+from messy_migration.workspace import Request, Workspace, open_workspace
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Status:
         completeness: what was loaded, and what was not, of every stream, over all runs.
         key_id: of the `fingerprint_key` that the ledger is under; empty without one. The key
             itself is not asked for.
+        resume: the command that resumes the newest unfinished run; empty where there is none.
     """
 
     target: str
@@ -40,6 +43,7 @@ class Status:
     active: bool
     completeness: tuple[Completeness, ...] = ()
     key_id: str = ""
+    resume: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -77,4 +81,24 @@ def status(request: Request, *, limit: int = 10) -> Status:
             counts = completeness(connection, ledger, workspace.settings.core.quarantine_limit)
             link = keys.newest(connection, ledger)
             key_id = str(link.key_id) if link else ""
-    return Status(target.label, tuple(found), tuple(tables), holder, active, counts, key_id)
+            unfinished = runs.unfinished(connection, ledger)
+    resume = "" if active or not unfinished else _command(workspace, unfinished[-1])
+    return Status(target.label, tuple(found), tuple(tables), holder, active, counts, key_id, resume)
+
+
+def _command(workspace: Workspace, run: Run) -> str:
+    """The command that resumes a run of this target."""
+    settings, words = workspace.settings, ["migrate"]
+    streams = [name for name in run.selection if not name.startswith("@")]
+    tenants = [name[1:] for name in run.selection if name.startswith("@")]
+    if streams and " " in streams[0]:  # a repair: what stands there is its own command
+        words += streams[0].split()
+    else:
+        words += ["run", "--plugins", ",".join(run.plugins)]
+        words += ["--select", ",".join(streams)] if streams else []
+        words += ["--tenant", ",".join(tenants)] if tenants else []
+        words += ["--sandbox"] if "sandbox" in run.options else []
+    words += ["--profile", run.profile] if run.profile in settings.profiles else []
+    if settings.origins["target"].startswith("flag"):
+        words += ["--target", last_target.of(settings).target]
+    return shlex.join(words)

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING
 import click
 
 from messy_migration.cli.ending import keep_to_main
-from messy_migration.cli.render import say
+from messy_migration.cli.render import GIVEN, say
+from messy_migration.config.commands import runnable
 from messy_migration.errors import Interrupted, MigrationError, PluginError, UsageProblem
 from messy_migration.redaction import Redactor, printable, sounds_secret
 
@@ -138,9 +139,9 @@ def main() -> None:
 
 def run(argv: Sequence[str]) -> int:
     """Run one command line and return its exit code; every error becomes one line here."""
-    redactor = Redactor()
+    redactor, given = Redactor(), list(argv)
     try:
-        code = _invoke(list(argv), redactor)
+        code = _invoke(given, redactor)
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.message, err=True)
@@ -148,7 +149,7 @@ def run(argv: Sequence[str]) -> int:
     except BaseException as error:  # noqa: BLE001  the boundary: nothing passes
         if isinstance(error, BrokenPipeError) and _reader_left():
             return 141
-        return _report(error, argv, redactor)
+        return _report(error, given, redactor)
     return code
 
 
@@ -156,6 +157,7 @@ def _invoke(argv: list[str], redactor: Redactor) -> int:
     try:
         with migrate.make_context("migrate", list(argv), obj=redactor) as ctx:
             ctx.meta["messy_migration.command"] = tuple(argv)
+            ctx.meta[GIVEN] = argv
             result = migrate.invoke(ctx)
     except click.exceptions.Exit as done:
         return done.exit_code
@@ -170,6 +172,7 @@ def _report(error: BaseException, argv: Sequence[str], redactor: Redactor) -> in
         if "--debug" in options and not isinstance(error, click.ClickException):
             text = redactor.text("".join(traceback.format_exception(error)))
             say(text, err=True)
+        known.next = runnable(known.next, argv)
         say(f"error: {_one_line(redactor.text(str(known)))}", err=True)
         if "--json" in options:
             click.echo(json.dumps({"schema": 1, "error": _fields(known, redactor)}))
@@ -205,7 +208,7 @@ def _usage(error: click.ClickException) -> UsageProblem:
         message = f"the value of --{name.replace('_', '-')} is not usable"
     ctx = getattr(error, "ctx", None)
     path = ctx.command_path if ctx else "migrate"
-    return UsageProblem(message, next=f"{path} --help")
+    return UsageProblem(message, next=f"`{path} --help`")
 
 
 def _defect(error: BaseException) -> MigrationError:
@@ -217,7 +220,7 @@ def _defect(error: BaseException) -> MigrationError:
         f"internal defect {type(error).__name__}",
         where=place,
         why=f"this should not happen, report id {report}",
-        next="run again with --debug and report what it prints",
+        next="type the same command again with --debug, and report what it prints",
     )
 
 

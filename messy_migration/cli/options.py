@@ -16,7 +16,10 @@ import click
 
 from messy_migration import logs
 from messy_migration.api import Options, Request
+from messy_migration.api.recall import recalled
+from messy_migration.cli.render import GIVEN
 from messy_migration.config import settings
+from messy_migration.config.commands import SANDBOX_TARGET
 from messy_migration.discovery import parse_names
 from messy_migration.ledger.audit import SHORTEST
 from messy_migration.redaction import Redactor
@@ -69,6 +72,19 @@ class Common:
         return Request(
             self.config, self.profile, named, command=self.command, redactor=self.redactor
         )
+
+    def recalled(self, **flags: object) -> Request:
+        """The same, with the last target of the folder where none is named.
+
+        What was recalled counts as given for the commands that are named next.
+        """
+        request = recalled(self.request(**flags))
+        context = click.get_current_context()
+        for name in ("target", "profile"):
+            text = getattr(request, name, None) or request.flags.get(name)
+            if text and text != flags.get(name) and text != getattr(self, name, None):
+                context.meta[GIVEN] += [f"--{name}", str(text)]
+        return request
 
     def start_log(self, level: str = "info", format: str = "console") -> None:  # noqa: A002
         """Start the log; the flags of the command win over the arguments."""
@@ -163,9 +179,6 @@ def choice_options(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*args, choice=choice, **kwargs)
 
     return wrapper
-
-
-SANDBOX_TARGET = "sqlite:///sandbox.db"
 
 
 def sandbox_option(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -59,7 +59,7 @@ def command(
         others = {"run": run_id, "sandbox": sandbox, **given, **flags}
         return two.run(common, between, asked.budget(limit), as_json=as_json, others=others)
     result = api.reconcile(
-        common.request(**flags), run_id=run_id, limit=limit, asked=asked, sandbox=sandbox
+        common.recalled(**flags), run_id=run_id, limit=limit, asked=asked, sandbox=sandbox
     )
     for problem in result.problems:
         complain(problem)

@@ -69,7 +69,7 @@ def _check(asked: Asked) -> None:
     if asked.quick and set(given) - {"quick", "anchor"}:
         raise UsageProblem(
             "--quick reads no values, so it goes with no other form",
-            next="migrate reconcile, without --quick",
+            next="`migrate reconcile`, without --quick",
         )
     if (asked.stop_after or asked.seconds) and (asked.repair or asked.accept_foreign):
         raise UsageProblem(

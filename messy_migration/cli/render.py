@@ -10,7 +10,11 @@ from typing import Any
 
 import click
 
+from messy_migration.config.commands import runnable
 from messy_migration.redaction import printable
+
+GIVEN = "messy_migration.given"
+"""Where the context of a command keeps the arguments that were given or recalled."""
 
 SCHEMA = 1
 """Version of the objects that `--json` prints."""
@@ -54,8 +58,14 @@ def say(text: str, *, err: bool = False) -> None:
 
 
 def complain(problem: Exception) -> None:
-    """One line on stderr for an error."""
-    say(f"error: {cell(' '.join(str(problem).splitlines()))}", err=True)
+    """One line on stderr for an error; the command in it runs as it is printed."""
+    say(f"error: {cell(as_typed(' '.join(str(problem).splitlines())))}", err=True)
+
+
+def as_typed(text: str) -> str:
+    """The text with the commands in it as they have to be typed after the one that runs now."""
+    context = click.get_current_context(silent=True)
+    return runnable(text, context.meta.get(GIVEN, ()) if context else ())
 
 
 def number(value: float | Decimal) -> str:
@@ -70,7 +80,17 @@ def counted(number: int, noun: str) -> str:
 
 def emit_json(obj: Mapping[str, Any]) -> None:
     """Print one JSON object on stdout, with the schema version as its first key."""
-    click.echo(json.dumps({"schema": SCHEMA, **obj}, indent=2, default=str))
+    click.echo(json.dumps({"schema": SCHEMA, **_runnable(obj)}, indent=2, default=str))
+
+
+def _runnable(value: Any) -> Any:
+    """The value with every `next` in it as it has to be typed."""
+    if isinstance(value, Mapping):
+        return {
+            name: as_typed(part) if name == "next" and isinstance(part, str) else _runnable(part)
+            for name, part in value.items()
+        }
+    return [_runnable(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def _padded(text: str, width: int, side: str) -> str:

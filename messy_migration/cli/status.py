@@ -9,7 +9,7 @@ import click
 
 from messy_migration import api
 from messy_migration.cli.options import Common, common_options, json_option, target_option
-from messy_migration.cli.render import cell, complain, counted, emit_json, say, table
+from messy_migration.cli.render import as_typed, cell, complain, counted, emit_json, say, table
 from messy_migration.ledger.completeness import headline, problems, told
 from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.runs import Run, short
@@ -35,7 +35,7 @@ def command(
     Works while a run is under way, from any terminal that reaches the target. Exit code 7 if
     too much of a stream is in quarantine, or nothing was loaded of a stream that had records.
     """
-    found = api.status(common.request(**flags), limit=limit)
+    found = api.status(common.recalled(**flags), limit=limit)
     if as_json:
         emit_json(status_object(found))
     else:
@@ -92,8 +92,8 @@ def status_text(found: api.Status) -> str:
                 f" last heartbeat {holder.beat_at[:19]}Z"
             )
         )
-    elif any(run.state == "open" for run, _ in found.runs):
-        parts.append("an unfinished run can be resumed: type its command again")
+    elif found.resume:
+        parts.append(cell(as_typed(f"an unfinished run can be resumed: `{found.resume}`")))
     return "\n".join(parts)
 
 
@@ -136,6 +136,7 @@ def status_object(found: api.Status) -> dict[str, Any]:
     return {
         "target": found.target,
         "active": found.active,
+        "resume": found.resume or None,
         "holder": (
             {
                 "run_id": found.holder.run_id,

@@ -80,6 +80,7 @@ def template() -> Template:
     environment.filters["moment"] = notation.moment
     environment.filters["prose"] = notation.prose
     environment.filters["plural"] = notation.plural
+    environment.globals["typed"] = words.as_typed
     return environment.get_template("page.html.j2")
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from messy_migration.config.commands import runnable
 from messy_migration.evidence import source
 from messy_migration.evidence.claims import claims
 from messy_migration.evidence.figures import pairs, scope_label, totals
@@ -62,8 +64,17 @@ def of(document: Mapping[str, Any]) -> Words:
         proven=tuple(_proven(document)),
         unproven=tuple(_unproven(document)),
         claims=claims(document),
-        next=tuple(_next(document)),
+        next=tuple(as_typed(document, line) for line in _next(document)),
     )
+
+
+def as_typed(document: Mapping[str, Any], text: str) -> str:
+    """A line with the commands in it as they are typed after the one that wrote the document."""
+    try:
+        words = shlex.split(document.get("command") or "")
+    except ValueError:  # masked in the middle of a quoted word
+        words = []
+    return runnable(text, words[1:])
 
 
 def completeness(document: Mapping[str, Any]) -> tuple[Completeness, ...]:

@@ -63,7 +63,7 @@ def check(connection: Connection, ledger: Ledger, epoch: int) -> None:
             "a newer run took this target over",
             f"epoch {epoch}",
             f"the target is at epoch {found}",
-            "migrate status",
+            "`migrate status`",
         )
 
 

@@ -254,7 +254,7 @@ def _record(
             "the ledger refused a receipt",
             f"stream {stream.label}, batch {receipt.ordinal}",
             "the batch is committed already, or its counts do not add up",
-            "migrate status",
+            "`migrate status`",
         ) from error
 
 

@@ -219,7 +219,7 @@ def quick(
             "--quick needs a database that keeps the transaction of each row",
             target.label,
             f"{target.dialect.name} does not",
-            "migrate reconcile, which reads every value",
+            "`migrate reconcile`, which reads every value",
         )
     with target.dialect.reading(target.engine) as connection:
         sums = receipts.expected(connection, workspace.ledger)

@@ -84,7 +84,7 @@ class Hold:
                     "the run lock was lost, and another process took it",
                     self._target.label,
                     self._target.dialect.holder(self._target.engine),
-                    "migrate status",
+                    "`migrate status`",
                 )
             self._compare()
 
@@ -98,7 +98,7 @@ class Hold:
                 "a newer run took this target over",
                 f"epoch {self.epoch}",
                 f"the target is at epoch {found}",
-                "migrate status",
+                "`migrate status`",
             )
         if found < self.epoch:
             raise TargetUnavailable(

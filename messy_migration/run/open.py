@@ -58,7 +58,7 @@ def locked(workspace: Workspace, patience: Patience) -> Locked:
         "another run holds the target",
         workspace.target.label,
         who or "it has not told its name yet",
-        "wait for it (migrate status), or end it and type the same command again",
+        "wait for it (`migrate status`), or end it and type the same command again",
     )
 
 

@@ -153,8 +153,8 @@ def _refused(table: str, why: str) -> ProofError:
         "the key is not changed: the target is not as earlier runs left it",
         f"table {table}",
         why,
-        "`migrate reconcile --against landed` names the rows; put them right, and type the same"
-        " command again",
+        "`migrate reconcile --against landed` names the rows; put them right, then type"
+        " the same command again",
     )
 
 

@@ -66,7 +66,7 @@ def serve(
     names = [name for name in registry.names if registry.implements(name, "sandbox")]
     if not names:
         raise UsageProblem(
-            "none of the plugins has a sandbox", ", ".join(plugins), next="migrate plugins list"
+            "none of the plugins has a sandbox", ", ".join(plugins), next="`migrate plugins list`"
         )
     started: list[tuple[Process, Connection]] = []
     try:

@@ -97,6 +97,6 @@ def _answer(future: Future[dict[str, Any]], task: Task) -> Finished:
 
 def _lost(task: Task, error: Exception) -> Finished:
     problem = PluginError(
-        "the engine lost a task", task.label, type(error).__name__, "type the command again"
+        "the engine lost a task", task.label, type(error).__name__, "type the same command again"
     )
     return Finished(task, complete=False, error=problem)

@@ -206,7 +206,7 @@ def test_ctrl_c_is_130(body, capsys):
     body(fail_with(KeyboardInterrupt()))
     assert run(["probe"]) == 130
     assert capsys.readouterr().err == (
-        "error: interrupted. Next: run the same command again, it resumes\n"
+        "error: interrupted. Next: run `migrate probe` again, it resumes\n"
     )
 
 
