@@ -134,21 +134,9 @@ def merge(
     going = f"{rows} t JOIN {stage} s ON {same_key} WHERE {differs}"
     replaced, replaced_keyed = sums_of(connection, dialect, table, going, key)
     money = of_source(connection, dialect, table, going) if table.amounts else None
-    to_update = f"{same_key} AND {differs}"
-    updated = 0
-    if replaced.rows:
-        updated = update_from(connection, table, rows, f"{stage} AS s", to_update)
-    expected = data.num_rows - len(same) - len(beaten) - updated
-    place = dialect.place(connection, table.name)
-    there = f"SELECT 1 FROM {rows} t WHERE {same_key}"
-    inserted = insert_missing(connection, table, place, stage, there)
-    if (updated, inserted) != (replaced.rows, expected):
-        raise Overtaken(
-            "the target changed a different number of rows than it announced",
-            f"table {table.name}",
-            f"updated {updated} of {replaced.rows}, inserted {inserted} of {expected}",
-            "look for a trigger or rule on the table, or for two rows with one key",
-        )
+    announced = (replaced.rows, data.num_rows - len(same) - len(beaten) - replaced.rows)
+    how = (stage, same_key, differs)
+    inserted, updated = _written(connection, dialect, table, how, announced)
     written = _without(data, [*same, *beaten])
     records = as_numbers(data.column(RECORD), np.int32)
     added, added_keyed = sums(written, table.columns, key)
@@ -163,6 +151,45 @@ def merge(
         less(of_rows(table, written), money) if table.amounts else None,
         added_keyed - replaced_keyed if added_keyed and replaced_keyed else None,
     )
+
+
+def _written(
+    connection: Connection,
+    dialect: Dialect,
+    table: Table,
+    how: tuple[str, str, str],
+    announced: tuple[int, int],
+) -> tuple[int, int]:
+    """Update rows that differ and insert those that are not there; (inserted, updated).
+
+    Args:
+        connection: inside the transaction of the batch.
+        dialect: of the target.
+        table: with a key.
+        how: the stage without rows that were beaten, what tells rows of one key, and what tells
+            a row that is to be updated.
+        announced: (updated, inserted) by the comparison before.
+
+    Raises:
+        Overtaken: the database reports other counts.
+    """
+    stage, same_key, differs = how
+    rows = dialect.rows_of(connection, table.name)
+    updated = 0
+    if announced[0]:
+        to_update = f"{same_key} AND {differs}"
+        updated = update_from(connection, table, rows, f"{stage} AS s", to_update)
+    place = dialect.place(connection, table.name)
+    there = f"SELECT 1 FROM {rows} t WHERE {same_key}"
+    inserted = insert_missing(connection, table, place, stage, there)
+    if (updated, inserted) != announced:
+        raise Overtaken(
+            "the target changed a different number of rows than it announced",
+            f"table {table.name}",
+            f"updated {updated} of {announced[0]}, inserted {inserted} of {announced[1]}",
+            "look for a trigger or rule on the table, or for two rows with one key",
+        )
+    return inserted, updated
 
 
 def keyed(connection: Connection, dialect: Dialect, table: Table) -> str:

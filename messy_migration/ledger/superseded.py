@@ -140,13 +140,21 @@ def close(
         entries: their numbers.
         reason: the batch that met them again, or what else replaced them.
     """
+    closed = _closed(connection, ledger, entries)
+    for partition, numbers in sorted(closed.items()):
+        receipt, written = _receipt(signature, place, partition, numbers, reason)
+        receipts.write(connection, ledger, signature, receipt, kind="superseded", reason=written)
+    return sum(map(len, closed.values()))
+
+
+def _closed(connection: Connection, ledger: Ledger, entries: Sequence[int]) -> dict[str, list[int]]:
+    """Close those that are open: digest of the partition, or run where it has none -> numbers."""
     table, head = ledger.quarantine, ledger.receipt
     closed: dict[str, list[int]] = defaultdict(list)
     for start in range(0, len(entries), _CHUNK):
-        chunk = entries[start : start + _CHUNK]
         statement = (
             update(table)
-            .where(table.c.id.in_(chunk), table.c.state == "open")
+            .where(table.c.id.in_(entries[start : start + _CHUNK]), table.c.state == "open")
             .values(state="superseded")
             .returning(table.c.id)
         )
@@ -158,28 +166,31 @@ def close(
         )
         for number, digest, run_id in connection.execute(query):
             closed[digest or run_id].append(int(number))
+    return closed
+
+
+def _receipt(
+    signature: Signature,
+    place: tuple[str, str],
+    partition: str,
+    numbers: Sequence[int],
+    reason: str,
+) -> tuple[Receipt, str]:
+    """The receipt of closing entries of one partition, and what it says of them."""
+    written = json.dumps({"by": reason, "entries": sorted(numbers)}, sort_keys=True)
+    text = f"superseded\n{signature.run_id}\n{partition}\n{written}"
     stream, tenant = place
-    for partition, numbers in sorted(closed.items()):
-        written = json.dumps({"by": reason, "entries": sorted(numbers)}, sort_keys=True)
-        text = f"superseded\n{signature.run_id}\n{partition}\n{written}"
-        receipts.write(
-            connection,
-            ledger,
-            signature,
-            Receipt(
-                batch_id=hashlib.sha256(text.encode()).hexdigest()[:32],
-                stream=stream,
-                tenant=tenant,
-                partition=partition,
-                ordinal=0,
-                last=False,
-                extracted=0,
-                loaded=0,
-                quarantined=-len(numbers),
-                filtered={SUPERSEDED: len(numbers)},
-                tables=(),
-            ),
-            kind="superseded",
-            reason=written,
-        )
-    return sum(map(len, closed.values()))
+    receipt = Receipt(
+        batch_id=hashlib.sha256(text.encode()).hexdigest()[:32],
+        stream=stream,
+        tenant=tenant,
+        partition=partition,
+        ordinal=0,
+        last=False,
+        extracted=0,
+        loaded=0,
+        quarantined=-len(numbers),
+        filtered={SUPERSEDED: len(numbers)},
+        tables=(),
+    )
+    return receipt, written
