@@ -98,10 +98,13 @@ class Redactor:
             longest_first = sorted(self._forms, key=lambda form: (-len(form), form))
             self._known = re.compile("|".join(self._forms[form] for form in longest_first))
 
+    def known(self, text: str) -> str:
+        """The text with every registered secret in it masked, and nothing that looks like one."""
+        return text if self._known is None else self._known.sub(MASK, text)
+
     def text(self, text: str) -> str:
         """The text with every secret in it masked."""
-        if self._known is not None:
-            text = self._known.sub(MASK, text)
+        text = self.known(text)
         text = _USERINFO.sub(rf"\1{MASK}@", text)
         text = _BESIDE.sub(rf"\1{MASK}", text)
         return _SCHEME.sub(rf"\1 {MASK}", text)

@@ -177,7 +177,9 @@ def open_workspace(
     ):
         try:
             model = registry.call_one(name, "settings_model")
-            sections[name] = plugin_settings(settings, name, model, registry.resolve)
+            sections[name] = plugin_settings(
+                settings, name, model, registry.resolve, redactor.register
+            )
         except ConfigurationError as error:
             if needs_plugins:
                 raise

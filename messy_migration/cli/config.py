@@ -7,11 +7,14 @@ from typing import Any
 import click
 
 from messy_migration import discovery
+from messy_migration import registry as registries
 from messy_migration.cli import render
 from messy_migration.cli.options import Common, common_options, json_option
 from messy_migration.config import files as layers
 from messy_migration.config import settings
+from messy_migration.config.plugin_settings import declared_secrets
 from messy_migration.config.secrets import is_reference
+from messy_migration.errors import MigrationError
 from messy_migration.redaction import MASK, Redactor, sounds_secret
 
 
@@ -51,11 +54,31 @@ def _rows(loaded: settings.Settings, redactor: Redactor) -> list[tuple[str, Any,
     for name in sorted({*loaded.sections, *loaded.core.plugins}):
         merged, _ = settings.section(loaded, name)
         leaves += layers.flattened(merged, f"{name}.")
-    rows = []
+    rows, secrets = [], _declared(loaded)
     for key, value in leaves:
         origin = loaded.origins.get(key, "default")
-        rows.append((key, _masked(key, value, origin, redactor), origin))
+        rows.append(
+            (key, MASK if key in secrets else _masked(key, value, origin, redactor), origin)
+        )
     return rows
+
+
+def _declared(loaded: settings.Settings) -> set[str]:
+    """The keys under which the models of the selected plugins declare secrets in plain."""
+    found = set()
+    for name, section in loaded.sections.items():
+        try:
+            model = registries.build([name]).call_one(name, "settings_model")
+        except MigrationError:
+            continue  # the command that needs the plugin says what is wrong with it
+        if model is not None:
+            found |= {
+                # Of a list all is masked: it is one line here.
+                ".".join((name, *(part for part in place if isinstance(part, str))))
+                for place, text in declared_secrets(section, model)
+                if not is_reference(text)
+            }
+    return found
 
 
 def _masked(key: str, value: Any, origin: str, redactor: Redactor) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from messy_migration.config.commands import runnable
-from messy_migration.redaction import printable
+from messy_migration.redaction import Redactor, printable
 
 GIVEN = "messy_migration.given"
 """Where the context of a command keeps the arguments that were given or recalled."""
@@ -54,7 +54,7 @@ def say(text: str, *, err: bool = False) -> None:
 
     A line of data that may hold a newline of its own goes through `cell` first.
     """
-    click.echo("\n".join(printable(line) for line in text.split("\n")), err=err)
+    click.echo("\n".join(printable(line) for line in _masked(text).split("\n")), err=err)
 
 
 def complain(problem: Exception) -> None:
@@ -84,13 +84,24 @@ def emit_json(obj: Mapping[str, Any]) -> None:
 
 
 def _runnable(value: Any) -> Any:
-    """The value with every `next` in it as it has to be typed."""
+    """The value without secrets, and with every `next` in it as it has to be typed."""
     if isinstance(value, Mapping):
         return {
-            name: as_typed(part) if name == "next" and isinstance(part, str) else _runnable(part)
+            name: _masked(as_typed(part))
+            if name == "next" and isinstance(part, str)
+            else _runnable(part)
             for name, part in value.items()
         }
+    if isinstance(value, str):
+        return _masked(value)
     return [_runnable(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _masked(text: str) -> str:
+    """The text without the secrets that this command knows, whoever put them into it."""
+    context = click.get_current_context(silent=True)
+    redactor = context.find_object(Redactor) if context else None
+    return text if redactor is None else redactor.known(text)
 
 
 def _padded(text: str, width: int, side: str) -> str:

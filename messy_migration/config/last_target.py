@@ -54,7 +54,7 @@ def of(settings: Settings) -> LastTarget:
     if is_reference(text):
         return LastTarget(text, settings.profile, kept)
     url = make_url(text)
-    plain = url.set(password=None)
+    plain = url._replace(password=None)  # `set` takes None for a part that stays
     plain = plain.difference_update_query([name for name in url.query if sounds_secret(name)])
     left_out = plain != url or (password is not None and kept is None)
     return LastTarget(plain.render_as_string(hide_password=False), settings.profile, kept, left_out)

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from messy_migration.config import files as layers
-from messy_migration.config.problems import fill, listed, parse_json_texts, read_problems
+from messy_migration.config.problems import (
+    Problem,
+    fill,
+    is_declared_secret,
+    listed,
+    parse_json_texts,
+    read_problems,
+)
 from messy_migration.config.secrets import anchored, is_reference
 from messy_migration.config.settings import SECRET_ORIGINS, Settings, section
 from messy_migration.errors import ConfigurationError
 from messy_migration.redaction import Redactor, sounds_secret
+
+Place = tuple[str | int, ...]
+"""The keys that lead to a value of a section; of a list, its number."""
 
 
 def plugin_settings(
@@ -20,14 +30,26 @@ def plugin_settings(
     name: str,
     model: type[BaseModel] | None,
     resolve: Callable[[str], str],
+    register: Callable[[str], object] = str,
 ) -> BaseModel | None:
     """A plugin's settings as its own model, with secret references replaced by the secrets.
 
     The validators of the model find in their context `directory`, where relative paths start, and
     `written`, the dotted keys that migrate.toml holds in plain, so that a secret can be refused.
 
+    A value that the model declares as a secret is a reference or a variable, and never stands in
+    migrate.toml.
+
+    Args:
+        settings: of the command.
+        name: of the plugin.
+        model: of its section, or None.
+        resolve: gives the secret behind a reference.
+        register: is told every secret of the section, so that it can be masked.
+
     Raises:
-        ConfigurationError: keys are unknown, missing or wrong, or a secret is not to be had.
+        ConfigurationError: keys are unknown, missing or wrong, a secret is written in plain, or
+            is not to be had.
     """
     merged, origins = section(settings, name)
     if model is None:
@@ -35,15 +57,23 @@ def plugin_settings(
             raise ConfigurationError(f"the plugin {name} takes no settings", where=f"[{name}]")
         return None
     redactor = Redactor()
-    resolved = _resolved(merged, settings, resolve, redactor)
+
+    def known(secret: str) -> None:
+        redactor.register(secret)
+        register(secret)
+
+    resolved = _resolved(merged, settings, resolve, known)
+    problems = _plain(settings, name, model, origins, known)
     written = {
         key
         for key, value in layers.flattened(merged)
         if not is_reference(value) and not origins[f"{name}.{key}"].startswith(SECRET_ORIGINS)
     }
     context = {"directory": settings.directory, "written": written}
+    if problems:
+        raise ConfigurationError(*listed(problems, f"the plugin {name}", redactor))
     try:
-        return fill(model, resolved, context)
+        return _filled(model, resolved, context, known)
     except ValidationError as error:
         failure = error
     variables = {
@@ -53,15 +83,74 @@ def plugin_settings(
     }
     if parse_json_texts(resolved, failure, variables):
         try:
-            return fill(model, resolved, context)
+            return _filled(model, resolved, context, known)
         except ValidationError as error:
             failure = error
     problems = read_problems(failure, model, name, origins)
     raise ConfigurationError(*listed(problems, f"the plugin {name}", redactor)) from None
 
 
+def declared_secrets(section: Any, model: type[BaseModel]) -> Iterator[tuple[Place, str]]:
+    """The texts of a section that its model declares as secrets, each with its place."""
+
+    def walk(node: Any, place: Place) -> Iterator[tuple[Place, str]]:
+        if isinstance(node, Mapping):
+            for key, part in node.items():
+                yield from walk(part, (*place, str(key)))
+        elif isinstance(node, list):
+            for number, part in enumerate(node):
+                yield from walk(part, (*place, number))
+        elif isinstance(node, str) and is_declared_secret(model, place):
+            yield place, node
+
+    yield from walk(section, ())
+
+
+def _plain(
+    settings: Settings,
+    name: str,
+    model: type[BaseModel],
+    origins: Mapping[str, str],
+    register: Callable[[str], object],
+) -> list[Problem]:
+    """The secrets that migrate.toml holds in plain; those of a sandbox are nobody's."""
+    problems = []
+    for place, text in declared_secrets(settings.sections.get(name, {}), model):
+        if is_reference(text):
+            continue
+        register(text)
+        # The place of a table in a list has no variable, and no origin of its own.
+        key = ".".join((name, *map(str, place)))
+        is_ours = not origins.get(key, "").startswith(SECRET_ORIGINS)
+        if is_ours and name not in settings.fixed:
+            variable = "__".join((name, *map(str, place))).upper().replace("-", "_")
+            why = f"must be a reference such as env://NAME or file://path, or be set by {variable}"
+            problems.append(Problem(key, why, origins.get(key, "")))
+    return problems
+
+
+def _filled(
+    model: type[BaseModel],
+    values: dict[str, Any],
+    context: dict[str, Any],
+    register: Callable[[str], object],
+) -> BaseModel:
+    """The model; what it holds as a secret is registered, wherever it came from.
+
+    Raises:
+        pydantic.ValidationError: a value does not fit.
+    """
+    filled = fill(model, values, context)
+    for _, text in declared_secrets(values, model):
+        register(text)
+    return filled
+
+
 def _resolved(
-    node: Mapping[str, Any], settings: Settings, resolve: Callable[[str], str], redactor: Redactor
+    node: Mapping[str, Any],
+    settings: Settings,
+    resolve: Callable[[str], str],
+    register: Callable[[str], object],
 ) -> dict[str, Any]:
     def walk(key: str, value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -70,9 +159,9 @@ def _resolved(
             return [walk(key, item) for item in value]
         if is_reference(value):
             value = resolve(anchored(value, settings.directory))
-            redactor.register(value)
+            register(value)
         elif isinstance(value, str) and sounds_secret(key):
-            redactor.register(value)
+            register(value)
         return value
 
     return {name: walk(name, item) for name, item in node.items()}

@@ -162,8 +162,11 @@ def _describe(kind: str, context: Mapping[str, Any], secret: bool) -> str:  # no
 
 
 def _is_secret(model: type[BaseModel], loc: tuple[int | str, ...]) -> bool:
-    if any(sounds_secret(str(part)) for part in loc):
-        return True
+    return any(sounds_secret(str(part)) for part in loc) or is_declared_secret(model, loc)
+
+
+def is_declared_secret(model: type[BaseModel], loc: tuple[int | str, ...]) -> bool:
+    """Whether the model says that the value at this place is a secret."""
     return any(kind in {SecretStr, SecretBytes} for kind in _kinds(_annotation(model, loc)))
 
 

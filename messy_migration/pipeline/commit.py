@@ -230,7 +230,11 @@ def _record(
     stream = prepared.stream
     place = (connection, writer.ledger, writer.signature)
     try:
-        sign(*place, receipt, prepared.entries, warnings=prepared.warnings)
+        entries = [
+            replace(entry, place=writer.masked(entry.place), reason=writer.masked(entry.reason))
+            for entry in prepared.entries
+        ]
+        sign(*place, receipt, entries, warnings=prepared.warnings)
         displaced = [
             displaced_entry(stream.table(name), lanes, text)
             for name, result in written.items()

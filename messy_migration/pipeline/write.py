@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -35,6 +36,7 @@ class Writer:
         fresh: names of (table, scope) pairs that this run found empty.
         patience: how long a target that is away, busy or full is waited for.
         waiting: what earlier runs left in quarantine of the stream that is written.
+        masked: takes secrets out of what a plugin says of a record.
     """
 
     target: Target
@@ -44,6 +46,7 @@ class Writer:
     fresh: frozenset[tuple[str, receipts.Scope]]
     patience: Patience = field(default_factory=Patience)
     waiting: Waiting = field(default_factory=Waiting)
+    masked: Callable[[str], str] = str
 
     def is_first(self, table: Table) -> bool:
         """Did this run find the table (or scope) empty?"""

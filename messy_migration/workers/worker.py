@@ -195,6 +195,7 @@ class Worker:
             self.briefing.fresh,
             patience,
             waiting,
+            self.workspace.request.redactor.known,
         )
 
     def _signature(self) -> Signature:

@@ -66,4 +66,5 @@ def loaded(new_site, new_sources, undisturbed):
     with new_sources() as sources:
         site = new_site().configure(sources)
         shutil.copy(first.folder / "target.db", site.folder)
+        shutil.copytree(first.folder / ".migrate/landing", site.folder / ".migrate/landing")
         yield site, sources
