@@ -136,6 +136,13 @@ def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
+def verbose_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `-v`; the command gets `verbose`."""
+    return click.option("-v", "--verbose", is_flag=True, help="Show every scope of every table.")(
+        function
+    )
+
+
 def plugins_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--plugins a,b`; the command gets `plugins`, a list of names or None."""
 

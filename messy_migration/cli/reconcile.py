@@ -18,10 +18,12 @@ from messy_migration.cli.options import (
     plugins_option,
     sandbox_option,
     target_option,
+    verbose_option,
 )
 from messy_migration.cli.reconcile_options import asked_options, changed_options
 from messy_migration.cli.render import complain, emit_json, say
 from messy_migration.cli.summary import reconciliation_text
+from messy_migration.cli.verdict import alarming
 from messy_migration.reconcile.as_json import quick_facts
 
 
@@ -33,6 +35,7 @@ from messy_migration.reconcile.as_json import quick_facts
 @limit_option
 @two.between_options
 @asked_options
+@verbose_option
 @json_option
 @common_options
 def command(
@@ -43,6 +46,7 @@ def command(
     limit: int,
     sandbox: int | None,
     asked: api.Asked,
+    verbose: bool,
     as_json: bool,
     **flags: Any,
 ) -> int:
@@ -66,7 +70,8 @@ def command(
     if as_json:
         emit_json(object_of(result))
     else:
-        say(reconciliation_text(result))
+        red = alarming(result.verdict, result.proof)
+        say(reconciliation_text(result, verbose=verbose), red=red)
     return result.exit_code
 
 

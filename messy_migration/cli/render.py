@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -49,12 +50,17 @@ def cell(value: object) -> str:
     return printable(str(value))
 
 
-def say(text: str, *, err: bool = False) -> None:
+def say(text: str, *, err: bool = False, red: Container[str] = ()) -> None:
     """Print lines: whatever data they hold, none of it acts on the terminal.
 
-    A line of data that may hold a newline of its own goes through `cell` first.
+    A line of data that may hold a newline of its own goes through `cell` first. Lines in `red`
+    are red on a terminal, unless NO_COLOR is set.
     """
-    click.echo("\n".join(printable(line) for line in _masked(text).split("\n")), err=err)
+    lines = [
+        click.style(printable(line), fg="red") if line in red else printable(line)
+        for line in _masked(text).split("\n")
+    ]
+    click.echo("\n".join(lines), err=err, color=False if os.environ.get("NO_COLOR") else None)
 
 
 def complain(problem: Exception) -> None:

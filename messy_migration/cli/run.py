@@ -19,12 +19,14 @@ from messy_migration.cli.options import (
     plugins_option,
     sandbox_option,
     target_option,
+    verbose_option,
     workers_option,
 )
 from messy_migration.cli.plan import show_plan
 from messy_migration.cli.progress import observer
 from messy_migration.cli.render import complain, emit_json, say
 from messy_migration.cli.summary import outcome_text
+from messy_migration.cli.verdict import alarming
 from messy_migration.errors import UsageProblem
 from messy_migration.run.as_json import run_object
 
@@ -72,6 +74,7 @@ def rotation_options(function: Callable[..., Any]) -> Callable[..., Any]:
     help="Adopt what somebody else changed in the target, for this reason.",
 )
 @anchor_option
+@verbose_option
 @json_option
 @common_options
 def command(
@@ -99,6 +102,7 @@ def command(
         engine=engine,
         anchor=anchor,
     )
+    verbose = flags.pop("verbose")
     request = common.request(**flags)
     if dry_run:
         return show_plan(api.plan(request, options), as_json=as_json)
@@ -109,5 +113,6 @@ def command(
     if as_json:
         emit_json(run_object(outcome))
     else:
-        say(outcome_text(outcome))
+        red = alarming(outcome.verdict, outcome.proof)
+        say(outcome_text(outcome, verbose=verbose), red=red)
     return outcome.exit_code

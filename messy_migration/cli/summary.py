@@ -7,16 +7,23 @@ from pathlib import Path
 
 from messy_migration.api import Outcome, Reconciliation
 from messy_migration.cli.render import cell, counted, table
-from messy_migration.cli.verdict import below, last_line, quick_text, repaired_lines, strict_line
+from messy_migration.cli.tables import verdicts_text
+from messy_migration.cli.verdict import (
+    below,
+    last_line,
+    money,
+    quick_text,
+    repaired_lines,
+    strict_line,
+)
 from messy_migration.compare.findings import Difference, Findings
 from messy_migration.ledger.runs import short
 from messy_migration.model import stream_label
-from messy_migration.reconcile.verdict import TableVerdict
 
 _BATCHES = 8
 
 
-def outcome_text(outcome: Outcome) -> str:
+def outcome_text(outcome: Outcome, *, verbose: bool = False) -> str:
     """A run: streams, tables, differences, quarantine, verdict; its problems go to stderr."""
     run = outcome.run
     size = f"{counted(len(run.plugins), 'plugin')}, {counted(len(outcome.streams), 'stream')}"
@@ -37,13 +44,14 @@ def outcome_text(outcome: Outcome) -> str:
             ],
             "lrrrr",
         ),
-        _verdicts(outcome.proof.verdicts, outcome),
+        verdicts_text(outcome.proof.verdicts, outcome.tables, verbose=verbose),
         *differences_text(outcome.proof.findings),
     ]
     if outcome.skipped:
         verb = "was" if outcome.skipped == 1 else "were"
         parts.append(f"{counted(outcome.skipped, 'partition')} {verb} in the target already")
-    parts += map(cell, (*below(outcome.proof), last_line(outcome.verdict, outcome.proof)))
+    proof = outcome.proof
+    parts += map(cell, (*below(proof), *money(proof.verdicts), last_line(outcome.verdict, proof)))
     held = sum(count for *_, count in outcome.quarantine)
     if held:
         rules = ", ".join(
@@ -59,7 +67,7 @@ def outcome_text(outcome: Outcome) -> str:
     return "\n".join(parts)
 
 
-def reconciliation_text(result: Reconciliation) -> str:
+def reconciliation_text(result: Reconciliation, *, verbose: bool = False) -> str:
     """A reconciliation: tables, differences, verdict."""
     proof = result.proof
     if result.untouched:
@@ -69,13 +77,14 @@ def reconciliation_text(result: Reconciliation) -> str:
         *(repaired_lines(result.repaired) if result.repaired else []),
         *_audit(result),
         *([f"report: {short_path(result.report_page)}"] if result.report_page else []),
+        *money(proof.verdicts),
         last_line(result.verdict, proof),
         *(filter(None, [strict_line(proof)]) if result.strict else ()),
     ]
     return "\n".join(
         [
             f"target {cell(result.target)}",
-            _verdicts(proof.verdicts, None),
+            verdicts_text(proof.verdicts, verbose=verbose),
             *differences_text(proof.findings),
             *map(cell, below_tables),
         ]
@@ -90,29 +99,6 @@ def _audit(result: Reconciliation) -> list[str]:
     if found.newest:
         lines.append(f"chain: link {found.newest.ordinal}, head {found.newest.head}")
     return [*lines, f"anchor: {found.anchor}"]
-
-
-def _verdicts(verdicts: Sequence[TableVerdict], outcome: Outcome | None) -> str:
-    headers = ["table", "expected", "actual", "verdict"]
-    align = "lrrl"
-    if outcome is not None:
-        headers[1:1] = ["inserted", "updated", "unchanged"]
-        align = "lrrrrrl"
-    counts = {(item.table, item.scope): item for item in outcome.tables} if outcome else {}
-    rows: list[list[object]] = []
-    for item in verdicts:
-        name = item.table + "".join(f" {column}={value}" for column, value in item.scope)
-        row: list[object] = [
-            name,
-            item.expected.rows,
-            item.actual.rows if item.actual else "-",
-            item.verdict + (f": {item.reason}" if item.reason else ""),
-        ]
-        if outcome is not None:
-            found = counts.get((item.table, item.scope))
-            row[1:1] = [found.inserted, found.updated, found.unchanged] if found else [0, 0, 0]
-        rows.append(row)
-    return table(headers, rows, align)
 
 
 def differences_text(findings: Sequence[Findings]) -> list[str]:

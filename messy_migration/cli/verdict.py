@@ -39,21 +39,35 @@ def last_line(verdict: str, proof: Proof) -> str:
         found = "0 missing, 0 extra, 0 changed"
         if waivers:
             found = f"{_differing(verdicts):,} rows waived, nothing else differs"
-        size = f"{rows:,} rows in {counted(len(verdicts), 'table')}{_FORMS[proof.form]}"
-        return f"{name}{' ' if rest else '  '}{size}: {found}{money(verdicts)}"
+        tables = len({item.table for item in verdicts})
+        size = f"{rows:,} rows in {counted(tables, 'table')}{_FORMS[proof.form]}"
+        return f"{name}{' ' if rest else '  '}{size}: {found}"
     wrong = [item.table for item in verdicts if item.verdict == verdict]
     line = f"{verdict}  {', '.join(dict.fromkeys(wrong)) or 'nothing was compared'}"
     unread = sum(item.verdict == "UNKNOWN" for item in verdicts)
     more = f"; {counted(unread, 'table')} could not be proven" if verdict == "MISMATCH" else ""
-    line += _kinds(proof.findings) + (more if unread else "") + money(verdicts)
+    line += _kinds(proof.findings) + (more if unread else "")
     return f"{line}; {rest}" if rest else line
 
 
-def money(verdicts: Sequence[TableVerdict]) -> str:
-    """`; EUR 512,340.50 = 512,340.50 in orders.total`, per amount and currency."""
-    totals = [f"{text(item)} in {name}" for name, item in summed(verdicts)]
-    more = f" and {len(totals) - _TOTALS} more totals" if len(totals) > _TOTALS else ""
-    return "".join(f"; {total}" for total in totals[:_TOTALS]) + more
+def money(verdicts: Sequence[TableVerdict]) -> list[str]:
+    """`EUR 512,340.50 = 512,340.50 in orders.total`, a line per amount and currency.
+
+    Those that differ come first, all of them; of the others a few.
+    """
+    totals = summed(verdicts)
+    wrong = [total for total in totals if total[1].expected not in (None, total[1].actual)]
+    right = [total for total in totals if total not in wrong]
+    lines = [f"{text(amount)} in {name}" for name, amount in (*wrong, *right[:_TOTALS])]
+    left = len(right) - _TOTALS
+    return [*lines, *([f"... and {counted(left, 'more total')} that agree"] if left > 0 else [])]
+
+
+def alarming(verdict: str, proof: Proof) -> frozenset[str]:
+    """The lines that a reader must not miss: what is wrong, and totals that differ."""
+    wrong = [line for line in money(proof.verdicts) if " <> " in line]
+    last = [] if verdict == "MATCH" else [last_line(verdict, proof)]
+    return frozenset(map(cell, (*wrong, *last)))
 
 
 def below(proof: Proof) -> list[str]:
