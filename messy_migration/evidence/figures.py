@@ -16,6 +16,9 @@ INPUTS = 40
 """Inputs that the page lists of each stream; the document has all."""
 
 
+_WORST = ("MISMATCH", "UNKNOWN", "MATCH")
+
+
 def scope_label(scope: Mapping[str, str]) -> str:
     """A scope in words."""
     return ", ".join(f"{name} = {value}" for name, value in scope.items())
@@ -49,8 +52,7 @@ def streams(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def tables(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One row for each table and scope, the worst verdicts first."""
-    worst = ("MISMATCH", "UNKNOWN", "MATCH")
+    """One row for each table and scope: the worst verdicts first, then by name."""
     return [
         {
             **item,
@@ -66,8 +68,19 @@ def tables(document: Mapping[str, Any]) -> list[dict[str, Any]]:
             "tolerated": item.get("tolerated") or 0,
             "drift": item.get("drift"),
         }
-        for item in sorted(document["tables"], key=lambda item: worst.index(item["verdict"]))
+        for item in sorted(
+            document["tables"],
+            key=lambda item: (
+                worst.index(item["verdict"]),
+                item["table"],
+                scope_label(item["scope"]),
+            ),
+        )
     ]
+
+
+def _rank(table: Mapping[str, Any]) -> tuple[int, str, str]:
+    return _WORST.index(table["verdict"]), table["table"], scope_label(table["scope"])
 
 
 def pairs(value: object) -> list[tuple[str, object]]:
@@ -149,7 +162,7 @@ def inputs(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def money(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Totals of amounts per currency, where tables declare them."""
+    """Totals of amounts per currency, where tables declare them; those that differ first."""
     rows = [
         {
             **item,
@@ -170,7 +183,7 @@ def money(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     for row in rows:
         row["bar"] = charts.measure(_cents(row["actual"]), largest[row["currency"]], "loaded")
         row["title"] = f"{shown(row['currency'])} {number(str(row['actual']))}"
-    return rows
+    return sorted(rows, key=lambda row: row["is_equal"])
 
 
 def facts(document: Mapping[str, Any]) -> dict[str, Any]:
