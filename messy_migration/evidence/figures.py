@@ -14,8 +14,6 @@ from messy_migration.evidence.notation import label, number, plural, shown
 
 INPUTS = 40
 """Inputs that the page lists of each stream; the document has all."""
-
-
 _WORST = ("MISMATCH", "UNKNOWN", "MATCH")
 
 
@@ -68,14 +66,7 @@ def tables(document: Mapping[str, Any]) -> list[dict[str, Any]]:
             "tolerated": item.get("tolerated") or 0,
             "drift": item.get("drift"),
         }
-        for item in sorted(
-            document["tables"],
-            key=lambda item: (
-                worst.index(item["verdict"]),
-                item["table"],
-                scope_label(item["scope"]),
-            ),
-        )
+        for item in sorted(document["tables"], key=_rank)
     ]
 
 
