@@ -5,6 +5,10 @@
     |-- ConfigurationError          3   migrate.toml, schema files, environment, secrets
     |-- PluginError                 4   a plugin that is missing, broken or breaks its contract
     |-- SourceError                 5   what is read
+    |   |-- SourceMissing           5   it is not there
+    |   |-- SourceUnreachable       5   it does not answer; worth another attempt
+    |   |-- SourceCountDrift        5   it has another number of records than were read
+    |   `-- SourceSchemaDrift       5   it has other tables or columns than were declared
     |-- TargetError                 6   what is written
     |   |-- AccessRefused           6   never worth another attempt
     |   |-- TargetBusy              6   somebody holds a lock; worth another attempt
@@ -33,7 +37,11 @@ __all__ = [
     "PluginError",
     "ProofError",
     "QualityError",
+    "SourceCountDrift",
     "SourceError",
+    "SourceMissing",
+    "SourceSchemaDrift",
+    "SourceUnreachable",
     "TargetBusy",
     "TargetError",
     "TargetFull",
@@ -113,6 +121,22 @@ class SourceError(MigrationError):
     """A source cannot be read, or does not hold what its schema says."""
 
     exit_code = 5
+
+
+class SourceMissing(SourceError):
+    """What a stream is read from is not there: no file of that name, no such database."""
+
+
+class SourceUnreachable(SourceError):
+    """A source does not answer; the same call may pass later."""
+
+
+class SourceCountDrift(SourceError):
+    """A source has another number of records than were read of it."""
+
+
+class SourceSchemaDrift(SourceError):
+    """A source has other tables or columns than were declared."""
 
 
 class TargetError(MigrationError):

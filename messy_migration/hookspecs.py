@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         Transformed,
         Violation,
     )
+    from messy_migration.model.event import Event
 
 PROJECT = "messy_migration"
 
@@ -211,5 +212,11 @@ def engine(name: str, workers: int, settings: Any) -> Executor | None:
 
 
 @hookspec
-def notify(event: str, facts: Mapping[str, Any], settings: Any) -> None:
-    """Something happened to the run. An observer that fails is logged and changes nothing."""
+def notify(event: Event, settings: Any) -> None:
+    """Something happened: to a run, or to a command that could not begin.
+
+    Asked of every selected plugin, in a thread of its own in the parent process, one event after
+    the other; `messy_migration.model.events` is the catalogue. One that fails is logged and
+    changes nothing. One that takes longer than ten seconds over an event is told nothing more, and
+    the end of a command waits less than a second for all of them.
+    """

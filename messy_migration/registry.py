@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,8 +25,8 @@ from messy_migration.discovery import (
 )
 from messy_migration.errors import ConfigurationError, MigrationError, PluginError
 from messy_migration.loading import broken, load, place, try_imports
-
-_log = logging.getLogger(__name__)
+from messy_migration.model.event import tell
+from messy_migration.model.events import SecretUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +109,11 @@ class Registry:
         Raises:
             ConfigurationError: nobody knows the scheme, or the secret is not to be had.
         """
-        value = builtin_secret(reference, self.environment)
-        if value is None:
-            value = self._from_plugin(reference)
+        try:
+            value = builtin_secret(reference, self.environment) or self._from_plugin(reference)
+        except ConfigurationError as error:
+            tell(SecretUnavailable(what=error.what, where=error.where, why=error.why))
+            raise
         if self.on_secret is not None:
             self.on_secret(value)
         return value
@@ -136,14 +137,6 @@ class Registry:
                 next="name the plugin that knows it in --plugins, or correct the scheme",
             )
         return value
-
-    def notify(self, event: str, **facts: Any) -> None:
-        """Tell every observer; one that fails is logged and changes nothing."""
-        for plugin in self.names:
-            try:
-                self.call_one(plugin, "notify", event=event, facts=facts)
-            except MigrationError as error:
-                _log.warning("observer %s failed at %s: %s", plugin, event, error)
 
     @contextlib.contextmanager
     def guard(self, plugin: str, hook: str) -> Iterator[None]:

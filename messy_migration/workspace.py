@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -45,6 +45,7 @@ class Request:
         redactor: is told every secret of this process; never sent to another.
         directory: the working folder when the request was made. What a plugin does to the one of
             the process moves no path, neither here nor in a worker.
+        run_id: of the run that the command is, which every line of its log names; empty for others.
     """
 
     config: Path | None = None
@@ -55,6 +56,7 @@ class Request:
     sections: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     redactor: Redactor = field(default_factory=Redactor, compare=False, repr=False)
     directory: Path = field(default_factory=Path.cwd)
+    run_id: str = ""
 
     def for_workers(self, digest: str) -> Request:
         """The same request for another process: pinned, and without any secret."""
@@ -167,8 +169,8 @@ def open_workspace(
     redactor = request.redactor
     for value in plain_secrets(settings):
         redactor.register(value)
+    start_log(request, settings)
     registry = _registry(settings, settings.core.plugins, request)
-    logs.configure(settings.core.log_level, settings.core.log_format, redactor)
     _warn(request, settings)
     sections = registry.sections
     # Who resolves secrets comes first: the settings of the others may refer to them.
@@ -193,6 +195,44 @@ def open_workspace(
     )
     target = open_target(url, application, settings.core.lock_seconds, keep=keep)
     return Workspace(request, settings, registry, target, ledger(target.dialect.name))
+
+
+def start_log(request: Request, settings: Settings) -> None:
+    """Start the log of this process.
+
+    Raises:
+        ConfigurationError: the log file cannot be written.
+    """
+    core, file = settings.core, settings.core.log_file
+    logs.configure(
+        core.log_level,
+        core.log_format,
+        request.redactor,
+        run_id=request.run_id,
+        file=None if file is None else settings.directory / file,
+    )
+
+
+def open_observers(request: Request) -> Registry | None:
+    """Those of the plugins that can be told that a command could not begin; None if none can.
+
+    Whatever is wrong with the others, or with all settings, has been told already.
+    """
+    with suppress(MigrationError):
+        settings = configuration.pinned(request.load(), request.sections)
+        sections, able = {}, []
+        for name in settings.core.plugins:
+            with suppress(MigrationError):
+                one = _registry(settings, [name], request)
+                model = one.call_one(name, "settings_model")
+                if one.implements(name, "notify"):
+                    sections[name] = configuration.plugin_settings(
+                        settings, name, model, one.resolve
+                    )
+                    able.append(name)
+        if able:
+            return replace(_registry(settings, able, request), sections=sections)
+    return None
 
 
 def _warn(request: Request, settings: Settings) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +26,8 @@ from messy_migration.ledger.audit import Audit
 from messy_migration.ledger.completeness import Completeness
 from messy_migration.ledger.runs import short
 from messy_migration.model import stream_label
+from messy_migration.model.event import tell
+from messy_migration.model.events import ReconcileDone, ReconcileMismatch
 from messy_migration.reconcile import reconcile as proving
 from messy_migration.reconcile.as_json import audit_object, proof_object
 from messy_migration.reconcile.options import Asked
@@ -37,6 +38,7 @@ from messy_migration.repair.apply import Repaired
 from messy_migration.repair.as_json import repair_facts
 from messy_migration.repair.run import adopt, repair
 from messy_migration.run.anchors import audited, note_again, refused
+from messy_migration.run.events import RunEvents, over_limit, telling
 from messy_migration.run.evidence import file_reconciliation
 from messy_migration.run.keying import prove_under
 from messy_migration.run.lock import Hold
@@ -101,15 +103,31 @@ def reconcile(
         Locked: a run is under way.
     """
     asked = asked or Asked()
-    request, sandbox = with_ledger(recalled(request), sandbox, asked.anchor)
-    with served(request, sandbox) as (found, _):
-        workspace = open_workspace(found, needs_plugins=asked.needs_plugins)
-        refuse_missing(workspace)
-        with workspace.releasing():
-            return _examined(workspace, run_id, limit, asked)
+    with telling(request) as events:
+        request, sandbox = with_ledger(recalled(request), sandbox, asked.anchor)
+        with served(request, sandbox) as (found, _):
+            workspace = open_workspace(found, needs_plugins=asked.needs_plugins)
+            events.observe(workspace.registry)
+            refuse_missing(workspace)
+            with workspace.releasing():
+                result = _examined(workspace, run_id, limit, asked, events)
+                _tell(result)
+                return result
 
 
-def _examined(workspace: Workspace, run_id: str | None, limit: int, asked: Asked) -> Reconciliation:
+def _tell(result: Reconciliation) -> None:
+    for event in over_limit(result.completeness):
+        tell(event)
+    wrong = tuple(item.table for item in result.proof.verdicts if item.verdict == "MISMATCH")
+    if wrong:
+        tell(ReconcileMismatch(target=result.target, tables=wrong))
+    verdict = word(result.untouched) if result.untouched else result.verdict
+    tell(ReconcileDone(target=result.target, verdict=verdict, exit_code=result.exit_code))
+
+
+def _examined(
+    workspace: Workspace, run_id: str | None, limit: int, asked: Asked, events: RunEvents
+) -> Reconciliation:
     """Reconcile a target while no run writes to it.
 
     Raises:
@@ -128,13 +146,14 @@ def _examined(workspace: Workspace, run_id: str | None, limit: int, asked: Asked
                 "`migrate status`",
             )
         try:
-            found, tables, incomplete = _scope_of(workspace, run_id, asked)
+            scope = _scope_of(workspace, run_id, asked)
+            found, tables = scope.audit, scope.tables
             if asked.quick:
                 return _quick(workspace, tables, found)
             if asked.repair or asked.accept_foreign:
-                result = _changed(workspace, hold, found, tables, incomplete, limit, asked)
+                result = _changed(workspace, hold, scope, limit, asked, events)
                 return _filed(workspace, result, asked)
-            proof = _proof(workspace, found, tables, incomplete, limit, asked)
+            proof = _proof(workspace, scope, limit, asked)
         except (TargetBusy, TargetUnavailable) as error:
             raise ProofError(
                 "UNKNOWN: the target went away before it was compared",
@@ -157,22 +176,18 @@ def _filed(workspace: Workspace, result: Reconciliation, asked: Asked) -> Reconc
 
 
 def _changed(
-    workspace: Workspace,
-    hold: Hold,
-    found: Audit,
-    tables: Tables | None,
-    incomplete: dict[str, str],
-    limit: int,
-    asked: Asked,
+    workspace: Workspace, hold: Hold, scope: _Scope, limit: int, asked: Asked, events: RunEvents
 ) -> Reconciliation:
     """Repair or adopt as a run of its own, and give the proof at its end."""
+    found, tables, incomplete = scope.audit, scope.tables, scope.incomplete
     if found.reasons:
         raise refused(workspace, found)
     repaired: Repaired | None = None
     if asked.repair:
-        repaired, outcome = repair(workspace, hold, tables, incomplete, asked)
+        repaired, outcome = repair(workspace, hold, tables, incomplete, asked, events)
     else:
-        outcome = adopt(workspace, hold, tables, incomplete, asked.accept_foreign or "")
+        reason = asked.accept_foreign or ""
+        outcome = adopt(workspace, hold, tables, incomplete, reason, events)
     proof = proving.reconcile(workspace, tables, incomplete, limit, asked)
     if outcome is not None:
         with workspace.target.dialect.reading(workspace.target.engine) as connection:
@@ -231,15 +246,9 @@ def reconciliation_object(result: Reconciliation) -> dict[str, Any]:
     }
 
 
-def _proof(
-    workspace: Workspace,
-    found: Audit,
-    tables: Tables | None,
-    incomplete: Mapping[str, str],
-    limit: int,
-    asked: Asked,
-) -> Proof:
+def _proof(workspace: Workspace, scope: _Scope, limit: int, asked: Asked) -> Proof:
     """What the ledger says of the tables; if somebody else wrote into it, no more than that."""
+    found, tables, incomplete = scope.audit, scope.tables, scope.incomplete
     if not found.reasons:
         return proving.reconcile(workspace, tables, incomplete, limit, asked)
     try:
@@ -280,17 +289,24 @@ def _quick(workspace: Workspace, tables: Tables | None, audit: Audit) -> Reconci
     )
 
 
-def _scope_of(
-    workspace: Workspace, run_id: str | None, asked: Asked
-) -> tuple[Audit, Tables | None, dict[str, str]]:
+@dataclass(frozen=True)
+class _Scope:
     """What the ledger is, which tables to prove, and which streams were not read whole."""
+
+    audit: Audit
+    tables: Tables | None
+    incomplete: dict[str, str]
+
+
+def _scope_of(workspace: Workspace, run_id: str | None, asked: Asked) -> _Scope:
     target = workspace.target
     with target.dialect.reading(target.engine) as connection:
         refuse_empty(workspace, schema.version(connection))
         key = prove_under(connection, workspace)
         found = audited(workspace, connection, asked.anchor, full=not asked.quick, key=key)
         tables = _tables_of(workspace, connection, run_id)
-        return found, tables, {} if found.reasons else _incomplete(workspace, connection)
+        incomplete = {} if found.reasons else _incomplete(workspace, connection)
+        return _Scope(found, tables, incomplete)
 
 
 def _tables_of(workspace: Workspace, connection: Connection, run_id: str | None) -> Tables | None:

@@ -10,6 +10,7 @@ from messy_migration.api.preconditions import refuse_empty, refuse_missing
 from messy_migration.api.recall import where_unnamed
 from messy_migration.databases.errors import refusals
 from messy_migration.ledger import schema
+from messy_migration.run.events import RunEvents, telling
 from messy_migration.run.open import new_run_id
 from messy_migration.run.outcome import Observer, Options, Outcome
 from messy_migration.run.rotation import rotate
@@ -50,12 +51,17 @@ def run(
     """
     options = options or Options()
     # The nursery comes first: a copy of it must hold no plugin and no connection.
-    with nursery() as ready, _asked(request, options, ready) as (asked, options, boxes):
+    request = replace(request, run_id=new_run_id())
+    with (
+        nursery() as ready,
+        telling(request) as events,
+        _asked(request, options, ready) as (asked, options, boxes),
+    ):
         watcher = observer or Silent()
         if options.rotate_key:
-            outcome = _rotated(asked, watcher, options)
+            outcome = _rotated(asked, watcher, options, events)
         else:
-            outcome = execute(asked, watcher, options, ready)
+            outcome = execute(asked, watcher, options, events, ready)
         traffic = {box.plugin: {"manifest": dict(box.manifest), **box.traffic()} for box in boxes}
         return replace(outcome, sandbox=traffic)
 
@@ -70,16 +76,16 @@ def _asked(
         yield asked, replace(options, sandbox=seed), boxes
 
 
-def _rotated(request: Request, observer: Observer, options: Options) -> Outcome:
+def _rotated(request: Request, observer: Observer, options: Options, events: RunEvents) -> Outcome:
     """Change the key of a target that was loaded before."""
-    run_id = new_run_id()
-    workspace = open_workspace(request, application=f"mm:{run_id}", keep=True)
+    workspace = open_workspace(request, application=f"mm:{request.run_id}", keep=True)
+    events.observe(workspace.registry)
     target = workspace.target
     try:
         with workspace.releasing():
             refuse_missing(workspace)
             with refusals(f"target {target.label}"), target.dialect.reading(target.engine) as found:
                 refuse_empty(workspace, schema.version(found))
-            return rotate(workspace, run_id, observer, options)
+            return rotate(workspace, observer, options, events)
     finally:
         target.engine.dispose()

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import click
 
 from messy_migration.cli.ending import keep_to_main
-from messy_migration.cli.render import GIVEN, say
+from messy_migration.cli.render import GIVEN, error_line, say
 from messy_migration.config.commands import runnable
 from messy_migration.errors import Interrupted, MigrationError, PluginError, UsageProblem
 from messy_migration.redaction import Redactor, printable, sounds_secret
@@ -173,7 +173,7 @@ def _report(error: BaseException, argv: Sequence[str], redactor: Redactor) -> in
             text = redactor.text("".join(traceback.format_exception(error)))
             say(text, err=True)
         known.next = runnable(known.next, argv)
-        say(f"error: {_one_line(redactor.text(str(known)))}", err=True)
+        error_line(_one_line(redactor.text(str(known))))
         if "--json" in options:
             click.echo(json.dumps({"schema": 1, "error": _fields(known, redactor)}))
         sys.stdout.flush()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from messy_migration.cli.render import cell, say
+from messy_migration.cli.render import cell, log_is_json, say
 from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.runs import Run, short
 from messy_migration.model import Stream, stream_label
@@ -67,7 +67,8 @@ class Lines:
         self._say("reading the target back")
 
     def _say(self, text: str) -> None:
-        if not self._quiet:
+        # There the events say the same.
+        if not self._quiet and not log_is_json():
             say(cell(text), err=True)
 
 

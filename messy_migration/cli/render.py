@@ -65,7 +65,24 @@ def say(text: str, *, err: bool = False, red: Container[str] = ()) -> None:
 
 def complain(problem: Exception) -> None:
     """One line on stderr for an error; the command in it runs as it is printed."""
-    say(f"error: {cell(as_typed(' '.join(str(problem).splitlines())))}", err=True)
+    error_line(as_typed(" ".join(str(problem).splitlines())))
+
+
+def error_line(text: str) -> None:
+    """One line on stderr, which is one of the log where that is JSON."""
+    if log_is_json():
+        import logging
+
+        logging.getLogger(__name__).error("%s", text)
+    else:
+        say(f"error: {cell(text)}", err=True)
+
+
+def log_is_json() -> bool:
+    """Whether stderr is for machines: then every line of it has to be one of the log."""
+    import logging  # `--help` does without it
+
+    return any(getattr(handler, "is_json", False) for handler in logging.getLogger().handlers)
 
 
 def as_typed(text: str) -> str:

@@ -106,7 +106,7 @@ def command(
     request = common.request(**flags)
     if dry_run:
         return show_plan(api.plan(request, options), as_json=as_json)
-    with observer(quiet=as_json) as watching:
+    with observer(quiet=as_json or common.log_format == "json") as watching:
         outcome = api.run(request, watching, options)
     for problem in outcome.problems:
         complain(problem)

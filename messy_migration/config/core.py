@@ -20,7 +20,8 @@ class CoreSettings(BaseModel):
     that can compute it for their own fingerprint of what they gave. `insecure_reason` says why
     a server on another machine is reached without verified TLS. `fingerprint_key` refers to the
     secret under which rows are summed a second time, `fingerprint_key_before` to the one that it
-    replaces. `target`, `target_password` and both keys are left out of the repr.
+    replaces. `log_file` gets every line of the log as JSON, beside what stderr gets. `target`,
+    `target_password` and both keys are left out of the repr.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -45,6 +46,7 @@ class CoreSettings(BaseModel):
     landing: Path = Field(Path(".migrate/landing"), strict=False)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
+    log_file: Path | None = Field(None, strict=False)
 
     @property
     def worker_count(self) -> int:

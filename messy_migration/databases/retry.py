@@ -7,7 +7,6 @@ Only what can be done twice without harm may be done again like this.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from typing import TypeVar
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
 from messy_migration.errors import TargetBusy, TargetError, TargetFull, TargetUnavailable
+from messy_migration.model.event import tell
+from messy_migration.model.events import DbReturned, DbUnreachable, ResourceLimit
 
 T = TypeVar("T")
 
@@ -73,13 +74,15 @@ class Patience:
 
 
 class _Outage:
-    """The time from the first failure to the end of it; told once at each end."""
+    """The time from the first failure to the end of it; told once at each end.
+
+    A single failure is not told: a connection that was cut is there again at the next attempt.
+    """
 
     def __init__(self, patience: Patience) -> None:
         self._patience = patience
         self._began: float | None = None
         self._is_told = False
-        self._log = logging.getLogger(__name__)
 
     def is_over(self, state: RetryCallState) -> bool:
         """Has the deadline passed? A longer kind of outage may follow on a shorter one."""
@@ -89,13 +92,13 @@ class _Outage:
         limit = self._patience.limit(error)
         if self._began is None:
             self._began = time.monotonic()
-            if limit >= TOLD_SECONDS:
-                self._is_told = True
-                self._log.warning("waiting up to %g s: %s", limit, error)
+        elif limit >= TOLD_SECONDS and not self._is_told:
+            self._is_told = True
+            kind = ResourceLimit if isinstance(error, TargetFull) else DbUnreachable
+            tell(kind(what=error.what, where=error.where, why=error.why, seconds=limit))
         return time.monotonic() - self._began >= limit
 
     def end(self) -> None:
         """It worked."""
         if self._began is not None and self._is_told:
-            waited = time.monotonic() - self._began
-            self._log.warning("going on after %.1f s", waited)
+            tell(DbReturned(seconds=time.monotonic() - self._began))

@@ -26,6 +26,9 @@ from messy_migration.http.failures import SourceRefused, SourceUnavailable
 from messy_migration.http.retry import PASSING, Passing, persist, retry_after
 from messy_migration.http.settings import HttpSettings
 from messy_migration.http.transport import Deadline, Guard, connections, read_body, refused
+from messy_migration.model.event import tell
+from messy_migration.model.events import CircuitOpened, HttpFailed
+from messy_migration.model.usage import CALLS
 
 Value = str | int | None
 Params = Mapping[str, Value] | Sequence[tuple[str, Value]]
@@ -43,8 +46,6 @@ _NEXT = {
     403: "ask for a key that may read this",
     404: "check the path in the settings",
 }
-
-_log = logging.getLogger(__name__)
 
 
 class Client:
@@ -143,7 +144,10 @@ class Client:
                 value = self._exchange(method, url, form)
             except Passing as error:
                 self._failures += 1
-                _log.info("http.failed %s: %s", place, error.why)
+                tell(HttpFailed(place=place, why=error.why))
+                if self._failures == self._settings.breaker:
+                    what = "a source keeps failing, nothing more is sent to it"
+                    tell(CircuitOpened(what=what, where=place, why=error.why))
                 raise
             self._failures = 0
             return value
@@ -183,6 +187,7 @@ class Client:
             self._wait()
             self._deadline.start(self._settings.answer)
             request = self._http.build_request(method, url, headers=dict(headers), data=form)
+            CALLS.count += 1
             try:
                 response = self._http.send(request, stream=True)
                 with closing(response):

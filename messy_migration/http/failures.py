@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from messy_migration.errors import SourceError
+from messy_migration.errors import SourceError, SourceUnreachable
 
 
-class SourceUnavailable(SourceError):
+class SourceUnavailable(SourceUnreachable):
     """The source did not answer in time, or not in full; asking for less may help."""
 
 

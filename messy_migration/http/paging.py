@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from messy_migration.errors import SourceError
+from messy_migration.errors import SourceCountDrift
 from messy_migration.http.pager import Fetch, Item, Key, Pager, Pass, Record, Step
 
 _PASSES = 4
@@ -78,7 +78,7 @@ def walk(
         if before is not None and totals == {len(keys)}:
             return
         before = current
-    raise SourceError(
+    raise SourceCountDrift(
         "INCOMPLETE: a list did not hold still long enough to be read whole",
         where,
         f"{len(keys):,} records came in {_PASSES} passes that do not agree with its totals",

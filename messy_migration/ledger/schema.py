@@ -22,7 +22,7 @@ from sqlalchemy.schema import CreateSchema
 from messy_migration.errors import TargetError
 from messy_migration.ledger.tables import SCHEMA, ledger, naming
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest revision in `migrations/`; a test compares the two."""
 
 CHAINED = "0002"

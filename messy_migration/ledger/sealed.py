@@ -58,6 +58,7 @@ CURRENT: dict[str, tuple[str, ...]] = {
     "landing": ("stream", "tenant", "partition"),
     "bookmark": ("stream", "tenant"),
     "stamp": ("id",),
+    "event": ("run_id", "epoch", "number"),
 }
 """Table of current state -> the columns by which its rows are told apart; all others count.
 

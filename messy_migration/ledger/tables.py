@@ -47,6 +47,7 @@ class Ledger:
     heartbeat: Table
     chain: Table
     change: Table
+    event: Table
 
 
 def naming(dialect: str) -> tuple[str | None, str]:
@@ -290,6 +291,20 @@ def ledger(dialect: str) -> Ledger:
         Column("written_at", Text, nullable=False),
         Column("mac", Text),
     )
+    event = table(
+        "event",
+        Column("run_id", Text, nullable=False),
+        Column("epoch", BigInteger, nullable=False),
+        Column("number", Integer, nullable=False),
+        Column("name", Text, nullable=False),
+        Column("severity", Text, nullable=False),
+        Column("stream", Text, nullable=False),
+        Column("tenant", Text, nullable=False),
+        Column("batch", Text, nullable=False),
+        Column("at", Text, nullable=False),
+        Column("facts", Text, nullable=False),
+        PrimaryKeyConstraint("run_id", "epoch", "number"),
+    )
     return Ledger(
         metadata,
         run,
@@ -305,4 +320,5 @@ def ledger(dialect: str) -> Ledger:
         heartbeat,
         chain,
         change,
+        event,
     )

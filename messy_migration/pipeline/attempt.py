@@ -9,7 +9,6 @@ again. While that cannot be done the outcome is unknown, which is never taken fo
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,11 +19,11 @@ from messy_migration.errors import TargetBusy, TargetFull, TargetUnavailable
 from messy_migration.ledger import receipts
 from messy_migration.ledger.tables import Ledger
 from messy_migration.model import Receipt
+from messy_migration.model.event import tell
+from messy_migration.model.events import CommitUnanswered
 
 GRACE = 3
 """Looks at a session that may still commit before the server is told to end it."""
-
-_log = logging.getLogger(__name__)
 
 
 class CommitUnknown(TargetUnavailable):
@@ -106,8 +105,7 @@ class Attempt:
             raise TargetUnavailable(
                 "the outcome of a batch is unknown", unknown.where, error.why, error.next
             ) from error
-        outcome = "it is committed" if found else "it is not, and is written again"
-        _log.warning("the answer to a COMMIT was lost; the ledger says: %s", outcome)
+        tell(CommitUnanswered(batch=unknown.receipt.batch_id, is_committed=found))
         return found
 
     def _look(self, unknown: CommitUnknown) -> bool:

@@ -12,9 +12,10 @@ from messy_migration.reconcile.reconcile import Tables
 from messy_migration.repair.apply import Repaired, RepairedTable, carry_out
 from messy_migration.repair.plan import Todo, plan_repair
 from messy_migration.run.close import close_run
+from messy_migration.run.events import RunEvents
 from messy_migration.run.keying import begin_key
 from messy_migration.run.lock import Hold
-from messy_migration.run.open import new_run_id, open_run
+from messy_migration.run.open import new_run_id, open_run, say_begun
 from messy_migration.run.outcome import Options, Outcome
 from messy_migration.run.prepare import Site, prove_earlier
 from messy_migration.run.sandbox import SEED
@@ -32,6 +33,7 @@ def repair(
     tables: Tables | None,
     incomplete: dict[str, str],
     asked: Asked,
+    events: RunEvents,
 ) -> tuple[Repaired, Outcome | None]:
     """Repair, and reconcile what was repaired; the caller holds the run lock.
 
@@ -41,6 +43,7 @@ def repair(
         tables: (table, scope) pairs, or None for all.
         incomplete: label of a stream -> why not all of it was read.
         asked: how far to go, and whether only to say so.
+        events: what is said of the run.
     """
     wish: Repair = asked.repair or "differing"
     todos = plan_repair(workspace, tables, incomplete, wish)
@@ -49,7 +52,7 @@ def repair(
         return Repaired(told), None
     began = time.monotonic()
     with StopSignals() as stop:
-        state = _opened(workspace, hold, stop, REPAIR, {todo.state.key for todo in todos})
+        state = _opened(workspace, hold, stop, REPAIR, {todo.state.key for todo in todos}, events)
         state.unfinished.update(incomplete)
         carry_out(state, todos, stop)
         state.is_settled = not state.problems and not stop.requested
@@ -63,6 +66,7 @@ def adopt(
     tables: Tables | None,
     incomplete: dict[str, str],
     reason: str,
+    events: RunEvents,
 ) -> Outcome | None:
     """Adopt what somebody else changed as receipts with a reason; None if nothing was changed.
 
@@ -79,7 +83,8 @@ def adopt(
             "finish the run first",
         )
     with StopSignals() as stop:
-        state = _opened(workspace, hold, stop, ADOPT, None if tables is None else set(tables))
+        chosen = None if tables is None else set(tables)
+        state = _opened(workspace, hold, stop, ADOPT, chosen, events)
         with state.writing() as connection:
             target = workspace.target
             site = Site(connection, target.dialect, workspace.ledger, state.signature())
@@ -94,6 +99,7 @@ def _opened(
     stop: StopSignals,
     selection: str,
     tables: set[tuple[str, Scope]] | None,
+    events: RunEvents,
 ) -> RunState:
     """A run over the streams of these tables; one of the kind that was killed is taken up."""
     streams = [
@@ -106,7 +112,8 @@ def _opened(
         kind = stamps.kind(connection, workspace.ledger)
     options = Options(selection=(selection,), sandbox=SEED if kind == "sandbox" else None)
     patience = workspace.patience(lambda: stop.requested)
-    state = open_run(workspace, new_run_id(), streams, options, hold, patience)
+    state = open_run(workspace, new_run_id(), streams, options, hold, patience, events)
+    say_begun(state)
     begin_key(state)
     return state
 

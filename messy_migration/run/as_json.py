@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from messy_migration.ledger.receipts import StreamTotals
+from messy_migration.model.usage import Usage
 from messy_migration.reconcile.as_json import (
     SCHEMA,
     difference_objects,
@@ -40,7 +42,10 @@ def run_object(outcome: Outcome) -> dict[str, Any]:
         "workers": outcome.workers,
         "seconds": round(outcome.seconds, 3),
         "skipped_partitions": outcome.skipped,
-        "streams": [stream_object(item) for item in outcome.streams],
+        "streams": [
+            {**stream_object(item), "usage": usage_object(outcome, item)}
+            for item in outcome.streams
+        ],
         "tables": tables,
         "differences": difference_objects(outcome.proof.findings),
         "located": findings_objects(outcome.proof.findings),
@@ -56,6 +61,12 @@ def run_object(outcome: Outcome) -> dict[str, Any]:
         "chain": {"link": outcome.link, "head": outcome.head},
         **({"sandbox": dict(outcome.sandbox)} if outcome.sandbox else {}),
     }
+
+
+def usage_object(outcome: Outcome, item: StreamTotals) -> dict[str, Any]:
+    """What a stream cost since the command began, as far as its workers lived to tell."""
+    usage = outcome.usage.get((item.stream, item.tenant), Usage())
+    return {**asdict(usage), "cpu_seconds": round(usage.cpu_seconds, 3)}
 
 
 def stream_object(item: StreamTotals) -> dict[str, Any]:

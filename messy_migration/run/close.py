@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,13 +19,24 @@ from messy_migration.errors import (
     ProofError,
     TargetUnavailable,
 )
-from messy_migration.ledger import chain, clock, completeness, keys, quarantine, receipts, runs
+from messy_migration.ledger import (
+    chain,
+    clock,
+    completeness,
+    events,
+    keys,
+    quarantine,
+    receipts,
+    runs,
+)
 from messy_migration.ledger.receipts import Scope, StreamTotals, TableTotals
 from messy_migration.ledger.runs import short
+from messy_migration.model.event import tell
 from messy_migration.reconcile.reconcile import LISTED, Proof, reconcile
 from messy_migration.reconcile.source_rows import source_findings
 from messy_migration.reconcile.verdict import overall
 from messy_migration.run.anchors import note, torn_lanes
+from messy_migration.run.events import ending
 from messy_migration.run.evidence import Filed, evidence_path, file_run, with_files
 from messy_migration.run.outcome import Outcome
 from messy_migration.run.signals import StopSignals
@@ -77,13 +89,14 @@ def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:
         skipped=sum(len(plan.skipped) for plan in state.plans),
         verdict=verdict,
         exit_code=code,
+        usage=dict(state.events.usage),
     )
     filed = state.patience.persist(_Closing(state, outcome, moments))
+    state.events.written(sys.maxsize, is_closed=True)
     outcome = with_files(outcome, filed)
     note(workspace, filed.ledger, filed.link)
-    workspace.registry.notify(
-        "run.finished", run_id=state.run.run_id, verdict=verdict, exit_code=code
-    )
+    for event in ending(outcome):
+        tell(event)
     return outcome
 
 
@@ -160,6 +173,9 @@ class _Closing:
         with state.closing() as connection:
             _refuse_forged(connection, state)
             evidence = evidence_path(connection, state)
+            last = ending(replace(self.outcome, report=str(evidence)))
+            kept = state.events.kept(*last)
+            events.write(connection, ledger, state.signature(), kept)
             runs.finish(
                 connection,
                 ledger,

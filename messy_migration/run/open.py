@@ -10,6 +10,7 @@ import socket
 import time
 import uuid
 from contextlib import suppress
+from dataclasses import replace
 from importlib.metadata import version
 
 from messy_migration.config import last_target
@@ -21,8 +22,11 @@ from messy_migration.ledger.fence import Holder
 from messy_migration.ledger.lanes import Lane, Signature
 from messy_migration.ledger.runs import Run, short
 from messy_migration.model import Stream
+from messy_migration.model.event import tell
+from messy_migration.model.events import RunResumed, RunStarted
 from messy_migration.pipeline.cut import Cutting
 from messy_migration.run.anchors import adopt, begin_anew
+from messy_migration.run.events import RunEvents
 from messy_migration.run.keying import signing_key
 from messy_migration.run.lock import Hold
 from messy_migration.run.outcome import Options
@@ -80,6 +84,7 @@ def open_run(
     options: Options,
     hold: Hold,
     patience: Patience,
+    events: RunEvents,
 ) -> RunState:
     """Take the target over, and find the run that is to be resumed or begin a new one.
 
@@ -141,7 +146,7 @@ def open_run(
         fence.beat(connection, workspace.ledger, holder)
     lane.settle()
     _remember(workspace)
-    request = workspace.request.for_workers(settings.digest)
+    request = replace(workspace.request.for_workers(settings.digest), run_id=run.run_id)
     briefing = Briefing(
         request,
         run.run_id,
@@ -151,6 +156,7 @@ def open_run(
         key_id=key.id if key else "",
     )
     hold.epoch = epoch
+    events.name_run(run.run_id)
     return RunState(
         workspace,
         options,
@@ -161,9 +167,23 @@ def open_run(
         patience,
         found is not None and found.run_id != run_id,
         streams,
+        events,
         lane=lane,
         is_new_ledger=revision is None,
         key=key,
+    )
+
+
+def say_begun(state: RunState) -> None:
+    """The run has its id and holds its target."""
+    kind = RunResumed if state.resumed else RunStarted
+    tell(
+        kind(
+            target=state.workspace.target.label,
+            profile=state.run.profile,
+            plugins=state.run.plugins,
+            streams=tuple(stream.label for stream in state.streams),
+        )
     )
 
 

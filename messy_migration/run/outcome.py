@@ -12,6 +12,7 @@ from messy_migration.errors import MigrationError
 from messy_migration.ledger.receipts import StreamTotals, TableTotals
 from messy_migration.ledger.runs import Run
 from messy_migration.model import Stream
+from messy_migration.model.usage import Usage
 from messy_migration.reconcile.reconcile import Proof
 from messy_migration.run.plan import StreamPlan
 
@@ -80,6 +81,7 @@ class Outcome:
         report, report_page: paths of the evidence file and of its page.
         link, head: ordinal and head of the link that it added to the chain.
         sandbox: plugin -> what its sandbox served and was asked, where one was used.
+        usage: (stream, tenant) -> what its workers used since this command began.
     """
 
     run: Run
@@ -101,3 +103,4 @@ class Outcome:
     link: int = 0
     head: str = ""
     sandbox: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    usage: Mapping[tuple[str, str], Usage] = field(default_factory=dict)

@@ -31,9 +31,10 @@ from messy_migration.reconcile.keyed import forged_rows
 from messy_migration.reconcile.prove import prove
 from messy_migration.run.anchors import check_ledger
 from messy_migration.run.close import close_run
+from messy_migration.run.events import RunEvents
 from messy_migration.run.keying import note_link, put_link
 from messy_migration.run.lock import Hold
-from messy_migration.run.open import locked, open_run
+from messy_migration.run.open import locked, open_run, say_begun
 from messy_migration.run.outcome import Observer, Options, Outcome
 from messy_migration.run.signals import StopSignals
 from messy_migration.run.state import RunState
@@ -45,20 +46,22 @@ ROTATE = "run --rotate-key"
 KeyedSums = Mapping[tuple[str, Scope, str], KeyedSum]
 
 
-def rotate(workspace: Workspace, run_id: str, observer: Observer, options: Options) -> Outcome:
+def rotate(
+    workspace: Workspace, observer: Observer, options: Options, events: RunEvents
+) -> Outcome:
     """Prove all tables under the key that counts, and put them under the one that is set.
 
     Args:
         workspace: of a target with a ledger.
-        run_id: of the run, if it does not take up another one.
         observer: told of its steps.
         options: the reason for which the key before is lost, if it is.
+        events: what is said of the run.
 
     Raises:
         ProofError: a table is not what was loaded, or the key that counts is not at hand.
         Locked: another run holds the target.
     """
-    began, target = time.monotonic(), workspace.target
+    began, target, run_id = time.monotonic(), workspace.target, workspace.request.run_id
     options = replace(options, selection=(ROTATE,), tenants=())
     with (
         StopSignals() as stop,
@@ -70,8 +73,9 @@ def rotate(workspace: Workspace, run_id: str, observer: Observer, options: Optio
             raise locked(workspace, patience)
         streams = workspace.streams()
         state = patience.persist(
-            lambda: open_run(workspace, run_id, streams, options, hold, patience)
+            lambda: open_run(workspace, run_id, streams, options, hold, patience, events)
         )
+        say_begun(state)
         observer.started(state.run, target.label, streams, resumed=state.resumed)
         state.patiently(lambda: check_ledger(state))
         state.patiently(lambda: _change(state))

@@ -26,18 +26,19 @@ from messy_migration.ledger import fence, receipts, runs, schema
 from messy_migration.ledger.history import History
 from messy_migration.ledger.receipts import Scope, StreamTotals
 from messy_migration.ledger.runs import short
-from messy_migration.model import Stream, stream_label
+from messy_migration.model import Stream
 from messy_migration.pipeline import partitions
 from messy_migration.pipeline.cut import Cutting
 from messy_migration.pipeline.reread import sampled
 from messy_migration.run import plan as planning
 from messy_migration.run.anchors import check_ledger
 from messy_migration.run.close import close_run
+from messy_migration.run.events import RunEvents
 from messy_migration.run.finish import finish
 from messy_migration.run.keying import begin_key
 from messy_migration.run.keys import add_earlier_keys
 from messy_migration.run.lock import Hold
-from messy_migration.run.open import locked, new_run_id, open_run
+from messy_migration.run.open import locked, open_run, say_begun
 from messy_migration.run.outcome import Observer, Options, Outcome
 from messy_migration.run.prepare import Site, prepare_tables, prove_earlier
 from messy_migration.run.sealing import Sealer
@@ -57,7 +58,11 @@ FIRST_SECONDS = 1.0
 
 
 def execute(
-    request: Request, observer: Observer, options: Options, nursery: Nursery | None = None
+    request: Request,
+    observer: Observer,
+    options: Options,
+    events: RunEvents,
+    nursery: Nursery | None = None,
 ) -> Outcome:
     """Run, or resume, a migration, and reconcile it.
 
@@ -65,17 +70,18 @@ def execute(
         request: which settings to use.
         observer: told of progress.
         options: what the run is asked to do.
+        events: what is said of it.
         nursery: where local workers come from; without one they are spawned.
 
     Raises:
         MigrationError: the run could not begin; everything later is in the outcome.
     """
     began = time.monotonic()
-    run_id = new_run_id()
-    workspace = open_workspace(request, application=f"mm:{run_id}", keep=True)
+    workspace = open_workspace(request, application=f"mm:{request.run_id}", keep=True)
+    events.observe(workspace.registry)
     try:
         with workspace.releasing():
-            return _execute(workspace, observer, options, run_id, began, nursery)
+            return _execute(workspace, observer, options, events, began, nursery)
     finally:
         workspace.target.engine.dispose()
 
@@ -84,12 +90,12 @@ def _execute(
     workspace: Workspace,
     observer: Observer,
     options: Options,
-    run_id: str,
+    events: RunEvents,
     began: float,
     nursery: Nursery | None,
 ) -> Outcome:
     streams = chosen(workspace, options)
-    target = workspace.target
+    target, run_id = workspace.target, workspace.request.run_id
     at_first = Patience(FIRST_SECONDS, FIRST_SECONDS)
     with (
         StopSignals() as stop,
@@ -104,8 +110,9 @@ def _execute(
             with _local(workspace, run_id, nursery) as pool:
                 patience.persist(lambda: _warm(pool, workspace, options))
                 state = patience.persist(
-                    lambda: open_run(workspace, run_id, streams, options, hold, patience)
+                    lambda: open_run(workspace, run_id, streams, options, hold, patience, events)
                 )
+                say_begun(state)
                 observer.started(state.run, target.label, streams, resumed=state.resumed)
                 state.patiently(lambda: check_ledger(state))
                 state.patiently(lambda: begin_key(state))
@@ -116,6 +123,7 @@ def _execute(
                     _work(state, observer, stop, pool)
             with _unproven(state):
                 state.patiently(lambda: _incomplete(state))
+                state.patiently(state.tell_untold)
                 _settle(state, stop)
                 observer.proving()
                 return close_run(state, stop, began)
@@ -200,7 +208,7 @@ def _plan(state: RunState) -> None:
     )
     for plan in state.plans:
         for problem in plan.problems:
-            state.note(plan.stream.label, problem)
+            state.note(plan.stream.name, plan.stream.tenant, problem)
     fresh = state.patiently(lambda: _prepare(state))
     state.briefing = replace(state.briefing, fresh=fresh, streams=tuple(state.streams))
 
@@ -314,10 +322,10 @@ def _finished(
     state: RunState, finished: Finished, scouts: Sequence[Task], stop: StopSignals
 ) -> None:
     task = finished.task
-    label = stream_label(task.stream, task.tenant)
     state.told.update(finished.lanes)
+    state.events.add_usage(task.stream, task.tenant, finished.usage)
     if finished.error is not None:
-        state.note(label, finished.error)
+        state.note(task.stream, task.tenant, finished.error)
         if task in scouts:
             state.closed.add((task.plugin, task.tenant))
         if is_fatal(finished.error):
@@ -343,6 +351,7 @@ def _pulse(state: RunState, observer: Observer, stop: StopSignals) -> Callable[[
             _beat(state)
             observer.progressed(_totals(state))
             sealer.seal()
+            state.write_events()
             away_since = None
         except TargetBusy:
             away_since = None  # it is there, and the workers write

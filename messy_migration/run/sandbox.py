@@ -17,7 +17,7 @@ from messy_migration.workers.child import is_orphan, tie_to_parent
 from messy_migration.workers.nursery import Nursery, start
 from messy_migration.workers.processes import Process
 from messy_migration.workers.pulse import Pulse
-from messy_migration.workspace import Request
+from messy_migration.workspace import Request, start_log
 
 START_SECONDS = 60.0
 SEED = 7
@@ -149,6 +149,7 @@ def served(
     if sandbox is None:
         yield request, []
         return
-    plugins = request.load().core.plugins
-    with serve(plugins, sandbox, nursery) as boxes:
+    settings = request.load()
+    start_log(request, settings)
+    with serve(settings.core.plugins, sandbox, nursery) as boxes:
         yield replace(request, sections={box.plugin: box.section for box in boxes}), boxes

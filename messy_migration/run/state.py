@@ -11,16 +11,19 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from messy_migration.databases.errors import refusals
+from messy_migration.databases.open import HURRIED
 from messy_migration.databases.retry import Patience
 from messy_migration.errors import MigrationError
 from messy_migration.fingerprint.keyed import Key
-from messy_migration.ledger import fence
+from messy_migration.ledger import events, fence
 from messy_migration.ledger.audit import Audit
 from messy_migration.ledger.clock import now
 from messy_migration.ledger.fence import Holder
 from messy_migration.ledger.lanes import Heads, Lane, Signature
 from messy_migration.ledger.runs import Run
-from messy_migration.model import Stream
+from messy_migration.model import Stream, stream_label
+from messy_migration.model.event import tell
+from messy_migration.run.events import RunEvents, condition
 from messy_migration.run.lock import Hold
 from messy_migration.run.outcome import Options
 from messy_migration.run.plan import StreamPlan
@@ -54,6 +57,7 @@ class RunState:
         is_new_ledger: this run made the ledger.
         key: that this process signs under; None without one.
         told: what workers say of the lanes that they have written in.
+        events: what is said of the run.
         audit: what the ledger and its chain were found to be when the run began.
     """
 
@@ -66,6 +70,7 @@ class RunState:
     patience: Patience
     resumed: bool
     streams: list[Stream]
+    events: RunEvents
     plans: list[StreamPlan] = field(default_factory=list)
     problems: list[MigrationError] = field(default_factory=list)
     unfinished: dict[str, str] = field(default_factory=dict)
@@ -78,12 +83,15 @@ class RunState:
     key: Key | None = None
     told: Heads = field(default_factory=dict)
 
-    def note(self, label: str, problem: MigrationError) -> None:
+    def note(self, stream: str, tenant: str, problem: MigrationError) -> None:
         """A stream met a problem, and is not complete."""
+        label = stream_label(stream, tenant)
         # What a plugin says may hold a secret of its own; from here on it is shown and written.
         # Of two accounts at one address, the address does not say which one it is.
         problem = problem.located(label, self.workspace.request.redactor.text)
         self.problems.append(problem)
+        if (met := condition(problem, stream, tenant)) is not None:
+            tell(met)
         self.unfinished.setdefault(label, f"not all of {label} was read: {problem.what}")
 
     def patiently(self, step: Callable[[], T]) -> T:
@@ -102,14 +110,20 @@ class RunState:
         return self.patience.persist(attempt)
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, *, is_hurried: bool = False) -> Iterator[Connection]:
         """A transaction that commits only if no newer run took the target over.
+
+        Args:
+            is_hurried: wait for nobody who holds the file.
 
         Raises:
             Locked: one did.
+            TargetBusy: somebody holds the file.
         """
-        target = self.workspace.target
-        with target.engine.begin() as connection:
+        engine = self.workspace.target.engine
+        if is_hurried:
+            engine = engine.execution_options(**{HURRIED: True})
+        with engine.begin() as connection:
             yield connection
             fence.check(
                 connection,
@@ -131,6 +145,28 @@ class RunState:
             fence.raise_epoch(connection, self.workspace.ledger)
             yield connection
         self.lane.settle()
+
+    def write_events(self) -> None:
+        """Bring what is said of the run into the ledger, in a transaction of its own.
+
+        Raises:
+            TargetBusy, TargetUnavailable: it could not be written now; it is kept.
+            Locked: a newer run took the target over.
+        """
+        if not (kept := self.events.kept()):
+            return
+        with refusals("events"), self.writing(is_hurried=True) as connection:
+            events.write(connection, self.workspace.ledger, self.signature(), kept)
+        self.events.written(kept[-1][0])
+
+    def tell_untold(self) -> None:
+        """Say of the batches that workers committed and did not live to tell."""
+        names = {part.digest: part.name for plan in self.plans for part in plan.partitions}
+        target, known = self.workspace.target, self.events.batches
+        with target.dialect.reading(target.engine) as connection:
+            ours = (connection, self.workspace.ledger, self.signature())
+            for event in events.untold(*ours, known, names):
+                tell(event)
 
     def signature(self) -> Signature:
         """How this process signs receipts."""

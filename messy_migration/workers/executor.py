@@ -13,20 +13,30 @@ from types import TracebackType
 from typing import Any, Self
 
 from messy_migration.errors import PluginError, packed
+from messy_migration.model.event import tell
+from messy_migration.model.usage import Usage
 from messy_migration.registry import Registry
 from messy_migration.workers.pool import TICK_SECONDS, Finished, finished
 from messy_migration.workers.task import Briefing, Task
+from messy_migration.workers.telling import collected
 from messy_migration.workers.worker import Worker
 
 
 def remote(briefing: Briefing, task: Task) -> dict[str, Any]:
     """What runs on the cluster: one task, end to end."""
+    with collected(task) as events:
+        return {**_worked(briefing, task), "events": events}
+
+
+def _worked(briefing: Briefing, task: Task) -> dict[str, Any]:
     try:
         with closing(Worker(briefing)) as worker:
             complete = worker.work(task, lambda: False)
-            return {"complete": complete, "error": None, "lanes": worker.lane.heads}
+            answer = {"complete": complete, "error": None, "lanes": worker.lane.heads}
+            return {**answer, "usage": worker.usage()}
     except Exception as error:  # noqa: BLE001 - it is told to the run, whatever it is
-        return {"complete": False, "error": packed(error, task.label), "lanes": {}}
+        error_of = packed(error, task.label)
+        return {"complete": False, "error": error_of, "lanes": {}, "usage": Usage()}
 
 
 class EnginePool:
@@ -88,7 +98,10 @@ def find_engine(registry: Registry, name: str, workers: int) -> Executor:
 
 def _answer(future: Future[dict[str, Any]], task: Task) -> Finished:
     try:
-        return finished(task, future.result())
+        answer = future.result()
+        for event in answer["events"]:
+            tell(event)
+        return finished(task, answer)
     except CancelledError:
         return Finished(task, complete=False)
     except Exception as error:  # noqa: BLE001 - whatever an engine raises, it lost the task

@@ -8,10 +8,13 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
+from messy_migration import logs
 from messy_migration.errors import PluginError, packed
+from messy_migration.model.usage import Usage
 from messy_migration.workers.child import is_orphan, tie_to_parent
 from messy_migration.workers.pulse import Pulse
 from messy_migration.workers.task import Briefing, Task
+from messy_migration.workers.telling import Teller, tell_through
 from messy_migration.workers.worker import Worker
 
 
@@ -27,6 +30,8 @@ def work_for(pipe: Connection, pulse: Pulse, parent: int) -> None:
     pulse.start()
     # What plugins print is no data; stdout belongs to the result of the command.
     os.dup2(2, 1)
+    teller = Teller(pipe)
+    tell_through(teller)
     briefing = _next(pipe, parent)
     if not isinstance(briefing, Briefing):
         return
@@ -47,8 +52,10 @@ def work_for(pipe: Connection, pulse: Pulse, parent: int) -> None:
             return
         if isinstance(message, Briefing):
             briefing = message
+            logs.name_run(briefing.run_id)
             continue
         answer: dict[str, Any] = {"complete": False, "error": None}
+        teller.task = message
         try:
             worker = worker or Worker(briefing)
             worker.briefing = briefing
@@ -58,8 +65,10 @@ def work_for(pipe: Connection, pulse: Pulse, parent: int) -> None:
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever it is, it is told
             # A Ctrl-C never gets here, so this one was raised by a plugin.
             answer["error"] = packed(_blamed(error), message.label)
+        teller.task = None
         answer["lanes"] = worker.lane.heads if worker else {}
-        pipe.send(answer)
+        answer["usage"] = worker.usage() if worker else Usage()
+        teller.send(answer)
 
 
 def _next(pipe: Connection, parent: int) -> Briefing | Task | None:

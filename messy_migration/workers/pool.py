@@ -20,6 +20,9 @@ from typing import Any, Self
 
 from messy_migration.errors import MigrationError, PluginError, unpacked
 from messy_migration.ledger.lanes import Heads
+from messy_migration.model.event import Event, tell
+from messy_migration.model.events import BatchRetriesExhausted, WorkerDied
+from messy_migration.model.usage import Usage
 from messy_migration.workers.crashes import Deaths
 from messy_migration.workers.loop import work_for
 from messy_migration.workers.nursery import Nursery, start
@@ -44,12 +47,14 @@ class Finished:
         complete: all of it is committed.
         error: what went wrong.
         lanes: what its worker says of the lanes that it has written in.
+        usage: what it used since its last batch.
     """
 
     task: Task
     complete: bool
     error: MigrationError | None = None
     lanes: Heads = field(default_factory=dict)
+    usage: Usage = field(default_factory=Usage)
 
 
 @dataclass
@@ -192,18 +197,17 @@ class LocalPool:
         watched += [slot.process.sentinel for slot in self._slots]
         ready = wait(watched, timeout=TICK_SECONDS)
         for slot in list(self._slots):
-            if slot.pipe in ready and slot.task is not None:
-                try:
-                    answer = slot.pipe.recv()
-                except (EOFError, OSError):
-                    answer = None
-                if answer is not None:
+            if slot.pipe in ready:
+                answer = _heard(slot.pipe)
+                if answer is not None and slot.task is not None:
                     task, slot.task = slot.task, None
                     yield finished(task, answer)
                     continue
             if slot.process.sentinel in ready and not slot.process.is_alive():
                 self._slots.remove(slot)
                 slot.pipe.close()
+                if not stopping:
+                    tell(_death(slot))
                 if slot.task is None:
                     continue
                 if stopping:
@@ -212,6 +216,9 @@ class LocalPool:
                 again = self._deaths.after(slot.task, slot.pulse.span, _how(slot))
                 if again is None:
                     error = _given_up(slot, slot.task)
+                    place = {"stream": slot.task.stream, "tenant": slot.task.tenant}
+                    texts = {"what": error.what, "where": error.where, "why": error.why}
+                    tell(BatchRetriesExhausted(**place, **texts))
                     yield Finished(slot.task, complete=False, error=error)
                 else:
                     queue.appendleft(again)
@@ -219,10 +226,29 @@ class LocalPool:
 
 def finished(task: Task, answer: dict[str, Any]) -> Finished:
     """The end of a task, from what its worker answered."""
-    lanes = answer["lanes"]
-    if answer["error"] is None:
-        return Finished(task, bool(answer["complete"]), lanes=lanes)
-    return Finished(task, complete=False, error=unpacked(answer["error"]), lanes=lanes)
+    error = None if answer["error"] is None else unpacked(answer["error"])
+    complete = error is None and bool(answer["complete"])
+    return Finished(task, complete, error, answer["lanes"], answer["usage"])
+
+
+def _heard(pipe: Connection) -> dict[str, Any] | None:
+    """Tell what a worker tells, up to the end of its task; None if that is not reached."""
+    with suppress(EOFError, OSError):
+        while pipe.poll():
+            message = pipe.recv()
+            if not isinstance(message, Event):
+                answer: dict[str, Any] = message
+                return answer
+            tell(message)
+    return None
+
+
+def _death(slot: _Slot) -> WorkerDied:
+    if slot.task is None:
+        return WorkerDied(how=_how(slot))
+    task = slot.task
+    place = {"stream": task.stream, "tenant": task.tenant, "partition": task.partition.name}
+    return WorkerDied(**place, how=_how(slot))
 
 
 def _how(slot: _Slot) -> str:

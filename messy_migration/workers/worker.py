@@ -11,7 +11,8 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import RowsRefused, refusals
+from messy_migration.databases.merge import Overtaken
 from messy_migration.databases.retry import Patience
 from messy_migration.errors import (
     AccessRefused,
@@ -19,7 +20,7 @@ from messy_migration.errors import (
     Locked,
     MigrationError,
     PluginError,
-    SourceError,
+    SourceCountDrift,
     TargetUnavailable,
 )
 from messy_migration.ledger import fence, landings, receipts, superseded
@@ -27,8 +28,11 @@ from messy_migration.ledger.clock import now
 from messy_migration.ledger.lanes import Lane, Signature
 from messy_migration.ledger.superseded import Waiting
 from messy_migration.model import Fingerprint, Partition, Stream
+from messy_migration.model.event import tell
+from messy_migration.model.events import BatchRetriesExhausted, PartitionLanded
+from messy_migration.model.usage import Usage
 from messy_migration.pipeline import landing
-from messy_migration.pipeline.commit import batch_id, commit
+from messy_migration.pipeline.commit import ReceiptRefused, batch_id, commit
 from messy_migration.pipeline.cut import Cut
 from messy_migration.pipeline.extract import cuts, extracted_items, landed_at
 from messy_migration.pipeline.halves import Span, left_over, span_of
@@ -37,6 +41,7 @@ from messy_migration.pipeline.reread import beginning, refuse_other
 from messy_migration.pipeline.source_proof import Reading
 from messy_migration.pipeline.write import Writer
 from messy_migration.workers.task import Briefing, Task
+from messy_migration.workers.telling import Meter, batch_committed
 from messy_migration.workspace import open_workspace
 
 
@@ -50,6 +55,7 @@ class Worker:
     def __init__(self, briefing: Briefing) -> None:
         self.briefing = briefing
         self.lane = Lane()
+        self._meter = Meter()
         self.workspace = open_workspace(
             briefing.request, application=briefing.application, keep=True
         )
@@ -99,9 +105,31 @@ class Worker:
             for some in left_over(part, identity, done.keys(), task.fatal):
                 at(span_of(some))
                 prepared = reading.with_extraction(self._prepare(stream, task, some), part)
-                commit(writer, task.partition, task.plan_id, prepared)
+                self._commit(writer, task, prepared, identity, some)
             at(Span(part.ordinal + 1, 0, 0))
         return True
+
+    def _commit(
+        self, writer: Writer, task: Task, prepared: Prepared, identity: str, part: Cut
+    ) -> None:
+        """Commit a batch, or a part of one, and say so.
+
+        Raises:
+            MigrationError: see `pipeline.commit.commit`.
+        """
+        place = {"stream": task.stream, "tenant": task.tenant}
+        try:
+            receipt = commit(writer, task.partition, task.plan_id, prepared)
+        except (Overtaken, ReceiptRefused, RowsRefused) as error:
+            texts = {"what": error.what, "where": error.where, "why": error.why}
+            tell(BatchRetriesExhausted(**place, batch=identity, **texts))
+            raise
+        if receipt is not None:
+            tell(batch_committed(receipt, task.partition.name, self._meter.read(part.size)))
+
+    def usage(self) -> Usage:
+        """What was used since the last batch was told."""
+        return self._meter.read()
 
     def _known(
         self, where: str, stream: Stream, task: Task
@@ -138,6 +166,14 @@ class Worker:
 
         # Apart from the rest: a source is not asked again because the target was away.
         patience.persist(remember)
+        tell(
+            PartitionLanded(
+                stream=stream.name,
+                tenant=stream.tenant,
+                partition=partition.name,
+                records=landed.records,
+            )
+        )
 
     def _check_count(self, stream: Stream, partition: Partition, least: int, most: int) -> None:
         """Hold what was read against what the source itself says it has.
@@ -151,7 +187,7 @@ class Worker:
             partition=partition,
         )
         if said is not None and not least <= said <= most:
-            raise SourceError(
+            raise SourceCountDrift(
                 "the source has another number of records than were read",
                 f"stream {stream.label}, {partition.name}",
                 f"it says {said:,}, read were {most:,}",

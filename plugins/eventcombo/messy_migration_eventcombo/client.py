@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from messy_migration.errors import SourceError
+from messy_migration.errors import SourceCountDrift, SourceError
 from messy_migration.http import Answer, Client, Page, PasswordGrant, dump, walk
 from messy_migration_eventcombo.deny import DENY
 from messy_migration_eventcombo.envelope import unwrap
@@ -92,7 +92,7 @@ def _whole(
             )
         records.setdefault(dump(record), record)
     if found.total is not None and found.total > len(found.records):
-        raise SourceError(
+        raise SourceCountDrift(
             "INCOMPLETE: a list holds fewer records than it counts",
             path,
             f"{len(found.records):,} of {found.total:,}",

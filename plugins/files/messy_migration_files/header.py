@@ -8,7 +8,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from messy_migration.errors import SourceError
+from messy_migration.errors import SourceError, SourceSchemaDrift
 from messy_migration_files.records import Block, Dialect, blocks
 from messy_migration_files.schema import Format, Schema
 from messy_migration_files.text import as_utf8, restored
@@ -152,14 +152,14 @@ def _missing(missing: list[str], wanted: list[str], names: list[str], shown: str
         advice = "if the file has no header, declare header = false"
     if near:
         advice = f"did you mean from = {near[0]!r}?"
-    return SourceError("the file lacks columns of the schema", f"{shown}:1", why, advice)
+    return SourceSchemaDrift("the file lacks columns of the schema", f"{shown}:1", why, advice)
 
 
 def positioned(width: int, schema: Schema, shown: str) -> Layout:
     """Find the schema's columns by position; SourceError if the file has too few fields."""
     places = tuple(int(column.source) - 1 for column in schema.columns)
     if max(places) >= width:
-        raise SourceError(
+        raise SourceSchemaDrift(
             "the file lacks columns of the schema",
             f"{shown}:1",
             f"it has {width} fields, the schema asks for field {max(places) + 1}",

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from messy_migration.errors import SourceError
+from messy_migration.errors import SourceError, SourceMissing
 from messy_migration_files.archive import (
     RATIO_FLOOR,
     RATIO_LIMIT,
@@ -158,7 +158,7 @@ def find_files(pattern: str, written: str) -> list[tuple[Path, str | None]]:
     literal = names == [pattern]
     found = [Path(name) for name in sorted(names) if literal or not Path(name).is_dir()]
     if not found:
-        raise SourceError(
+        raise SourceMissing(
             "no file matches", written, "a stream without files is a mistake", "check `path`"
         )
     for path in found:

@@ -9,7 +9,13 @@ from contextlib import contextmanager
 import psycopg
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from messy_migration.errors import MigrationError, SourceError
+from messy_migration.errors import (
+    MigrationError,
+    SourceError,
+    SourceMissing,
+    SourceSchemaDrift,
+    SourceUnreachable,
+)
 
 __all__ = ["reading"]
 
@@ -28,6 +34,15 @@ _STATES = {
     "57": ("the source went away", _AGAIN),
     "53": ("the source has no room for another connection", "use fewer --workers"),
     "40": ("the source broke the reading off", _AGAIN),
+}
+_KINDS = {
+    "3D000": SourceMissing,
+    "42P01": SourceSchemaDrift,
+    "42703": SourceSchemaDrift,
+    "3F000": SourceMissing,
+    "08": SourceUnreachable,
+    "57": SourceUnreachable,
+    "53": SourceUnreachable,
 }
 _ROWS = "22"  # what is wrong with a value quotes it
 _NO_SNAPSHOT = "22023"
@@ -63,11 +78,12 @@ def _postgres(error: psycopg.Error, where: str) -> SourceError:
         # libpq has no state for what happens before there is a session.
         why = _first_line(error)
         if "password" in why or "authentication" in why:
-            return SourceError(*_line("28", where, "the login failed"))
+            return _line("28", where, "the login failed")
         if "does not exist" in why and "database" in why:
-            return SourceError(*_line("3D000", where, ""))
+            return _line("3D000", where, "")
         if isinstance(error, psycopg.OperationalError):
-            return SourceError("the source cannot be reached", where, why, f"{_CONNECT}; {_AGAIN}")
+            next_step = f"{_CONNECT}; {_AGAIN}"
+            return SourceUnreachable("the source cannot be reached", where, why, next_step)
         return SourceError("the source cannot be read", where, type(error).__name__)
     if state == _NO_SNAPSHOT and "snapshot" in (error.diag.message_primary or ""):
         return SourceError(
@@ -81,12 +97,12 @@ def _postgres(error: psycopg.Error, where: str) -> SourceError:
     known = next((key for key in (state, state[:2]) if key in _STATES), None)
     if known is None:
         return SourceError("the source refused", where, f"{said} (state {state})")
-    return SourceError(*_line(known, where, f"{said} (state {state})"))
+    return _line(known, where, f"{said} (state {state})")
 
 
-def _line(state: str, where: str, why: str) -> tuple[str, str, str, str]:
+def _line(state: str, where: str, why: str) -> SourceError:
     what, advice = _STATES[state]
-    return what, where, why, advice
+    return _KINDS.get(state, SourceError)(what, where, why, advice)
 
 
 def _sqlite(error: sqlite3.Error, where: str) -> SourceError:
@@ -104,7 +120,7 @@ def _sqlite(error: sqlite3.Error, where: str) -> SourceError:
             "the file is damaged", where, text, "PRAGMA integrity_check tells more; use a backup"
         )
     if "no such" in text:
-        return SourceError("a table or column of the source is gone", where, text, _AGAIN)
+        return SourceSchemaDrift("a table or column of the source is gone", where, text, _AGAIN)
     return SourceError("the source cannot be read", where, text, "check the file and its rights")
 
 

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote as url_quote
 
-from messy_migration.errors import SourceError
+from messy_migration.errors import SourceError, SourceMissing
 from messy_migration_sql.settings import Source
 
 __all__ = ["connected", "is_alone", "path_of", "transaction"]
@@ -57,7 +57,7 @@ def connected(source: Source) -> sqlite3.Connection:
         with path.open("rb") as file:
             begin = file.read(len(_MAGIC))
     except OSError as error:
-        raise SourceError(
+        raise SourceMissing(
             "the file cannot be opened", str(path), error.strerror or "", "check the URL"
         ) from error
     if begin and begin != _MAGIC:

@@ -20,8 +20,8 @@ from messy_migration.ledger.tables import ledger
 from messy_migration.model import Column, ColumnType, Partition, Stream, Table
 from messy_migration.pipeline.cut import Cutting
 from messy_migration.pipeline.partitions import levels, ordered, plan_id
+from messy_migration.run.open import new_run_id
 from messy_migration.run.plan import build
-from messy_migration.run.run import new_run_id
 from messy_migration.workspace import Request, Workspace
 
 COLUMNS = (Column("id", ColumnType("int32")), Column("v", ColumnType("text")))
