@@ -323,6 +323,7 @@ def fresh_logging() -> Iterator[None]:
         for handler in list(root.handlers):
             if handler not in handlers and handler.get_name() == "messy_migration.handler":
                 root.removeHandler(handler)
+                handler.close()
         structlog.reset_defaults()
         structlog.contextvars.clear_contextvars()
 

@@ -250,19 +250,6 @@ def test_guard_lets_a_generator_close(plugin_site):
     generator.close()
 
 
-def test_an_observer_that_fails_is_logged_and_changes_nothing(plugin_site, caplog, tmp_path):
-    seen = tmp_path / "seen"
-    plugin_site("bad", "@hookimpl\ndef notify(event):\n    raise OSError\n")
-    plugin_site(
-        "alpha",
-        "from pathlib import Path\n@hookimpl\ndef notify(event, facts):\n"
-        f"    Path({str(seen)!r}).write_text(event + str(facts))\n",
-    )
-    registry.build(["bad", "alpha"]).notify("run.started", rows=3)
-    assert seen.read_text() == "run.started{'rows': 3}"
-    assert "observer bad failed at run.started" in caplog.text
-
-
 def test_secrets_come_from_the_core_then_from_plugins_and_are_told(plugin_site):
     plugin_site("vault", good("vault"))
     heard = []

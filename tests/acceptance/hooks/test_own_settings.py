@@ -44,7 +44,7 @@ def settings_model(): return Settings
 @hookimpl
 def notify(event, settings):
     with open(settings.seen, "a") as file:
-        file.write(event + chr(10))
+        file.write(event.name + chr(10))
 """
 
 VAULT = """
@@ -111,7 +111,7 @@ def test_a_reconciliation_locates_with_an_observer_that_came_after_the_load(proj
     (row,) = result.json["differences"]
     assert (row["key"], row["columns"]) == ({"id": "2"}, ["name"])
     assert project.migrate("run", "--json", "--accept-foreign", "known").code == 0
-    assert "run.finished" in (tmp_path / "seen").read_text()
+    assert "run.succeeded" in (tmp_path / "seen").read_text()
 
 
 def test_a_secret_store_has_settings_of_its_own_and_any_scheme(project):

@@ -36,7 +36,7 @@ def extract(stream, settings):
     yield Frame(pa.table({"id": [settings.size], "name": [digest]}))
 
 @hookimpl
-def notify(event, facts):
+def notify(event):
     import logging
     logging.getLogger("src").warning("seen %s", os.environ["MM_TEST_SECRET"])
 """
@@ -114,23 +114,24 @@ def test_an_observer_that_fails_changes_nothing_and_the_next_one_is_told(project
         @hookimpl
         def extract(): yield frame()
         @hookimpl
-        def notify(event, facts): raise SystemExit(3)
+        def notify(event): raise SystemExit(3)
         """,
     )
     project.install(
         "watch",
         """
         @hookimpl
-        def notify(event, facts):
+        def notify(event):
             with open("events", "a") as file:
-                print(event, facts.get("verdict"), facts.get("exit_code"), file=file)
+                facts = event.facts()
+                print(event.name, facts.get("verdict"), facts.get("exit_code"), file=file)
         """,
     )
     result = project.migrate("run", "--json")
     assert result.code == 0, result.err
     assert result.json["verdict"] == "MATCH"
     assert "observer src failed" in result.err
-    assert "run.finished MATCH 0" in (project.folder / "events").read_text()
+    assert "run.succeeded MATCH 0" in (project.folder / "events").read_text()
 
 
 JSON = """
