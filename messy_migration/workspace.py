@@ -226,9 +226,7 @@ def open_observers(request: Request) -> Registry | None:
                 one = _registry(settings, [name], request)
                 model = one.call_one(name, "settings_model")
                 if one.implements(name, "notify"):
-                    sections[name] = configuration.plugin_settings(
-                        settings, name, model, one.resolve
-                    )
+                    sections[name] = plugin_settings(settings, name, model, one.resolve)
                     able.append(name)
         if able:
             return replace(_registry(settings, able, request), sections=sections)

@@ -11,7 +11,7 @@ from messy_migration.api.plan import Plan, TablePlan, plan
 from messy_migration.api.reconcile import Reconciliation, reconcile
 from messy_migration.api.report import Report, find_report, key_at_hand, verify_reports
 from messy_migration.api.run import Silent, run
-from messy_migration.api.status import Status, status
+from messy_migration.api.status import Status, status, watch
 from messy_migration.compare.budget import Budget
 from messy_migration.compare.databases import TableComparison
 from messy_migration.compare.matching import Wishes
@@ -42,4 +42,5 @@ __all__ = [
     "run",
     "status",
     "verify_reports",
+    "watch",
 ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from messy_migration import errors
@@ -15,9 +17,13 @@ from messy_migration.ledger import known_tables as states
 from messy_migration.ledger.completeness import Completeness, completeness, problems
 from messy_migration.ledger.fence import Holder
 from messy_migration.ledger.known_tables import TableState
+from messy_migration.ledger.progress import Progress, progress
 from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.runs import Run
 from messy_migration.workspace import Request, Workspace, open_workspace
+
+WATCH_SECONDS = 2.0
+"""Between two looks; a running run writes its heartbeat as often."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,7 @@ class Status:
         key_id: of the `fingerprint_key` that the ledger is under; empty without one. The key
             itself is not asked for.
         resume: the command that resumes the newest unfinished run; empty where there is none.
+        progress: how far the run is that holds the target; None where none does.
     """
 
     target: str
@@ -44,6 +51,7 @@ class Status:
     completeness: tuple[Completeness, ...] = ()
     key_id: str = ""
     resume: str = ""
+    progress: Progress | None = None
 
     @property
     def exit_code(self) -> int:
@@ -57,15 +65,40 @@ class Status:
 
 def status(request: Request, *, limit: int = 10) -> Status:
     """What the ledger knows: runs, tables, and who holds the target."""
-    workspace = open_workspace(with_profile(recalled(request)), needs_plugins=False)
-    target = workspace.target
+    return _read(_opened(request), limit)
+
+
+def watch(request: Request, *, limit: int = 10) -> Iterator[Status]:
+    """What the ledger knows, every few seconds until no run holds the target.
+
+    A target that goes away meanwhile is waited for as long as a run would.
+    """
+    workspace = _opened(request, keep=True)
+    patience = workspace.patience(lambda: False)
+    try:
+        while True:
+            found = patience.persist(lambda: _read(workspace, limit))
+            yield found
+            if not found.active:
+                return
+            time.sleep(WATCH_SECONDS)
+    finally:
+        workspace.target.engine.dispose()
+
+
+def _opened(request: Request, *, keep: bool = False) -> Workspace:
+    workspace = open_workspace(with_profile(recalled(request)), needs_plugins=False, keep=keep)
     refuse_missing(workspace)
+    return workspace
+
+
+def _read(workspace: Workspace, limit: int) -> Status:
+    target, ledger = workspace.target, workspace.ledger
     with refusals(f"target {target.label}"):
         with target.dialect.lock(target.engine) as free:
             active = free is None
         with target.dialect.reading(target.engine) as connection:
             refuse_empty(workspace, schema.version(connection))
-            ledger = workspace.ledger
             found = [
                 (item, tuple(receipts.stream_totals(connection, ledger, item.run_id)))
                 for item in runs.history(connection, ledger, limit)
@@ -82,8 +115,17 @@ def status(request: Request, *, limit: int = 10) -> Status:
             link = keys.newest(connection, ledger)
             key_id = str(link.key_id) if link else ""
             unfinished = runs.unfinished(connection, ledger)
+            course = None
+            # The heartbeat of a run that has just begun may still be that of the one before it.
+            if (
+                active
+                and holder
+                and any(run.run_id == holder.run_id and run.state == "open" for run, _ in found)
+            ):
+                course = progress(connection, ledger, holder.run_id, holder.beat_at)
     resume = "" if active or not unfinished else _command(workspace, unfinished[-1])
-    return Status(target.label, tuple(found), tuple(tables), holder, active, counts, key_id, resume)
+    known = (holder, active, counts, key_id, resume, course)
+    return Status(target.label, tuple(found), tuple(tables), *known)
 
 
 def _command(workspace: Workspace, run: Run) -> str:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 import click
 
 from messy_migration import api
 from messy_migration.cli.options import Common, common_options, json_option, target_option
-from messy_migration.cli.render import as_typed, cell, complain, counted, emit_json, say, table
+from messy_migration.cli.render import (
+    SCHEMA,
+    as_typed,
+    cell,
+    complain,
+    counted,
+    emit_json,
+    say,
+    table,
+)
 from messy_migration.ledger.completeness import headline, problems, told
+from messy_migration.ledger.progress import Progress
 from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.runs import Run, short
 from messy_migration.model import stream_label
@@ -22,12 +36,17 @@ from messy_migration.run.as_json import stream_object
 @click.option(
     "--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many runs."
 )
+@click.option(
+    "--watch", is_flag=True, help="Show it again and again until the run under way ends; exit 0."
+)
 @json_option
 @common_options
 def command(
     common: Common,
+    *,
     limit: int,
-    as_json: bool,  # noqa: FBT001 - click passes by name
+    watch: bool,
+    as_json: bool,
     **flags: Any,
 ) -> int:
     """Show the runs and tables that the ledger knows, and who holds the target.
@@ -35,7 +54,11 @@ def command(
     Works while a run is under way, from any terminal that reaches the target. Exit code 7 if
     too much of a stream is in quarantine, or nothing was loaded of a stream that had records.
     """
-    found = api.status(common.recalled(**flags), limit=limit)
+    request = common.recalled(**flags)
+    if watch:
+        _watch(request, limit, as_json=as_json)
+        return 0
+    found = api.status(request, limit=limit)
     if as_json:
         emit_json(status_object(found))
     else:
@@ -43,6 +66,39 @@ def command(
     for problem in problems(found.completeness):
         complain(problem)
     return found.exit_code
+
+
+def _watch(request: api.Request, limit: int, *, as_json: bool) -> None:
+    """Redraw on a terminal; elsewhere a line where something moved, and all of it at the end."""
+    said = ""
+    for found in api.watch(request, limit=limit):
+        if as_json:
+            click.echo(json.dumps({"schema": SCHEMA, **status_object(found)}, default=str))
+        elif sys.stdout.isatty():
+            click.clear()
+            say(status_text(found))
+        else:
+            line = progress_line(found.progress) if found.progress else status_text(found)
+            if line != said:
+                say(line)
+            said = line
+        sys.stdout.flush()
+
+
+def progress_line(course: Progress) -> str:
+    """How far a run is, how fast, and how long it will take."""
+    total = ""
+    if course.total:
+        total = f" of {course.total:,} records ({100 * course.done // course.total} %)"
+    parts = [
+        f"run {short(course.run_id)}: {course.done:,}{total or ' records'}",
+        f"{course.partitions_done:,} of {counted(course.partitions, 'partition')}",
+    ]
+    if course.rate is not None:
+        parts.append(f"{course.rate:,.0f} records/s")
+    if course.seconds_left is not None:
+        parts.append(f"about {timedelta(seconds=round(course.seconds_left))} left")
+    return ", ".join(parts)
 
 
 def status_text(found: api.Status) -> str:
@@ -84,6 +140,8 @@ def status_text(found: api.Status) -> str:
     ]
     parts += map(cell, _last(found))
     parts.append(_keyed(found))
+    if found.progress is not None:
+        parts.append(progress_line(found.progress))
     if found.active and found.holder:
         holder = found.holder
         parts.append(
@@ -147,6 +205,7 @@ def status_object(found: api.Status) -> dict[str, Any]:
             if found.holder and found.active
             else None
         ),
+        "progress": asdict(found.progress) if found.progress else None,
         "exit_code": found.exit_code,
         "keyed": _key_facts(found),
         "completeness": [one.as_dict() for one in found.completeness],
