@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import URL
 
 from messy_migration import errors, logs
 from messy_migration import registry as registries
+from messy_migration.api.results import Result
 from messy_migration.compare import databases as between
 from messy_migration.compare.budget import Budget
 from messy_migration.compare.databases import TableComparison
@@ -29,6 +31,8 @@ from messy_migration.errors import (
     UsageProblem,
 )
 from messy_migration.ledger.clock import now
+from messy_migration.reconcile.as_json import difference_objects, findings_objects
+from messy_migration.redaction import Redactor
 from messy_migration.reflection import refuse_open_way
 from messy_migration.workspace import Request
 
@@ -37,7 +41,7 @@ _FAILURES = {"left": SourceError, "right": TargetError}
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Result):
     """Two databases held against each other.
 
     Attributes:
@@ -58,6 +62,32 @@ class Comparison:
     verdict: Word
     exit_code: int
     hash: str = ""
+    redactor: Redactor = field(default_factory=Redactor, repr=False, compare=False)
+
+    def _object(self) -> dict[str, Any]:
+        findings = [item.findings for item in self.tables if item.findings is not None]
+        return {
+            "kind": "between",
+            "verdict": self.verdict,
+            "exit_code": self.exit_code,
+            "left": self.left,
+            "right": self.right,
+            "servers": list(self.servers),
+            "hash": self.hash,
+            "begun_at": self.begun_at,
+            "tables": [_table_object(item) for item in self.tables],
+            "differences": difference_objects(findings),
+            "located": findings_objects(findings),
+        }
+
+    def _headline(self) -> str:
+        return f"{self.verdict} of {len(self.tables):,} tables: {self.left} and {self.right}"
+
+    def _columns(self) -> Mapping[str, Sequence[str]]:
+        return {
+            "tables": ("table", "left_rows", "right_rows", "verdict", "reason"),
+            "differences": ("table", "key", "kind", "columns"),
+        }
 
 
 def compare(
@@ -115,7 +145,30 @@ def compare(
         verdict,
         code,
         hashing.name,
+        request.redactor,
     )
+
+
+def _table_object(item: TableComparison) -> dict[str, Any]:
+    pair = item.pair
+    views = pair.views
+    return {
+        "table": pair.label,
+        "left": pair.left,
+        "right": pair.right,
+        "left_rows": item.left.rows if item.left else None,
+        "right_rows": item.right.rows if item.right else None,
+        "fingerprint_left": item.left.lanes if item.left else None,
+        "fingerprint_right": item.right.lanes if item.right else None,
+        "verdict": item.verdict,
+        "reason": item.reason,
+        "key": [pair.columns[name] for name in views[0].table.key] if views else [],
+        "columns": len(pair.columns),
+        "compared_as": dict(pair.compared_as),
+        "ignored": list(pair.ignored),
+        "only_left": list(pair.only_left),
+        "only_right": list(pair.only_right),
+    }
 
 
 def _url(settings: Settings, request: Request, name: str, text: str) -> URL:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sqlalchemy import URL
 
 from messy_migration import errors
 from messy_migration.api.preconditions import is_missing
 from messy_migration.api.recall import where_unnamed
+from messy_migration.api.results import Result
 from messy_migration.databases.ddl import ddl, obstacles
 from messy_migration.databases.errors import refusals
 from messy_migration.databases.open import open_target
+from messy_migration.errors import MigrationError
 from messy_migration.ledger import known_tables as states
 from messy_migration.ledger import schema
 from messy_migration.ledger.history import History
 from messy_migration.model import Table
 from messy_migration.pipeline.cut import Cutting
+from messy_migration.redaction import Redactor
 from messy_migration.run import plan as planning
 from messy_migration.run.outcome import Options
 from messy_migration.run.plan import StreamPlan
@@ -37,7 +42,7 @@ class TablePlan:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Result):
     """What a run would read and write; nothing was written to find out."""
 
     target: str
@@ -45,6 +50,61 @@ class Plan:
     streams: tuple[StreamPlan, ...]
     tables: tuple[TablePlan, ...]
     exit_code: int
+    redactor: Redactor = field(default_factory=Redactor, repr=False, compare=False)
+
+    def _object(self) -> dict[str, Any]:
+        return {
+            "target": self.target,
+            "server": self.server,
+            "exit_code": self.exit_code,
+            "streams": [
+                {
+                    "stream": item.stream.name,
+                    "tenant": item.stream.tenant,
+                    "plan_id": item.plan_id,
+                    "partitions": [
+                        {
+                            "name": part.name,
+                            "digest": part.digest,
+                            "records": part.records,
+                            "estimated": part.estimated,
+                        }
+                        for part in item.partitions
+                    ],
+                    "skipped": [part.name for part in item.skipped],
+                    "problems": [problem.as_dict() for problem in item.problems],
+                }
+                for item in self.streams
+            ],
+            "tables": [
+                {
+                    "table": item.table.name,
+                    "stream": item.stream,
+                    "exists": item.exists,
+                    "ddl": item.ddl,
+                    "key": list(item.table.key),
+                    "columns": [
+                        {"name": column.name, "type": str(column.type), "required": column.required}
+                        for column in item.table.columns
+                    ],
+                    "problems": list(item.problems),
+                }
+                for item in self.tables
+            ],
+        }
+
+    def _headline(self) -> str:
+        left = sum(len(item.partitions) for item in self.streams)
+        return f"a run would read {left:,} partitions of {len(self.streams):,} streams"
+
+    def _problems(self) -> Sequence[MigrationError]:
+        return [problem for item in self.streams for problem in item.problems]
+
+    def _columns(self) -> Mapping[str, Sequence[str]]:
+        return {
+            "streams": ("stream", "tenant", "partitions", "skipped"),
+            "tables": ("table", "stream", "exists", "problems"),
+        }
 
 
 def plan(request: Request, options: Options | None = None) -> Plan:
@@ -52,7 +112,7 @@ def plan(request: Request, options: Options | None = None) -> Plan:
     options = options or Options()
     request, seed = where_unnamed(request, options.sandbox)
     with served(request, seed) as (asked, _):
-        return _planned(open_workspace(asked), options)
+        return _planned(open_workspace(asked), replace(options, sandbox=seed))
 
 
 def _planned(workspace: Workspace, options: Options) -> Plan:
@@ -95,4 +155,5 @@ def _planned(workspace: Workspace, options: Options) -> Plan:
     codes = {problem.exit_code for item in plans for problem in item.problems}
     codes |= {6 for item in tables if item.problems}
     code = errors.exit_code(codes, mismatch=False, unknown=False)
-    return Plan(target.label, server, tuple(plans), tuple(tables), code)
+    redactor = workspace.request.redactor
+    return Plan(target.label, server, tuple(plans), tuple(tables), code, redactor)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -10,6 +11,7 @@ from sqlalchemy import Connection
 from messy_migration import errors
 from messy_migration.api.preconditions import refuse_empty, refuse_missing
 from messy_migration.api.recall import recalled, with_ledger
+from messy_migration.api.results import Result
 from messy_migration.compare.findings import Word
 from messy_migration.databases.errors import refusals
 from messy_migration.errors import (
@@ -29,11 +31,12 @@ from messy_migration.model import stream_label
 from messy_migration.model.event import tell
 from messy_migration.model.events import ReconcileDone, ReconcileMismatch
 from messy_migration.reconcile import reconcile as proving
-from messy_migration.reconcile.as_json import audit_object, proof_object
+from messy_migration.reconcile.as_json import audit_object, proof_object, quick_facts
 from messy_migration.reconcile.options import Asked
 from messy_migration.reconcile.reconcile import LISTED, Proof, Tables, quick
-from messy_migration.reconcile.untouched import Untouched, word
+from messy_migration.reconcile.untouched import CLAIM, Untouched, word
 from messy_migration.reconcile.verdict import TableVerdict, overall
+from messy_migration.redaction import Redactor
 from messy_migration.repair.apply import Repaired
 from messy_migration.repair.as_json import repair_facts
 from messy_migration.repair.run import adopt, repair
@@ -47,7 +50,7 @@ from messy_migration.workspace import Request, Workspace, open_workspace
 
 
 @dataclass(frozen=True)
-class Reconciliation:
+class Reconciliation(Result):
     """A proof of the target as it is now.
 
     Attributes:
@@ -76,6 +79,33 @@ class Reconciliation:
     audit: Audit | None = None
     report: str = ""
     report_page: str = ""
+    redactor: Redactor = field(default_factory=Redactor, repr=False, compare=False)
+
+    def _object(self) -> dict[str, Any]:
+        whole = reconciliation_object(self)
+        if not self.untouched:
+            return {**whole, "report": self.report, "report_page": self.report_page}
+        named = ("schema", "exit_code", "target")
+        return {
+            **{name: whole[name] for name in named},
+            **quick_facts(self.untouched, self.completeness),
+        }
+
+    def _headline(self) -> str:
+        if self.untouched:
+            return f"{word(self.untouched)}: {CLAIM}"
+        rest = completeness.told(self.completeness)
+        line = completeness.headline(self.verdict, self.completeness)
+        return f"{line}; {rest}" if rest else line
+
+    def _problems(self) -> Sequence[MigrationError]:
+        return self.problems
+
+    def _columns(self) -> Mapping[str, Sequence[str]]:
+        return {
+            "tables": ("table", "scope", "expected_rows", "actual_rows", "verdict", "reason"),
+            "differences": ("table", "key", "kind", "columns"),
+        }
 
 
 def reconcile(
@@ -111,6 +141,7 @@ def reconcile(
             refuse_missing(workspace)
             with workspace.releasing():
                 result = _examined(workspace, run_id, limit, asked, events)
+                result = replace(result, redactor=workspace.request.redactor)
                 _tell(result)
                 return result
 

@@ -6,14 +6,15 @@ A target is asked only where no file is in the folder of the reports, or one was
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from messy_migration import errors
 from messy_migration.api.preconditions import refuse_empty, refuse_missing
 from messy_migration.api.recall import recalled
+from messy_migration.api.results import Result
 from messy_migration.config import last_target
 from messy_migration.config.secrets import builtin_secret
 from messy_migration.config.settings import fingerprint_key
@@ -22,9 +23,11 @@ from messy_migration.errors import MigrationError, UsageProblem
 from messy_migration.evidence import document, files, page
 from messy_migration.evidence.verify import Verified, verify
 from messy_migration.evidence.words import completeness
+from messy_migration.evidence.words import of as words_of
 from messy_migration.fingerprint.keyed import Key
 from messy_migration.ledger import anchors, runs, schema
 from messy_migration.ledger.completeness import problems
+from messy_migration.redaction import Redactor
 from messy_migration.run.anchors import ANCHORS, audited, refused
 from messy_migration.workspace import Request, open_workspace
 
@@ -32,15 +35,16 @@ _PATTERNS = ("migration-*.json", "reconciliation-*.json")
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Result):
     """An evidence file, what it says, and its page, written anew if it was not there."""
 
     evidence: Path
     page: Path
     document: dict[str, Any]
+    redactor: Redactor = field(default_factory=Redactor, repr=False, compare=False)
 
     @property
-    def exit_code(self) -> int:
+    def exit_code(self) -> int:  # type: ignore[override]
         """Of the verdict and of what was not loaded, in the order of all exit codes."""
         document = self.document
         codes = {problem.exit_code for problem in problems(completeness(document))}
@@ -51,6 +55,33 @@ class Report:
             mismatch=document["verdict"] == "MISMATCH",
             unknown=document["verdict"] == "UNKNOWN",
         )
+
+    def _object(self) -> dict[str, Any]:
+        return {**self.document, "report": str(self.evidence), "page": str(self.page)}
+
+    def _headline(self) -> str:
+        words = words_of(self.document)
+        return f"{words.headline}: {words.sentence}" if words.sentence else words.headline
+
+    def _columns(self) -> Mapping[str, Sequence[str]]:
+        return {
+            "streams": ("stream", "tenant", "extracted", "loaded", "quarantined", "filtered"),
+            "tables": ("table", "scope", "expected_rows", "actual_rows", "verdict", "reason"),
+        }
+
+
+def report(request: Request, name: str | None = None) -> Report:
+    """The evidence of a run or reconciliation; see `find_report`.
+
+    Args:
+        request: which folder, and which target.
+        name: a file, or the beginning of a run's id; None for the newest.
+
+    Raises:
+        UsageProblem: there is none.
+        ProofError: it is no evidence any more.
+    """
+    return find_report(request, name)
 
 
 def find_report(request: Request, name: str | None = None) -> Report:

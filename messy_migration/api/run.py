@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from messy_migration.api.preconditions import refuse_empty, refuse_missing
 from messy_migration.api.recall import where_unnamed
+from messy_migration.api.results import Result
 from messy_migration.databases.errors import refusals
+from messy_migration.errors import MigrationError
 from messy_migration.ledger import schema
+from messy_migration.ledger.completeness import headline, told
+from messy_migration.redaction import Redactor
+from messy_migration.run.as_json import run_object
 from messy_migration.run.events import RunEvents, telling
 from messy_migration.run.open import new_run_id
 from messy_migration.run.outcome import Observer, Options, Outcome
@@ -18,6 +24,31 @@ from messy_migration.run.run import execute
 from messy_migration.run.sandbox import Served, served
 from messy_migration.workers.nursery import Nursery, nursery
 from messy_migration.workspace import Request, open_workspace
+
+
+@dataclass(frozen=True)
+class RunResult(Outcome, Result):
+    """How a run ended; see `Outcome`."""
+
+    redactor: Redactor = field(default_factory=Redactor, repr=False, compare=False)
+
+    def _object(self) -> dict[str, Any]:
+        return run_object(self)
+
+    def _headline(self) -> str:
+        rest = told(self.proof.completeness)
+        line = headline(self.verdict, self.proof.completeness)
+        return f"{line}; {rest}" if rest else line
+
+    def _problems(self) -> Sequence[MigrationError]:
+        return self.problems
+
+    def _columns(self) -> Mapping[str, Sequence[str]]:
+        return {
+            "streams": ("stream", "tenant", "extracted", "loaded", "quarantined", "filtered"),
+            "tables": ("table", "scope", "inserted", "updated", "unchanged", "verdict", "reason"),
+            "differences": ("table", "key", "kind", "columns"),
+        }
 
 
 class Silent:
@@ -38,7 +69,7 @@ class Silent:
 
 def run(
     request: Request, observer: Observer | None = None, options: Options | None = None
-) -> Outcome:
+) -> RunResult:
     """Migrate, then reconcile; called again it resumes what is unfinished.
 
     Args:
@@ -63,7 +94,8 @@ def run(
         else:
             outcome = execute(asked, watcher, options, events, ready)
         traffic = {box.plugin: {"manifest": dict(box.manifest), **box.traffic()} for box in boxes}
-        return replace(outcome, sandbox=traffic)
+        parts = {item.name: getattr(outcome, item.name) for item in fields(outcome)}
+        return RunResult(**{**parts, "sandbox": traffic, "redactor": asked.redactor})
 
 
 @contextmanager

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from messy_migration import errors
 from messy_migration.api.preconditions import refuse_empty, refuse_missing
 from messy_migration.api.recall import recalled, with_profile
+from messy_migration.api.results import Result
 from messy_migration.config import last_target
 from messy_migration.databases.errors import refusals
+from messy_migration.errors import MigrationError
 from messy_migration.ledger import fence, keys, receipts, runs, schema
 from messy_migration.ledger import known_tables as states
-from messy_migration.ledger.completeness import Completeness, completeness, problems
+from messy_migration.ledger.completeness import (
+    Completeness,
+    completeness,
+    headline,
+    problems,
+    told,
+)
 from messy_migration.ledger.fence import Holder
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.ledger.progress import Progress, progress
 from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.runs import Run
+from messy_migration.redaction import Redactor
+from messy_migration.run.as_json import stream_object
 from messy_migration.workspace import Request, Workspace, open_workspace
 
 WATCH_SECONDS = 2.0
@@ -27,7 +38,7 @@ WATCH_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class Status:
+class Status(Result):
     """The ledger for people.
 
     Attributes:
@@ -52,15 +63,86 @@ class Status:
     key_id: str = ""
     resume: str = ""
     progress: Progress | None = None
+    redactor: Redactor = field(default_factory=Redactor, repr=False, compare=False)
 
     @property
-    def exit_code(self) -> int:
+    def keyed(self) -> dict[str, Any] | None:
+        """Of how many tables every row is summed under the key; None without one."""
+        if not self.key_id:
+            return None
+        under = sum(state.key_id == self.key_id for state, _ in self.tables)
+        return {"key_id": self.key_id, "tables": under, "of": len(self.tables)}
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
         """The command ends with 7 if a stream is over its quarantine limit or loaded nothing.
 
         The verdict of an earlier run does not enter: nothing was proven now.
         """
         codes = {problem.exit_code for problem in problems(self.completeness)}
         return errors.exit_code(codes, mismatch=False, unknown=False)
+
+    def _object(self) -> dict[str, Any]:
+        return {
+            "target": self.target,
+            "active": self.active,
+            "resume": self.resume or None,
+            "holder": (
+                {
+                    "run_id": self.holder.run_id,
+                    "host": self.holder.host,
+                    "pid": self.holder.pid,
+                    "beat_at": self.holder.beat_at,
+                }
+                if self.holder and self.active
+                else None
+            ),
+            "progress": asdict(self.progress) if self.progress else None,
+            "exit_code": self.exit_code,
+            "keyed": self.keyed,
+            "completeness": [one.as_dict() for one in self.completeness],
+            "runs": [
+                {
+                    "run_id": run.run_id,
+                    "profile": run.profile,
+                    "plugins": list(run.plugins),
+                    "state": run.state,
+                    "verdict": run.verdict,
+                    "exit_code": run.exit_code,
+                    "started_at": run.started_at,
+                    "finished_at": run.finished_at,
+                    "report": run.report,
+                    "streams": [stream_object(item) for item in totals],
+                }
+                for run, totals in self.runs
+            ],
+            "tables": [
+                {
+                    "table": state.table.name,
+                    "scope": dict(state.table.scope),
+                    "stream": state.stream,
+                    "tenant": state.tenant,
+                    "expected_rows": count,
+                }
+                for state, count in self.tables
+            ],
+        }
+
+    def _headline(self) -> str:
+        newest = next((run.verdict for run, _ in self.runs if run.verdict), None)
+        if newest is None:
+            return "no run has a verdict yet"
+        rest = told(self.completeness)
+        return headline(newest, self.completeness) + (f"; {rest}" if rest else "")
+
+    def _problems(self) -> Sequence[MigrationError]:
+        return problems(self.completeness)
+
+    def _columns(self) -> Mapping[str, Sequence[str]]:
+        return {
+            "runs": ("run_id", "state", "verdict", "plugins", "started_at"),
+            "tables": ("table", "scope", "stream", "tenant", "expected_rows"),
+        }
 
 
 def status(request: Request, *, limit: int = 10) -> Status:
@@ -124,7 +206,7 @@ def _read(workspace: Workspace, limit: int) -> Status:
             ):
                 course = progress(connection, ledger, holder.run_id, holder.beat_at)
     resume = "" if active or not unfinished else _command(workspace, unfinished[-1])
-    known = (holder, active, counts, key_id, resume, course)
+    known = (holder, active, counts, key_id, resume, course, workspace.request.redactor)
     return Status(target.label, tuple(found), tuple(tables), *known)
 
 

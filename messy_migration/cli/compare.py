@@ -26,7 +26,6 @@ from messy_migration.cli.render import cell, counted, emit_json, say, table
 from messy_migration.cli.summary import differences_text
 from messy_migration.compare.mapping import merged, read_mapping
 from messy_migration.errors import UsageProblem
-from messy_migration.reconcile.as_json import difference_objects, findings_objects
 
 _HELP = {
     "tables": "Only these tables (sales*,orders).",
@@ -175,50 +174,10 @@ def run(
         raise UsageProblem(f"{', '.join(foreign)} cannot go with --between")
     result = api.compare(common.request(), between.left, between.right, between.wishes, budget)
     if as_json:
-        emit_json(comparison_object(result))
+        emit_json(result.as_json())
     else:
         say(comparison_text(result))
     return result.exit_code
-
-
-def comparison_object(result: Comparison) -> dict[str, Any]:
-    """The object that `--json` prints."""
-    findings = [item.findings for item in result.tables if item.findings is not None]
-    return {
-        "kind": "between",
-        "verdict": result.verdict,
-        "exit_code": result.exit_code,
-        "left": result.left,
-        "right": result.right,
-        "servers": list(result.servers),
-        "hash": result.hash,
-        "begun_at": result.begun_at,
-        "tables": [_table_object(item) for item in result.tables],
-        "differences": difference_objects(findings),
-        "located": findings_objects(findings),
-    }
-
-
-def _table_object(item: TableComparison) -> dict[str, Any]:
-    pair = item.pair
-    views = pair.views
-    return {
-        "table": pair.label,
-        "left": pair.left,
-        "right": pair.right,
-        "left_rows": item.left.rows if item.left else None,
-        "right_rows": item.right.rows if item.right else None,
-        "fingerprint_left": item.left.lanes if item.left else None,
-        "fingerprint_right": item.right.lanes if item.right else None,
-        "verdict": item.verdict,
-        "reason": item.reason,
-        "key": [pair.columns[name] for name in views[0].table.key] if views else [],
-        "columns": len(pair.columns),
-        "compared_as": dict(pair.compared_as),
-        "ignored": list(pair.ignored),
-        "only_left": list(pair.only_left),
-        "only_right": list(pair.only_right),
-    }
 
 
 def comparison_text(result: Comparison) -> str:

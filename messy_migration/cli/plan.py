@@ -48,7 +48,7 @@ def command(
 def show_plan(plan: api.Plan, *, as_json: bool) -> int:
     """Print a plan; its exit code."""
     if as_json:
-        emit_json(plan_object(plan))
+        emit_json(plan.as_json())
     else:
         say(plan_text(plan))
     return plan.exit_code
@@ -78,49 +78,6 @@ def plan_text(plan: api.Plan) -> str:
         parts += [cell(f"  error: {problem}") for problem in item.problems]
     parts += [cell(f"error: {problem}") for item in plan.streams for problem in item.problems]
     return "\n".join(parts)
-
-
-def plan_object(plan: api.Plan) -> dict[str, Any]:
-    """A plan for machines."""
-    return {
-        "target": plan.target,
-        "server": plan.server,
-        "exit_code": plan.exit_code,
-        "streams": [
-            {
-                "stream": item.stream.name,
-                "tenant": item.stream.tenant,
-                "plan_id": item.plan_id,
-                "partitions": [
-                    {
-                        "name": part.name,
-                        "digest": part.digest,
-                        "records": part.records,
-                        "estimated": part.estimated,
-                    }
-                    for part in item.partitions
-                ],
-                "skipped": [part.name for part in item.skipped],
-                "problems": [problem.as_dict() for problem in item.problems],
-            }
-            for item in plan.streams
-        ],
-        "tables": [
-            {
-                "table": item.table.name,
-                "stream": item.stream,
-                "exists": item.exists,
-                "ddl": item.ddl,
-                "key": list(item.table.key),
-                "columns": [
-                    {"name": column.name, "type": str(column.type), "required": column.required}
-                    for column in item.table.columns
-                ],
-                "problems": list(item.problems),
-            }
-            for item in plan.tables
-        ],
-    }
 
 
 def _records(item: StreamPlan) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from messy_migration import api
-from messy_migration.api.reconcile import reconciliation_object
 from messy_migration.cli import compare as two
 from messy_migration.cli.options import (
     Common,
@@ -24,7 +23,6 @@ from messy_migration.cli.reconcile_options import asked_options, changed_options
 from messy_migration.cli.render import complain, emit_json, say
 from messy_migration.cli.summary import reconciliation_text
 from messy_migration.cli.verdict import alarming
-from messy_migration.reconcile.as_json import quick_facts
 
 
 @click.command("reconcile")
@@ -68,20 +66,8 @@ def command(
     for problem in result.problems:
         complain(problem)
     if as_json:
-        emit_json(object_of(result))
+        emit_json(result.as_json())
     else:
         red = alarming(result.verdict, result.proof)
         say(reconciliation_text(result, verbose=verbose), red=red)
     return result.exit_code
-
-
-def object_of(result: api.Reconciliation) -> dict[str, Any]:
-    """What `--json` prints."""
-    whole = reconciliation_object(result)
-    if not result.untouched:
-        return {**whole, "report": result.report, "report_page": result.report_page}
-    named = ("schema", "exit_code", "target")
-    return {
-        **{name: whole[name] for name in named},
-        **quick_facts(result.untouched, result.completeness),
-    }

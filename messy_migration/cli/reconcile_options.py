@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from messy_migration.cli.options import anchor_option, stop_options
-from messy_migration.errors import UsageProblem
 from messy_migration.reconcile.options import Asked
 
 
@@ -57,32 +56,9 @@ def asked_options(function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         given = {item.name: kwargs.pop(item.name) for item in fields(Asked)}
         asked = Asked(**{**given, "accept_foreign": given["accept_foreign"] or None})
-        _check(asked)
         return function(*args, asked=asked, **kwargs)
 
     return wrapper
-
-
-def _check(asked: Asked) -> None:
-    """Refuse what means nothing together."""
-    given = changed_options(asked)
-    if asked.quick and set(given) - {"quick", "anchor"}:
-        raise UsageProblem(
-            "--quick reads no values, so it goes with no other form",
-            next="`migrate reconcile`, without --quick",
-        )
-    if (asked.stop_after or asked.seconds) and (asked.repair or asked.accept_foreign):
-        raise UsageProblem(
-            "--repair and --accept-foreign have to look at everything, so neither goes with"
-            " --stop-after or --seconds"
-        )
-    if asked.dry_run and not asked.repair:
-        raise UsageProblem("--dry-run says what --repair would do", next="add --repair")
-    if asked.repair and (asked.accept_foreign or asked.against != "ledger"):
-        raise UsageProblem(
-            "--repair puts rows right by what was read; it goes with neither --against nor"
-            " --accept-foreign"
-        )
 
 
 def changed_options(asked: Asked) -> dict[str, object]:

@@ -65,7 +65,7 @@ def show(
     """
     found = api.find_report(common.request(**flags), name)
     if as_json:
-        emit_json({**found.document, "report": str(found.evidence), "page": str(found.page)})
+        emit_json(found.as_json())
     else:
         say(_summary(found))
     return found.exit_code

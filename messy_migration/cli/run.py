@@ -28,7 +28,6 @@ from messy_migration.cli.render import complain, emit_json, say
 from messy_migration.cli.summary import outcome_text
 from messy_migration.cli.verdict import alarming
 from messy_migration.errors import UsageProblem
-from messy_migration.run.as_json import run_object
 
 
 def rotation_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -111,7 +110,7 @@ def command(
     for problem in outcome.problems:
         complain(problem)
     if as_json:
-        emit_json(run_object(outcome))
+        emit_json(outcome.as_json())
     else:
         red = alarming(outcome.verdict, outcome.proof)
         say(outcome_text(outcome, verbose=verbose), red=red)

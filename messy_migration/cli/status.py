@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -28,7 +27,6 @@ from messy_migration.ledger.progress import Progress
 from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.runs import Run, short
 from messy_migration.model import stream_label
-from messy_migration.run.as_json import stream_object
 
 
 @click.command("status")
@@ -60,7 +58,7 @@ def command(
         return 0
     found = api.status(request, limit=limit)
     if as_json:
-        emit_json(status_object(found))
+        emit_json(found.as_json())
     else:
         say(status_text(found))
     for problem in problems(found.completeness):
@@ -73,7 +71,7 @@ def _watch(request: api.Request, limit: int, *, as_json: bool) -> None:
     said = ""
     for found in api.watch(request, limit=limit):
         if as_json:
-            click.echo(json.dumps({"schema": SCHEMA, **status_object(found)}, default=str))
+            click.echo(json.dumps({"schema": SCHEMA, **found.as_json()}, default=str))
         elif sys.stdout.isatty():
             click.clear()
             say(status_text(found))
@@ -175,63 +173,8 @@ def _last(found: api.Status) -> list[str]:
 
 def _keyed(found: api.Status) -> str:
     """Whether the proof of these tables has a key."""
-    facts = _key_facts(found)
+    facts = found.keyed
     if facts is None:
         return "no fingerprint_key: the sums of these tables have no key"
     tables = counted(facts["of"], "table")
     return f"fingerprint_key {facts['key_id']}: {facts['tables']} of {tables} under it"
-
-
-def _key_facts(found: api.Status) -> dict[str, Any] | None:
-    if not found.key_id:
-        return None
-    under = sum(state.key_id == found.key_id for state, _ in found.tables)
-    return {"key_id": found.key_id, "tables": under, "of": len(found.tables)}
-
-
-def status_object(found: api.Status) -> dict[str, Any]:
-    """The ledger for machines."""
-    return {
-        "target": found.target,
-        "active": found.active,
-        "resume": found.resume or None,
-        "holder": (
-            {
-                "run_id": found.holder.run_id,
-                "host": found.holder.host,
-                "pid": found.holder.pid,
-                "beat_at": found.holder.beat_at,
-            }
-            if found.holder and found.active
-            else None
-        ),
-        "progress": asdict(found.progress) if found.progress else None,
-        "exit_code": found.exit_code,
-        "keyed": _key_facts(found),
-        "completeness": [one.as_dict() for one in found.completeness],
-        "runs": [
-            {
-                "run_id": run.run_id,
-                "profile": run.profile,
-                "plugins": list(run.plugins),
-                "state": run.state,
-                "verdict": run.verdict,
-                "exit_code": run.exit_code,
-                "started_at": run.started_at,
-                "finished_at": run.finished_at,
-                "report": run.report,
-                "streams": [stream_object(item) for item in totals],
-            }
-            for run, totals in found.runs
-        ],
-        "tables": [
-            {
-                "table": state.table.name,
-                "scope": dict(state.table.scope),
-                "stream": state.stream,
-                "tenant": state.tenant,
-                "expected_rows": count,
-            }
-            for state, count in found.tables
-        ],
-    }

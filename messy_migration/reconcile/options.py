@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Literal, get_args
 
 from messy_migration.compare.budget import Budget
+from messy_migration.errors import UsageProblem
 
 Form = Literal["ledger", "landed", "source"]
 Repair = Literal["differing", "corrupted", "all"]
@@ -45,6 +46,38 @@ class Asked:
     stop_after: int | None = None
     seconds: float | None = None
     show_values: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what is no form, and what means nothing together.
+
+        Raises:
+            UsageProblem: it is.
+        """
+        for name, value, forms in (
+            ("against", self.against, get_args(Form)),
+            ("repair", self.repair, (None, *get_args(Repair))),
+        ):
+            if value not in forms:
+                known = ", ".join(filter(None, forms))
+                raise UsageProblem(f"{name}={value!r} is no form of it", why=f"there are {known}")
+        given = {item.name for item in fields(self) if getattr(self, item.name) != item.default}
+        if self.quick and given - {"quick", "anchor"}:
+            raise UsageProblem(
+                "--quick reads no values, so it goes with no other form",
+                next="`migrate reconcile`, without --quick",
+            )
+        if (self.stop_after or self.seconds) and (self.repair or self.accept_foreign):
+            raise UsageProblem(
+                "--repair and --accept-foreign have to look at everything, so neither goes with"
+                " --stop-after or --seconds"
+            )
+        if self.dry_run and not self.repair:
+            raise UsageProblem("--dry-run says what --repair would do", next="add --repair")
+        if self.repair and (self.accept_foreign or self.against != "ledger"):
+            raise UsageProblem(
+                "--repair puts rows right by what was read; it goes with neither --against nor"
+                " --accept-foreign"
+            )
 
     def budget(self, limit: int) -> Budget:
         """How much is looked at, with so many differences of a table listed."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from messy_migration.compare.findings import Word
-from messy_migration.errors import MigrationError
+from messy_migration.errors import MigrationError, UsageProblem
 from messy_migration.ledger.receipts import StreamTotals, TableTotals
 from messy_migration.ledger.runs import Run
 from messy_migration.model import Stream
@@ -42,6 +42,18 @@ class Options:
     anchor: str | None = None
     rotate_key: bool = False
     lost_key: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a text where several are meant, and a moment of no zone.
+
+        Raises:
+            UsageProblem: it is one.
+        """
+        for name in ("selection", "tenants"):
+            if isinstance(getattr(self, name), str):
+                raise UsageProblem(f"{name} is a tuple of texts, and not one text")
+        if self.since is not None and self.since.tzinfo is None:
+            raise UsageProblem("since has no time zone", why="it is held against instants")
 
 
 class Observer(Protocol):

@@ -170,7 +170,7 @@ def test_g05_all_that_reaches_a_server_is_named_in_full(moved, telling_server):
         api.Asked(),
         api.Asked(against="landed", probe=True),
         api.Asked(against="source", show_values=True),
-        api.Asked(against="source", repair="all"),
+        api.Asked(repair="all"),
     ):
         api.reconcile(request, asked=asked)
     last = api.reconcile(request)
