@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import URL
 
-from messy_migration import errors, logs
+from messy_migration import errors
 from messy_migration import registry as registries
 from messy_migration.api.results import Result
 from messy_migration.compare import databases as between
@@ -34,7 +34,7 @@ from messy_migration.ledger.clock import now
 from messy_migration.reconcile.as_json import difference_objects, findings_objects
 from messy_migration.redaction import Redactor
 from messy_migration.reflection import refuse_open_way
-from messy_migration.workspace import Request
+from messy_migration.workspace import Request, start_log
 
 _LOG = logging.getLogger(__name__)
 _FAILURES = {"left": SourceError, "right": TargetError}
@@ -115,7 +115,7 @@ def compare(
     """
     wishes, budget = wishes or Wishes(), budget or Budget()
     settings = request.load()
-    logs.configure(settings.core.log_level, settings.core.log_format, request.redactor)
+    start_log(request, settings)
     for warning in settings.warnings:
         _LOG.warning("%s", warning)
     urls = {

@@ -5,6 +5,7 @@ A fault that did not fire fails its test. What holds at the end is the oracle's 
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -71,6 +72,23 @@ def test_a_lost_commit_is_looked_up_and_neither_lost_nor_doubled(ground_and_way,
     result = site.run(environment=through(site, way))
     assert way.fired[f"commit_{moment}"] == 3
     assert result.err.count(LOST + TOLD[moment]) == 3, result.err
+    is_as_undisturbed(site, golden, result)
+
+
+def test_one_lost_commit_is_one_line_of_the_log_and_no_outage(ground_and_way):
+    site, golden, way = ground_and_way
+    way.cut_commit("after", times=1, skip=1, seconds=0.0)
+    command = ("run", "--json", "--log-format", "json")
+    result = site.run(*command, environment=through(site, way))
+    assert way.fired["commit_after"] == 1
+    lines = [json.loads(line) for line in result.err.splitlines()]
+    (line,) = [line for line in lines if line["event"] == "commit.unanswered"]
+    assert line["is_committed"] is True
+    assert line["stream"]
+    assert not [line for line in lines if line["event"] == "db.unreachable"]
+    told = sorted(line["batch"] for line in lines if line["event"] == "batch.committed")
+    receipts = site.query(f"SELECT batch_id FROM {site.ledger('receipt')} WHERE kind = 'load'")
+    assert told == sorted(batch for (batch,) in receipts)
     is_as_undisturbed(site, golden, result)
 
 
