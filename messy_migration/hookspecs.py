@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from messy_migration.model import (
         Batch,
+        Derived,
         Extracted,
         Fingerprint,
         LoadCounts,
@@ -80,6 +81,18 @@ def reshape(stream: Stream, settings: Any) -> Stream | None:
     is an error; one that was dropped reaches the transforms, and the core drops it after the last.
     Between them a column has its new type where its values may be cast to it, else its owner's.
     A plugin that reshapes a stream counts in its plan id.
+    """
+
+
+@hookspec
+def derive(streams: Sequence[Stream], settings: Any) -> Sequence[Derived]:  # type: ignore[empty-body]
+    """Tables that are made from others when a run ends.
+
+    Asked of every selected plugin in the parent process; `streams` are all streams of all of
+    them, reshaped. The rows are made twice, in two ways, and put in place in one transaction,
+    with a receipt that names the fingerprints of the bases. A reconciliation makes them again
+    where the bases are still the same. A table is made anew when a base, its SQL, its plugin's
+    version or the settings that change rows are others.
     """
 
 

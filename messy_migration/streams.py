@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields, replace
 from fnmatch import fnmatchcase
 
 from messy_migration.errors import ConfigurationError, MigrationError, PluginError, UsageProblem
-from messy_migration.model import Stream, Table
+from messy_migration.model import Derived, Stream, Table
 from messy_migration.registry import Registry
 
 _MAY_CHANGE = frozenset({"tables", "depends_on", "assumed", "offered", "reshaped_by"})
@@ -35,6 +35,51 @@ def offered(registry: Registry) -> list[Stream]:
     _refuse_doubles(found)
     _refuse_lasting_stubs(found)
     return found
+
+
+def derivations(registry: Registry) -> list[Derived]:
+    """All derived tables of all selected plugins, each after those that it is made from.
+
+    Raises:
+        PluginError: a plugin breaks the contract of `derive`.
+    """
+    if not any(registry.implements(plugin, "derive") for plugin in registry.names):
+        return []
+    streams = offered(registry)
+    there = {table.name for stream in streams for table in stream.tables}
+    found: dict[str, Derived] = {}
+    for plugin in registry.names:
+        try:
+            answer = registry.call_one(plugin, "derive", streams=tuple(streams))
+            with registry.guard(plugin, "derive"):
+                items = list(answer or ())
+        except PluginError:
+            raise
+        except MigrationError as error:  # the model refused what the plugin made
+            where = f"plugin {plugin}, hook derive"
+            raise PluginError(error.what, where, error.why, error.next) from error
+        for item in items:
+            why = _unusable(item, there, found)
+            if why:
+                raise PluginError(
+                    "a plugin derives a table that cannot be made",
+                    f"plugin {plugin}, hook derive",
+                    why,
+                    "derive it from tables of the streams, or of what was derived before",
+                )
+            found[item.table.name] = replace(item, plugin=plugin)
+    return list(found.values())
+
+
+def _unusable(item: object, there: Collection[str], before: Collection[str]) -> str:
+    """Why a derived table cannot be made; empty if it can."""
+    if not isinstance(item, Derived):
+        return f"it gave a {type(item).__name__}, and no Derived"
+    name = item.table.name
+    if name in there or name in before:
+        return f"there is a table {name} already"
+    missing = [base for base in item.bases if base not in there and base not in before]
+    return f"{name} is made from {', '.join(missing)}, which is no table" if missing else ""
 
 
 def select(streams: Sequence[Stream], patterns: Sequence[str]) -> list[Stream]:

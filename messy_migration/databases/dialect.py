@@ -223,6 +223,9 @@ class Dialect(Reader, Protocol):
     def take_turns(self, connection: Connection) -> None:
         """Until the transaction ends, let no other one of ours go past this call."""
 
+    def otherwise(self, connection: Connection) -> AbstractContextManager[None]:
+        """Plan queries in another way, so that what depends on a plan becomes visible."""
+
     def deferred(self, connection: Connection) -> int:
         """How many rows would fail at COMMIT for a deferred constraint.
 

@@ -24,7 +24,7 @@ Scope = tuple[tuple[str, str], ...]
 READING = ("load", "displaced", "late", "first")
 """Kinds of receipts that count records of a source."""
 
-WRITING = ("load", "displaced", "late", "first", "stub", "repair")
+WRITING = ("load", "displaced", "late", "first", "stub", "derived", "repair")
 """Kinds of receipts whose run wrote rows."""
 
 
@@ -82,7 +82,8 @@ def write(
     change of somebody else); `displaced` (a row of this run that lost against a later one with
     the same key); `late` (rows that lost like that when the key came after the load); `first`
     (rows that gave way to one of an earlier place in the plan); `stub` (rows that stand for
-    parents that the source no longer has); `rebase` (the same rows under another format);
+    parents that the source no longer has); `derived` (a table that is
+    made from others); `rebase` (the same rows under another format);
     `superseded` (records that left the quarantine because a later run met them again); `found`
     (what somebody else did to rows that a repair puts right) and `repair` (what the repair did,
     the opposite of it); `rekey` (the keyed sum of a whole table).

@@ -7,6 +7,7 @@ left of it in the ledger.
 from __future__ import annotations
 
 from messy_migration.model.columns import Column, ColumnType
+from messy_migration.model.derived import Derived
 from messy_migration.model.loss import Loss
 from messy_migration.model.receipts import (
     Extraction,
@@ -41,6 +42,7 @@ __all__ = [
     "Batch",
     "Column",
     "ColumnType",
+    "Derived",
     "Extracted",
     "Extraction",
     "Filtered",

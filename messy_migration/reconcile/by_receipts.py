@@ -17,6 +17,7 @@ from messy_migration.ledger import xids as transactions
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.ledger.receipts import Scope
 from messy_migration.model import Fingerprint
+from messy_migration.model.derived import is_derived
 from messy_migration.reconcile.authors import Authors, adopted_until, authors
 from messy_migration.reconcile.batches import Rest, rest
 from messy_migration.reconcile.replay import replayed, stream_of
@@ -82,7 +83,7 @@ class ByLedger:
         workspace, connection = self._workspace, self._connection
         try:
             self._course.check()
-            stream = stream_of(workspace, state)
+            bookmark = None if is_derived(state.stream) else stream_of(workspace, state).bookmark
             with refusals(f"table {state.table.name}"), connection.begin_nested():
                 return locate(
                     connection,
@@ -90,7 +91,7 @@ class ByLedger:
                     state.table,
                     Part(expected, lambda: replayed(workspace, connection, state)),
                     _MOST,
-                    stream.bookmark,
+                    bookmark,
                     rest=self._part(state),
                     course=self._course,
                 )

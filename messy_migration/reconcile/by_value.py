@@ -25,6 +25,7 @@ from messy_migration.errors import MigrationError, SourceError
 from messy_migration.ledger.history import History
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.model import Extracted, Partition, Stream, Table
+from messy_migration.model.derived import is_derived
 from messy_migration.pipeline import landing
 from messy_migration.pipeline.cut import cut
 from messy_migration.pipeline.extract import extracted_items
@@ -74,7 +75,9 @@ def by_value(
     """
     course = course or Course()
     groups: dict[tuple[str, str], list[int]] = {}
-    for number, state in enumerate(states):
+    # A derived table has no input: its bases are compared, and it is made again.
+    for number in (place for place, one in enumerate(states) if not is_derived(one.stream)):
+        state = states[number]
         groups.setdefault((state.stream, state.tenant), []).append(number)
     found = list(verdicts)
     findings: list[Findings | None] = [None] * len(states)

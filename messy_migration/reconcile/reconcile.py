@@ -39,6 +39,7 @@ from messy_migration.reconcile.authors import Authors
 from messy_migration.reconcile.by_receipts import ByLedger
 from messy_migration.reconcile.by_value import by_value
 from messy_migration.reconcile.checks import unread
+from messy_migration.reconcile.derived import with_derived
 from messy_migration.reconcile.drift import drift, words
 from messy_migration.reconcile.identity import another_table
 from messy_migration.reconcile.keyed import UnderKey, unkeyed
@@ -147,6 +148,7 @@ def reconcile(
             _told(workspace, connection, state, verdict, behind)
             for state, (verdict, behind) in zip(wanted, located, strict=True)
         ]
+        results = with_derived(workspace, connection, wanted, results)
         if not connection.invalidated:
             known = states.all_states(connection, workspace.ledger).values()
             results = strays.with_strays(

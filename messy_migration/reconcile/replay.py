@@ -24,6 +24,7 @@ from messy_migration.ledger.runs import Planned, short
 from messy_migration.ledger.tables import legible
 from messy_migration.ledger.xids import Signed
 from messy_migration.model import RECORD, Stream, Table
+from messy_migration.model.derived import is_derived
 from messy_migration.pipeline.commit import batch_id
 from messy_migration.pipeline.cut import Cut, Cutting
 from messy_migration.pipeline.extract import cuts, declared_stream
@@ -33,6 +34,7 @@ from messy_migration.pipeline.prepare import prepare
 from messy_migration.pipeline.records import numbers, present, without
 from messy_migration.pipeline.rules import CRASH, DUPLICATE_KEY, TARGET
 from messy_migration.pipeline.stubs import stub_rows
+from messy_migration.reconcile.derived import made_again
 from messy_migration.workspace import Workspace
 
 Refusals = Mapping[str, frozenset[str]]
@@ -83,6 +85,9 @@ def replayed(
     Raises:
         MigrationError: some of it cannot be read again.
     """
+    if is_derived(state.stream):
+        yield from made_again(workspace, connection, state)
+        return
     stream = stream_of(workspace, state)
     if state.baseline_rows:
         raise PluginError(

@@ -15,6 +15,7 @@ from messy_migration.databases.postgresql import xmin as writers
 from messy_migration.ledger import receipts
 from messy_migration.ledger import xids as transactions
 from messy_migration.ledger.known_tables import TableState
+from messy_migration.model.derived import is_derived
 from messy_migration.pipeline.partitions import levels
 from messy_migration.reconcile.by_value import by_value
 from messy_migration.reconcile.drift import drift
@@ -34,6 +35,7 @@ class Todo:
         put: rows to be inserted or restored.
         remove: extra rows to be removed.
         kept: why rows are left as they are -> how many.
+        is_made_again: a derived table, to be made from its bases once more.
         problem: why nothing is done here at all; empty otherwise.
     """
 
@@ -41,7 +43,13 @@ class Todo:
     put: list[Unequal] = field(default_factory=list)
     remove: list[Unequal] = field(default_factory=list)
     kept: Counter[str] = field(default_factory=Counter)
+    is_made_again: bool = False
     problem: str = ""
+
+    @property
+    def is_any(self) -> bool:
+        """Is anything to be done?"""
+        return bool(self.put or self.remove or self.is_made_again)
 
     def count(self, kind: str) -> int:
         """Rows of a kind that are to be dealt with."""
@@ -93,7 +101,9 @@ def _todo(
     wish: Repair,
 ) -> Todo:
     todo = Todo(state)
-    if compared is None or after.verdict == "UNKNOWN":
+    if is_derived(state.stream):
+        todo.is_made_again = before.actual != before.expected
+    elif compared is None or after.verdict == "UNKNOWN":
         todo.problem = after.reason or before.reason
     elif not compared.total:
         pass

@@ -12,6 +12,7 @@ from messy_migration.reconcile.reconcile import Tables
 from messy_migration.repair.apply import Repaired, RepairedTable, carry_out
 from messy_migration.repair.plan import Todo, plan_repair
 from messy_migration.run.close import close_run
+from messy_migration.run.derive import derivable, make_derived
 from messy_migration.run.events import RunEvents
 from messy_migration.run.keying import begin_key
 from messy_migration.run.lock import Hold
@@ -25,6 +26,7 @@ from messy_migration.workspace import Workspace
 
 REPAIR, ADOPT = "reconcile --repair", "reconcile --accept-foreign"
 """What stands as the selection of such a run in the ledger; no stream is named like that."""
+_MADE = "table is made again from its bases"
 
 
 def repair(
@@ -48,13 +50,15 @@ def repair(
     wish: Repair = asked.repair or "differing"
     todos = plan_repair(workspace, tables, incomplete, wish)
     told = tuple(_told(todo) for todo in todos)
-    if asked.dry_run or not any(todo.put or todo.remove for todo in todos):
+    if asked.dry_run or not any(todo.is_any for todo in todos):
         return Repaired(told), None
     began = time.monotonic()
     with StopSignals() as stop:
         state = _opened(workspace, hold, stop, REPAIR, {todo.state.key for todo in todos}, events)
         state.unfinished.update(incomplete)
         carry_out(state, todos, stop)
+        if not state.problems and not stop.requested:
+            state.patiently(lambda: make_derived(state, again=True))
         state.is_settled = not state.problems and not stop.requested
         outcome = close_run(state, stop, began)
     return Repaired(told, outcome.run.run_id, outcome.report), outcome
@@ -89,7 +93,8 @@ def adopt(
             target = workspace.target
             site = Site(connection, target.dialect, workspace.ledger, state.signature())
             prove_earlier(site, state.streams, reason)
-        state.is_settled = True
+        state.patiently(lambda: make_derived(state, again=True))
+        state.is_settled = not state.problems
         return close_run(state, stop, began)
 
 
@@ -115,6 +120,8 @@ def _opened(
     state = open_run(workspace, new_run_id(), streams, options, hold, patience, events)
     say_begun(state)
     begin_key(state)
+    with target.dialect.reading(target.engine) as connection:
+        state.derived = derivable(state, connection)
     return state
 
 
@@ -124,6 +131,6 @@ def _told(todo: Todo) -> RepairedTable:
         todo.count("missing"),
         todo.count("changed"),
         todo.count("extra"),
-        tuple(todo.kept.items()),
+        (*todo.kept.items(), *([(_MADE, 1)] if todo.is_made_again else [])),
         todo.problem,
     )

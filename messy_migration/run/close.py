@@ -29,7 +29,7 @@ from messy_migration.ledger import (
     receipts,
     runs,
 )
-from messy_migration.ledger.receipts import Scope, StreamTotals, TableTotals
+from messy_migration.ledger.receipts import StreamTotals, TableTotals
 from messy_migration.ledger.runs import short
 from messy_migration.model.event import tell
 from messy_migration.reconcile.reconcile import LISTED, Proof, reconcile
@@ -59,9 +59,8 @@ def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:
                 "the same command resumes it",
             )
         )
-    tables = [(table.name, table.scope) for stream in state.streams for table in stream.tables]
     moments = {"proof_began": clock.now()}
-    proof = state.patiently(lambda: _proven(state, tables))
+    proof = state.patiently(lambda: _proven(state))
     proof = replace(proof, findings=(*proof.findings, *_behind_sources(state, proof)))
     moments["proof_ended"] = clock.now()
     streams, rows, reasons = state.patiently(lambda: _counts(state))
@@ -100,9 +99,9 @@ def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:
     return outcome
 
 
-def _proven(state: RunState, tables: Sequence[tuple[str, Scope]]) -> Proof:
+def _proven(state: RunState) -> Proof:
     """Reconcile; a connection that is lost on the way is no verdict while there is patience."""
-    proof = reconcile(state.workspace, tables, state.unfinished)
+    proof = reconcile(state.workspace, state.tables, state.unfinished)
     if proof.is_lost and not state.patience.is_stopped():
         raise TargetUnavailable("the target could not be read back", why="its connection was lost")
     return proof

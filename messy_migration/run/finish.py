@@ -1,4 +1,4 @@
-"""After the last batch: keys, first rows, rows for parents that are not there, bookmarks."""
+"""After the last batch: keys, first rows, stubs, derived tables, bookmarks."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from messy_migration.ledger import bookmarks, receipts, superseded
 from messy_migration.model import ForeignKey, Receipt, Stream, Table, TableReceipt
 from messy_migration.pipeline.stubs import stub_rows
 from messy_migration.reconcile.parents import missing_parents
+from messy_migration.run.derive import make_derived
 from messy_migration.run.first import settle_firsts
 from messy_migration.run.keys import add_keys
 from messy_migration.run.state import RunState
@@ -24,6 +25,7 @@ def finish(state: RunState) -> None:
     add_keys(state)
     settle_firsts(state)
     _stubs(state)
+    make_derived(state, again=state.options.accept_foreign is not None)
     _close_replaced(state)
     _bookmarks(state)
 

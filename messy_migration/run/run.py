@@ -33,6 +33,7 @@ from messy_migration.pipeline.reread import sampled
 from messy_migration.run import plan as planning
 from messy_migration.run.anchors import check_ledger
 from messy_migration.run.close import close_run
+from messy_migration.run.derive import derivable
 from messy_migration.run.events import RunEvents
 from messy_migration.run.finish import finish
 from messy_migration.run.keying import begin_key
@@ -219,10 +220,15 @@ def _prepare(state: RunState) -> frozenset[tuple[str, Scope]]:
     registry = workspace.registry
     with state.writing() as connection:
         site = Site(connection, workspace.target.dialect, ledger, state.signature())
-        prove_earlier(site, state.streams, state.options.accept_foreign)
+        state.derived = derivable(state, connection)
+        made = [derived.stream for derived in state.derived]
+        accept = state.options.accept_foreign
+        # What others did to a derived table is never adopted: it is made again.
+        prove_earlier(site, [*state.streams, *([] if accept else made)], accept)
         add_earlier_keys(site, state.streams)
         # A plugin that loads may rely on the key.
         loads = any(registry.implements(name, "load") for name in registry.names)
+        prepare_tables(site, made)
         fresh = prepare_tables(site, state.streams, keys_later=not loads)
         for plan in state.plans:
             runs.plan(

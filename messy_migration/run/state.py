@@ -20,8 +20,9 @@ from messy_migration.ledger.audit import Audit
 from messy_migration.ledger.clock import now
 from messy_migration.ledger.fence import Holder
 from messy_migration.ledger.lanes import Heads, Lane, Signature
+from messy_migration.ledger.receipts import Scope
 from messy_migration.ledger.runs import Run
-from messy_migration.model import Stream, stream_label
+from messy_migration.model import Derived, Stream, stream_label
 from messy_migration.model.event import tell
 from messy_migration.run.events import RunEvents, condition
 from messy_migration.run.lock import Hold
@@ -58,6 +59,7 @@ class RunState:
         key: that this process signs under; None without one.
         told: what workers say of the lanes that they have written in.
         events: what is said of the run.
+        derived: the tables that are made when all is loaded.
         audit: what the ledger and its chain were found to be when the run began.
     """
 
@@ -79,6 +81,7 @@ class RunState:
     workers: int = 0
     lane: Lane = field(default_factory=Lane)
     is_new_ledger: bool = False
+    derived: list[Derived] = field(default_factory=list)
     audit: Audit | None = None
     key: Key | None = None
     told: Heads = field(default_factory=dict)
@@ -108,6 +111,12 @@ class RunState:
                 return step()
 
         return self.patience.persist(attempt)
+
+    @property
+    def tables(self) -> list[tuple[str, Scope]]:
+        """What the run writes: the tables of its streams, and those that are made from them."""
+        streams = [*self.streams, *(derived.stream for derived in self.derived)]
+        return [(table.name, table.scope) for stream in streams for table in stream.tables]
 
     @contextmanager
     def writing(self, *, is_hurried: bool = False) -> Iterator[Connection]:

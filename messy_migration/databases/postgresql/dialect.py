@@ -348,6 +348,11 @@ class PostgreSQL:
     def take_turns(self, connection: Connection) -> None:
         connection.execute(text("SELECT pg_catalog.pg_advisory_xact_lock(:key)"), {"key": TURNS})
 
+    @contextmanager
+    def otherwise(self, connection: Connection) -> Iterator[None]:
+        with pins.planned_otherwise(connection):
+            yield
+
     def deferred(self, connection: Connection) -> int:
         connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
         return 0

@@ -152,3 +152,28 @@ def own_path(connection: Connection) -> Iterator[None]:
     connection.exec_driver_sql(f"SELECT pg_catalog.set_config('search_path', {path}, true)")
     yield
     connection.exec_driver_sql(f"SELECT pg_catalog.set_config('search_path', '{PATH}', true)")
+
+
+_OTHER_PLANS = ("enable_hashagg", "enable_hashjoin", "enable_seqscan")
+
+
+@contextmanager
+def planned_otherwise(connection: Connection) -> Iterator[None]:
+    """Plan without what is planned most often, and by one process, until the block ends.
+
+    After an error the transaction, or the savepoint of the caller, takes it back.
+    """
+    names = (*_OTHER_PLANS, "max_parallel_workers_per_gather")
+    asked = ", ".join(f"pg_catalog.current_setting({literal(name)})" for name in names)
+    before = connection.exec_driver_sql(f"SELECT {asked}").one()
+    _plan_by(connection, {**dict.fromkeys(_OTHER_PLANS, "off"), names[-1]: "0"})
+    yield
+    _plan_by(connection, dict(zip(names, before, strict=True)))
+
+
+def _plan_by(connection: Connection, wanted: Mapping[str, str]) -> None:
+    calls = ", ".join(
+        f"pg_catalog.set_config({literal(name)}, {literal(value)}, true)"
+        for name, value in wanted.items()
+    )
+    connection.exec_driver_sql(f"SELECT {calls}")

@@ -310,6 +310,14 @@ class SQLite:
     def take_turns(self, connection: Connection) -> None:
         """There is one writer anyway."""
 
+    @contextmanager
+    def otherwise(self, connection: Connection) -> Iterator[None]:
+        connection.exec_driver_sql("PRAGMA reverse_unordered_selects = ON")
+        try:
+            yield
+        finally:
+            connection.exec_driver_sql("PRAGMA reverse_unordered_selects = OFF")
+
     def deferred(self, connection: Connection) -> int:
         return len(connection.exec_driver_sql("PRAGMA foreign_key_check").all())
 
