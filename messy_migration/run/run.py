@@ -42,6 +42,7 @@ from messy_migration.run.lock import Hold
 from messy_migration.run.open import locked, open_run, say_begun
 from messy_migration.run.outcome import Observer, Options, Outcome
 from messy_migration.run.prepare import Site, prepare_tables, prove_earlier
+from messy_migration.run.scouts import find_scouts, is_hopeless
 from messy_migration.run.sealing import Sealer
 from messy_migration.run.signals import Overdue, StopSignals
 from messy_migration.run.state import RunState
@@ -250,12 +251,12 @@ def _work(state: RunState, observer: Observer, stop: StopSignals, local: LocalPo
     state.workers = min(state.workspace.settings.core.worker_count, max(map(len, levels)))
     pulse = _pulse(state, observer, stop)
     with _pool(state, local) as pool:
-        scouts = _scouts(state, levels)
+        scouts = find_scouts(state, levels)
         for tasks in [
             scouts,
             *([item for item in level if item not in scouts] for level in levels),
         ]:
-            ready = [task for task in tasks if not _is_hopeless(state, task)]
+            ready = [task for task in tasks if not is_hopeless(state, task)]
             for finished in pool.run(ready, pulse, lambda: stop.requested):
                 _finished(state, finished, scouts, stop)
     with suppress(MigrationError):
@@ -289,39 +290,6 @@ def _settle(state: RunState, stop: StopSignals) -> None:
         state.is_settled = True
     except MigrationError as error:
         state.problems.append(error)
-
-
-def _scouts(state: RunState, levels: Sequence[Sequence[Task]]) -> list[Task]:
-    """The first task of every account of an API: a wrong key is tried once, not by each task."""
-    lands = {(stream.name, stream.tenant) for stream in state.streams if stream.lands}
-    scouts: dict[tuple[str, str], Task] = {}
-    for tasks in levels:
-        for task in tasks:
-            if (task.stream, task.tenant) in lands:
-                scouts.setdefault((task.plugin, task.tenant), task)
-    return list(scouts.values())
-
-
-def _is_hopeless(state: RunState, task: Task) -> bool:
-    """The account does not answer, or a stream that this one depends on was not all read."""
-    stream = next(
-        item for item in state.streams if (item.name, item.tenant) == (task.stream, task.tenant)
-    )
-    if (task.plugin, task.tenant) in state.closed:
-        state.unfinished.setdefault(
-            stream.label, f"the first partition of tenant {stream.tenant or stream.plugin!r} failed"
-        )
-        return True
-    for parent in state.streams:
-        if (
-            parent.name in stream.depends_on
-            and parent.tenant == stream.tenant
-            and parent.label in state.unfinished
-        ):
-            why = f"{parent.label}, which it depends on, was not all read"
-            state.unfinished.setdefault(stream.label, why)
-            return True
-    return False
 
 
 def _finished(
