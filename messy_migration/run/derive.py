@@ -45,10 +45,13 @@ def derivable(state: RunState, connection: Connection) -> list[Derived]:
         PluginError: a plugin breaks the contract of `derive`.
     """
     workspace = state.workspace
+    wanted = derivations(workspace.registry)
+    if not wanted:
+        return []
     there = {name for name, _ in states.all_states(connection, workspace.ledger)}
     there.update(table.name for stream in state.streams for table in stream.tables)
     found = []
-    for derived in derivations(workspace.registry):
+    for derived in wanted:
         missing = [name for name in derived.bases if name not in there]
         if missing:
             _LOG.warning(

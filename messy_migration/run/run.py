@@ -229,7 +229,8 @@ def _prepare(state: RunState) -> frozenset[tuple[str, Scope]]:
         add_earlier_keys(site, state.streams)
         # A plugin that loads may rely on the key.
         loads = any(registry.implements(name, "load") for name in registry.names)
-        prepare_tables(site, made)
+        if made:
+            prepare_tables(site, made)
         fresh = prepare_tables(site, state.streams, keys_later=not loads)
         for plan in state.plans:
             runs.plan(
