@@ -88,7 +88,7 @@ def measure(
 
     Of peers only the number of rows has to be right: what they make of values is their matter.
     """
-    found: dict[str, Measurement] = {}
+    measurements: dict[str, Measurement] = {}
     order = list(sides)
     for name in order if number % 2 else reversed(order):
         with server.database() as url:
@@ -97,13 +97,24 @@ def measure(
             usage = sides[name](url)
             spent = cpu_of_server(server) - before
             read = counts if name in peers else fingerprints
-            found[name] = Measurement(usage, spent, read(url, tables))
-    if len({item.fingerprints for name, item in found.items() if name not in peers}) > 1:
+            measurements[name] = Measurement(usage, spent, read(url, tables))
+    if (
+        len(
+            {
+                measurement.fingerprints
+                for name, measurement in measurements.items()
+                if name not in peers
+            }
+        )
+        > 1
+    ):
         sys.exit("the two sides left different rows in their tables")
-    rows = {tuple(one.rows for one in item.fingerprints) for item in found.values()}
+    rows = {
+        tuple(one.rows for one in measurement.fingerprints) for measurement in measurements.values()
+    }
     if len(rows) > 1:
         sys.exit(f"the sides left different numbers of rows: {rows}")
-    return found
+    return measurements
 
 
 def fingerprints(url: str, tables: Sequence[Table]) -> tuple[Fingerprint, ...]:
@@ -133,8 +144,8 @@ def psql(running: Server) -> str | None:
     places = os.environ.get("PATH", "").split(os.pathsep)
     if running.cluster is not None:
         places.append(str(running.cluster.binaries))
-    found = (Path(place) / "psql" for place in places if place)
-    return next((str(path) for path in found if os.access(path, os.X_OK)), None)
+    paths = (Path(place) / "psql" for place in places if place)
+    return next((str(path) for path in paths if os.access(path, os.X_OK)), None)
 
 
 def as_object(
@@ -174,14 +185,26 @@ def as_object(
     }
 
 
-def _side(found: Sequence[Measurement]) -> dict[str, object]:
-    peaks = [item.usage.peak for item in found if item.usage.peak is not None]
-    sums = [item.usage.peak_sum for item in found if item.usage.peak_sum is not None]
+def _side(measurements: Sequence[Measurement]) -> dict[str, object]:
+    peaks = [
+        measurement.usage.peak for measurement in measurements if measurement.usage.peak is not None
+    ]
+    sums = [
+        measurement.usage.peak_sum
+        for measurement in measurements
+        if measurement.usage.peak_sum is not None
+    ]
     return {
-        "median_seconds": round(median(item.usage.seconds for item in found), 3),
-        "seconds": [round(item.usage.seconds, 3) for item in found],
-        "client_cpu_seconds": round(median(item.usage.cpu for item in found), 3),
-        "server_cpu_seconds": round(median(item.server_cpu for item in found), 3),
+        "median_seconds": round(
+            median(measurement.usage.seconds for measurement in measurements), 3
+        ),
+        "seconds": [round(measurement.usage.seconds, 3) for measurement in measurements],
+        "client_cpu_seconds": round(
+            median(measurement.usage.cpu for measurement in measurements), 3
+        ),
+        "server_cpu_seconds": round(
+            median(measurement.server_cpu for measurement in measurements), 3
+        ),
         "client_peak_rss_mib": round(max(peaks) / _MIB, 1) if peaks else None,
         "client_peak_rss_mib_sum": round(max(sums) / _MIB, 1) if sums else None,
     }

@@ -62,9 +62,9 @@ def _step(bench: Bench, rows: int) -> dict[str, Any]:
         checkpoint(running)
         before = cpu_of_server(running)
         usage = replace(bench, folder=folder).migrate(url)
-        (found,) = beside.fingerprints(url, (tickets.TABLE,))
-        if found.rows != rows:
-            sys.exit(f"{found.rows} rows arrived of {rows}")
+        (fingerprint,) = beside.fingerprints(url, (tickets.TABLE,))
+        if fingerprint.rows != rows:
+            sys.exit(f"{fingerprint.rows} rows arrived of {rows}")
         return {
             "rows": rows,
             "csv_bytes": path.stat().st_size,

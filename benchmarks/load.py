@@ -131,7 +131,7 @@ def main(arguments: list[str]) -> int:
         about = {
             "benchmark": "load",
             "data": options.data,
-            "rows": sum(item.rows for item in rounds[0]["copy"].fingerprints),
+            "rows": sum(fingerprint.rows for fingerprint in rounds[0]["copy"].fingerprints),
             "columns": sum(len(table.columns) for table in files),
             "csv_bytes": sum(path.stat().st_size for path in files.values()),
             "workers": options.workers,

@@ -225,8 +225,8 @@ def as_object(
         "cpus": os.cpu_count(),
         "load": [round(one, 1) for one in os.getloadavg()],
         "server": f"PostgreSQL {bench.server.version} ({bench.server.provider})",
-        "equal": {name: _side(found) for name, found in equal.items()},
-        "different": {name: _side(found) for name, found in different.items()},
+        "equal": {name: _side(measurements) for name, measurements in equal.items()},
+        "different": {name: _side(measurements) for name, measurements in different.items()},
         "different_to_equal": round(ours[1] / ours[0], 2),
         "peers_to_ours": ratios,
         "budgets": {
@@ -237,17 +237,23 @@ def as_object(
     }
 
 
-def _seconds(found: Sequence[Measurement]) -> float:
-    return median(item.usage.seconds for item in found)
+def _seconds(measurements: Sequence[Measurement]) -> float:
+    return median(measurement.usage.seconds for measurement in measurements)
 
 
-def _side(found: Sequence[Measurement]) -> dict[str, object]:
-    peaks = [item.usage.peak for item in found if item.usage.peak is not None]
+def _side(measurements: Sequence[Measurement]) -> dict[str, object]:
+    peaks = [
+        measurement.usage.peak for measurement in measurements if measurement.usage.peak is not None
+    ]
     return {
-        "median_seconds": round(_seconds(found), 3),
-        "seconds": [round(item.usage.seconds, 3) for item in found],
-        "client_cpu_seconds": round(median(item.usage.cpu for item in found), 3),
-        "server_cpu_seconds": round(median(item.server_cpu for item in found), 3),
+        "median_seconds": round(_seconds(measurements), 3),
+        "seconds": [round(measurement.usage.seconds, 3) for measurement in measurements],
+        "client_cpu_seconds": round(
+            median(measurement.usage.cpu for measurement in measurements), 3
+        ),
+        "server_cpu_seconds": round(
+            median(measurement.server_cpu for measurement in measurements), 3
+        ),
         "client_peak_rss_mib": round(max(peaks) / _MIB, 1) if peaks else None,
     }
 

@@ -92,17 +92,17 @@ def write(folder: Path, rows: int) -> dict[Table, Path]:
     """
     counts = {name: max(1, int(rows * share)) for name, share in SHARES.items()}
     lines = ["[profiles.default]", 'plugins = ["unified"]']
-    found = {}
+    paths = {}
     for table in tables():
         path = folder / f"{table.name}.csv"
         csv.write_csv(_rows(table.name, counts), path)
         _schema(folder / f"{table.name}.toml", table)
         lines += [f"[unified.streams.{table.name}]", f'path = "{path.name}"']
         lines += [f'schema = "{table.name}.toml"']
-        found[table] = path
+        paths[table] = path
     (folder / "migrate.toml").write_text("\n".join(lines) + "\n")
     _plugin(folder / "site")
-    return found
+    return paths
 
 
 def _keys(name: str) -> list[tuple[str, str]]:

@@ -126,11 +126,11 @@ class Redactor:
             return value if isinstance(value, int | float) else str(value)
         if isinstance(value, Mapping):
             return {
-                self.text(str(name)): self._value(str(name), item, depth + 1)
-                for name, item in value.items()
+                self.text(str(name)): self._value(str(name), entry, depth + 1)
+                for name, entry in value.items()
             }
         if isinstance(value, list | tuple | set | frozenset):
-            return [self._value(key, item, depth + 1) for item in value]
+            return [self._value(key, entry, depth + 1) for entry in value]
         return MASK if _PERSONAL_KEY.search(key) else self._words(value)
 
     def _words(self, value: object) -> str:

@@ -47,7 +47,7 @@ def derivations(registry: Registry) -> list[Derived]:
         return []
     streams = offered(registry)
     there = {table.name for stream in streams for table in stream.tables}
-    found: dict[str, Derived] = {}
+    derivations: dict[str, Derived] = {}
     for plugin in registry.names:
         try:
             answer = registry.call_one(plugin, "derive", streams=tuple(streams))
@@ -58,8 +58,8 @@ def derivations(registry: Registry) -> list[Derived]:
         except MigrationError as error:  # the model refused what the plugin made
             where = f"plugin {plugin}, hook derive"
             raise PluginError(error.what, where, error.why, error.next) from error
-        for item in items:
-            why = _unusable(item, there, found)
+        for entry in items:
+            why = _unusable(entry, there, derivations)
             if why:
                 raise PluginError(
                     "a plugin derives a table that cannot be made",
@@ -67,8 +67,8 @@ def derivations(registry: Registry) -> list[Derived]:
                     why,
                     "derive it from tables of the streams, or of what was derived before",
                 )
-            found[item.table.name] = replace(item, plugin=plugin)
-    return list(found.values())
+            derivations[entry.table.name] = replace(entry, plugin=plugin)
+    return list(derivations.values())
 
 
 def _unusable(item: object, there: Collection[str], before: Collection[str]) -> str:

@@ -65,7 +65,9 @@ class Comparison(Result):
     redactor: Redactor = field(default_factory=Redactor, repr=False, compare=False)
 
     def _object(self) -> dict[str, Any]:
-        findings = [item.findings for item in self.tables if item.findings is not None]
+        findings = [
+            comparison.findings for comparison in self.tables if comparison.findings is not None
+        ]
         return {
             "kind": "between",
             "verdict": self.verdict,
@@ -75,7 +77,7 @@ class Comparison(Result):
             "servers": list(self.servers),
             "hash": self.hash,
             "begun_at": self.begun_at,
-            "tables": [_table_object(item) for item in self.tables],
+            "tables": [_table_object(comparison) for comparison in self.tables],
             "differences": difference_objects(findings),
             "located": findings_objects(findings),
         }
@@ -133,15 +135,15 @@ def compare(
             sides.append(side)
             servers.append(server)
         begun = now()
-        found, hashing = between.compare(sides[0], sides[1], wishes, budget)
-    verdict = between.overall(found)
+        comparisons, hashing = between.compare(sides[0], sides[1], wishes, budget)
+    verdict = between.overall(comparisons)
     code = errors.exit_code(set(), mismatch=verdict == "MISMATCH", unknown=verdict == "UNKNOWN")
     return Comparison(
         labels[0],
         labels[1],
         (servers[0], servers[1]),
         begun,
-        tuple(found),
+        tuple(comparisons),
         verdict,
         code,
         hashing.name,
@@ -149,19 +151,19 @@ def compare(
     )
 
 
-def _table_object(item: TableComparison) -> dict[str, Any]:
-    pair = item.pair
+def _table_object(comparison: TableComparison) -> dict[str, Any]:
+    pair = comparison.pair
     views = pair.views
     return {
         "table": pair.label,
         "left": pair.left,
         "right": pair.right,
-        "left_rows": item.left.rows if item.left else None,
-        "right_rows": item.right.rows if item.right else None,
-        "fingerprint_left": item.left.lanes if item.left else None,
-        "fingerprint_right": item.right.lanes if item.right else None,
-        "verdict": item.verdict,
-        "reason": item.reason,
+        "left_rows": comparison.left.rows if comparison.left else None,
+        "right_rows": comparison.right.rows if comparison.right else None,
+        "fingerprint_left": comparison.left.lanes if comparison.left else None,
+        "fingerprint_right": comparison.right.lanes if comparison.right else None,
+        "verdict": comparison.verdict,
+        "reason": comparison.reason,
         "key": [pair.columns[name] for name in views[0].table.key] if views else [],
         "columns": len(pair.columns),
         "compared_as": dict(pair.compared_as),
@@ -205,12 +207,12 @@ def _resolved(settings: Settings, request: Request, reference: str) -> str:
     if value is not None:
         return value
     # Another scheme is a plugin's.
-    known = registries.build(
+    registry = registries.build(
         settings.core.plugins,
         environment=settings.environment,
         on_secret=request.redactor.register,
     )
-    return known.resolve(reference)
+    return registry.resolve(reference)
 
 
 def _prepared(name: str, url: URL) -> Database:

@@ -59,9 +59,9 @@ class Plan(Result):
             "exit_code": self.exit_code,
             "streams": [
                 {
-                    "stream": item.stream.name,
-                    "tenant": item.stream.tenant,
-                    "plan_id": item.plan_id,
+                    "stream": stream_plan.stream.name,
+                    "tenant": stream_plan.stream.tenant,
+                    "plan_id": stream_plan.plan_id,
                     "partitions": [
                         {
                             "name": part.name,
@@ -69,36 +69,36 @@ class Plan(Result):
                             "records": part.records,
                             "estimated": part.estimated,
                         }
-                        for part in item.partitions
+                        for part in stream_plan.partitions
                     ],
-                    "skipped": [part.name for part in item.skipped],
-                    "problems": [problem.as_dict() for problem in item.problems],
+                    "skipped": [part.name for part in stream_plan.skipped],
+                    "problems": [problem.as_dict() for problem in stream_plan.problems],
                 }
-                for item in self.streams
+                for stream_plan in self.streams
             ],
             "tables": [
                 {
-                    "table": item.table.name,
-                    "stream": item.stream,
-                    "exists": item.exists,
-                    "ddl": item.ddl,
-                    "key": list(item.table.key),
+                    "table": table.table.name,
+                    "stream": table.stream,
+                    "exists": table.exists,
+                    "ddl": table.ddl,
+                    "key": list(table.table.key),
                     "columns": [
                         {"name": column.name, "type": str(column.type), "required": column.required}
-                        for column in item.table.columns
+                        for column in table.table.columns
                     ],
-                    "problems": list(item.problems),
+                    "problems": list(table.problems),
                 }
-                for item in self.tables
+                for table in self.tables
             ],
         }
 
     def _headline(self) -> str:
-        left = sum(len(item.partitions) for item in self.streams)
+        left = sum(len(stream_plan.partitions) for stream_plan in self.streams)
         return f"a run would read {left:,} partitions of {len(self.streams):,} streams"
 
     def _problems(self) -> Sequence[MigrationError]:
-        return [problem for item in self.streams for problem in item.problems]
+        return [problem for stream_plan in self.streams for problem in stream_plan.problems]
 
     def _columns(self) -> Mapping[str, Sequence[str]]:
         return {
@@ -135,8 +135,8 @@ def _planned(workspace: Workspace, options: Options) -> Plan:
             history = History.read(connection, workspace.ledger)
         pending: set[str] = set()
         if schema.version(connection) == schema.HEAD:
-            known = states.all_states(connection, workspace.ledger).values()
-            pending = {state.table.name for state in known if state.key_pending}
+            table_states = states.all_states(connection, workspace.ledger).values()
+            pending = {state.table.name for state in table_states if state.key_pending}
         tables = []
         for stream in streams:
             for table in stream.tables:
@@ -152,8 +152,8 @@ def _planned(workspace: Workspace, options: Options) -> Plan:
                 )
     with workspace.releasing():
         plans = planning.build(workspace, streams, history, cutting, since=options.since)
-    codes = {problem.exit_code for item in plans for problem in item.problems}
-    codes |= {6 for item in tables if item.problems}
+    codes = {problem.exit_code for stream_plan in plans for problem in stream_plan.problems}
+    codes |= {6 for table_plan in tables if table_plan.problems}
     code = errors.exit_code(codes, mismatch=False, unknown=False)
     redactor = workspace.request.redactor
     return Plan(target.label, server, tuple(plans), tuple(tables), code, redactor)

@@ -149,7 +149,11 @@ def reconcile(
 def _tell(result: Reconciliation) -> None:
     for event in over_limit(result.completeness):
         tell(event)
-    wrong = tuple(item.table for item in result.proof.verdicts if item.verdict == "MISMATCH")
+    wrong = tuple(
+        table_verdict.table
+        for table_verdict in result.proof.verdicts
+        if table_verdict.verdict == "MISMATCH"
+    )
     if wrong:
         tell(ReconcileMismatch(target=result.target, tables=wrong))
     verdict = word(result.untouched) if result.untouched else result.verdict
@@ -178,9 +182,9 @@ def _examined(
             )
         try:
             scope = _scope_of(workspace, run_id, asked)
-            found, tables = scope.audit, scope.tables
+            audit, tables = scope.audit, scope.tables
             if asked.quick:
-                return _quick(workspace, tables, found)
+                return _quick(workspace, tables, audit)
             if asked.repair or asked.accept_foreign:
                 result = _changed(workspace, hold, scope, limit, asked, events)
                 return _filed(workspace, result, asked)
@@ -192,9 +196,9 @@ def _examined(
                 error.why or error.what,
                 error.next or "type the same command again",
             ) from error
-    result = concluded(target.label, proof, asked, found)
-    if found.newest and not found.reasons:
-        note_again(workspace, found.ledger, found.newest)
+    result = concluded(target.label, proof, asked, audit)
+    if audit.newest and not audit.reasons:
+        note_again(workspace, audit.ledger, audit.newest)
     return _filed(workspace, result, asked)
 
 
@@ -210,9 +214,9 @@ def _changed(
     workspace: Workspace, hold: Hold, scope: _Scope, limit: int, asked: Asked, events: RunEvents
 ) -> Reconciliation:
     """Repair or adopt as a run of its own, and give the proof at its end."""
-    found, tables, incomplete = scope.audit, scope.tables, scope.incomplete
-    if found.reasons:
-        raise refused(workspace, found)
+    audit, tables, incomplete = scope.audit, scope.tables, scope.incomplete
+    if audit.reasons:
+        raise refused(workspace, audit)
     repaired: Repaired | None = None
     if asked.repair:
         repaired, outcome = repair(workspace, hold, tables, incomplete, asked, events)
@@ -222,8 +226,8 @@ def _changed(
     proof = proving.reconcile(workspace, tables, incomplete, limit, asked)
     if outcome is not None:
         with workspace.target.dialect.reading(workspace.target.engine) as connection:
-            found = audited(workspace, connection, None, full=False, key=workspace.key)
-    result = replace(concluded(workspace.target.label, proof, asked, found), repaired=repaired)
+            audit = audited(workspace, connection, None, full=False, key=workspace.key)
+    result = replace(concluded(workspace.target.label, proof, asked, audit), repaired=repaired)
     if outcome is None:
         return result
     codes = {problem.exit_code for problem in outcome.problems if problem.exit_code != 7}
@@ -237,13 +241,13 @@ def _changed(
 
 
 def concluded(
-    target: str, proof: Proof, asked: Asked, found: Audit | None = None
+    target: str, proof: Proof, asked: Asked, audit: Audit | None = None
 ) -> Reconciliation:
     """The verdict over all tables, and the exit code."""
     verdict = overall(proof.verdicts)
-    if found and found.unsealed:
-        proof = replace(proof, allowed=(*proof.allowed, found.behind))
-    if found and found.reasons and verdict == "MATCH":
+    if audit and audit.unsealed:
+        proof = replace(proof, allowed=(*proof.allowed, audit.behind))
+    if audit and audit.reasons and verdict == "MATCH":
         verdict = "UNKNOWN"
     wanting = completeness.problems(proof.completeness)
     code = errors.exit_code(
@@ -261,7 +265,7 @@ def concluded(
         completeness=proof.completeness,
         strict=asked.strict,
         problems=tuple(wanting),
-        audit=found,
+        audit=audit,
     )
 
 
@@ -279,8 +283,8 @@ def reconciliation_object(result: Reconciliation) -> dict[str, Any]:
 
 def _proof(workspace: Workspace, scope: _Scope, limit: int, asked: Asked) -> Proof:
     """What the ledger says of the tables; if somebody else wrote into it, no more than that."""
-    found, tables, incomplete = scope.audit, scope.tables, scope.incomplete
-    if not found.reasons:
+    audit, tables, incomplete = scope.audit, scope.tables, scope.incomplete
+    if not audit.reasons:
         return proving.reconcile(workspace, tables, incomplete, limit, asked)
     try:
         proof = proving.reconcile(workspace, tables, incomplete, limit, asked)
@@ -302,19 +306,19 @@ def _doubted(verdict: TableVerdict) -> TableVerdict:
 def _quick(workspace: Workspace, tables: Tables | None, audit: Audit) -> Reconciliation:
     if audit.reasons:
         raise refused(workspace, audit)
-    found, counts = quick(workspace, tables)
+    untouched, counts = quick(workspace, tables)
     wanting = completeness.problems(counts)
     code = errors.exit_code(
         {problem.exit_code for problem in wanting},
-        mismatch=word(found) == "TOUCHED",
-        unknown=word(found) == "UNKNOWN",
+        mismatch=word(untouched) == "TOUCHED",
+        unknown=word(untouched) == "UNKNOWN",
     )
     return Reconciliation(
         workspace.target.label,
         Proof((), ()),
         "UNKNOWN",
         code,
-        found,
+        untouched,
         counts,
         problems=tuple(wanting),
     )
@@ -334,23 +338,23 @@ def _scope_of(workspace: Workspace, run_id: str | None, asked: Asked) -> _Scope:
     with target.dialect.reading(target.engine) as connection:
         refuse_empty(workspace, schema.version(connection))
         key = prove_under(connection, workspace)
-        found = audited(workspace, connection, asked.anchor, full=not asked.quick, key=key)
+        audit = audited(workspace, connection, asked.anchor, full=not asked.quick, key=key)
         tables = _tables_of(workspace, connection, run_id)
-        incomplete = {} if found.reasons else _incomplete(workspace, connection)
-        return _Scope(found, tables, incomplete)
+        incomplete = {} if audit.reasons else _incomplete(workspace, connection)
+        return _Scope(audit, tables, incomplete)
 
 
 def _tables_of(workspace: Workspace, connection: Connection, run_id: str | None) -> Tables | None:
     if run_id is None:
         return None
-    found = runs.find(connection, workspace.ledger, run_id)
-    if len(found) != 1:
+    matching = runs.find(connection, workspace.ledger, run_id)
+    if len(matching) != 1:
         raise UsageProblem(
-            f"{'no run' if not found else 'more than one run'} has an id that begins {run_id!r}",
+            f"{'no run' if not matching else 'more than one run'} has an id that begins {run_id!r}",
             next="`migrate status` lists the runs",
         )
-    totals = receipts.table_totals(connection, workspace.ledger, found[0].run_id)
-    return [(item.table, item.scope) for item in totals]
+    totals = receipts.table_totals(connection, workspace.ledger, matching[0].run_id)
+    return [(table_totals.table, table_totals.scope) for table_totals in totals]
 
 
 def _incomplete(workspace: Workspace, connection: Connection) -> dict[str, str]:
@@ -359,9 +363,9 @@ def _incomplete(workspace: Workspace, connection: Connection) -> dict[str, str]:
     complete = receipts.complete(connection, ledger)
     unfinished = {run.run_id for run in runs.unfinished(connection, ledger)}
     found: dict[str, str] = {}
-    for item in runs.planned(connection, ledger):
-        place = (item.stream, item.tenant, item.partition.digest)
-        if item.run_id in unfinished and place not in complete:
-            label = stream_label(item.stream, item.tenant)
-            found[label] = f"run {short(item.run_id)} has not read all of it"
+    for planned in runs.planned(connection, ledger):
+        place = (planned.stream, planned.tenant, planned.partition.digest)
+        if planned.run_id in unfinished and place not in complete:
+            label = stream_label(planned.stream, planned.tenant)
+            found[label] = f"run {short(planned.run_id)} has not read all of it"
     return found

@@ -156,20 +156,20 @@ def _path(request: Request, name: str | None) -> Path:
     folder = loaded.directory / loaded.core.report
     if "target" in request.flags:
         return _by_ledger(request, name)
-    known = [path for pattern in _PATTERNS for path in folder.glob(pattern)]
+    paths = [path for pattern in _PATTERNS for path in folder.glob(pattern)]
     if name is not None:
         # Files carry the beginning of the id, people may type all of it.
-        known = [one for one in known if _is_of(one, name)]
-    if not known:
+        paths = [one for one in paths if _is_of(one, name)]
+    if not paths:
         asked = recalled(request)
         settings = asked.load()
         if settings.origins["target"] != "default" and last_target.read(settings.directory):
             return _by_ledger(asked, name)
         raise _none(name, folder)
-    runs = {_stem(path) for path in known}
+    runs = {_stem(path) for path in paths}
     if name is not None and len(runs) > 1:
         raise UsageProblem(f"more than one run has an id that begins {name!r}", str(folder))
-    return max(known, key=lambda path: (path.stat().st_mtime_ns, path.name))
+    return max(paths, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
 def _none(name: str | None, where: object) -> UsageProblem:

@@ -116,8 +116,11 @@ def _rotated(request: Request, observer: Observer, options: Options, events: Run
     try:
         with workspace.releasing():
             refuse_missing(workspace)
-            with refusals(f"target {target.label}"), target.dialect.reading(target.engine) as found:
-                refuse_empty(workspace, schema.version(found))
+            with (
+                refusals(f"target {target.label}"),
+                target.dialect.reading(target.engine) as connection,
+            ):
+                refuse_empty(workspace, schema.version(connection))
             return rotate(workspace, observer, options, events)
     finally:
         target.engine.dispose()

@@ -112,7 +112,7 @@ class Status(Result):
                     "started_at": run.started_at,
                     "finished_at": run.finished_at,
                     "report": run.report,
-                    "streams": [stream_object(item) for item in totals],
+                    "streams": [stream_object(stream_totals) for stream_totals in totals],
                 }
                 for run, totals in self.runs
             ],
@@ -159,9 +159,9 @@ def watch(request: Request, *, limit: int = 10) -> Iterator[Status]:
     patience = workspace.patience(lambda: False)
     try:
         while True:
-            found = patience.persist(lambda: _read(workspace, limit))
-            yield found
-            if not found.active:
+            state = patience.persist(lambda: _read(workspace, limit))
+            yield state
+            if not state.active:
                 return
             time.sleep(WATCH_SECONDS)
     finally:
@@ -182,8 +182,8 @@ def _read(workspace: Workspace, limit: int) -> Status:
         with target.dialect.reading(target.engine) as connection:
             refuse_empty(workspace, schema.version(connection))
             found = [
-                (item, tuple(receipts.stream_totals(connection, ledger, item.run_id)))
-                for item in runs.history(connection, ledger, limit)
+                (earlier, tuple(receipts.stream_totals(connection, ledger, earlier.run_id)))
+                for earlier in runs.history(connection, ledger, limit)
             ]
             sums = receipts.expected(connection, ledger)
             tables = [

@@ -189,50 +189,56 @@ def comparison_text(result: Comparison) -> str:
             ["table", "left", "right", "verdict"],
             [
                 [
-                    _label(item),
-                    item.left.rows if item.left else "-",
-                    item.right.rows if item.right else "-",
-                    item.verdict + (f": {item.reason}" if item.reason else ""),
+                    _label(comparison),
+                    comparison.left.rows if comparison.left else "-",
+                    comparison.right.rows if comparison.right else "-",
+                    comparison.verdict + (f": {comparison.reason}" if comparison.reason else ""),
                 ]
-                for item in result.tables
+                for comparison in result.tables
             ],
             "lrrl",
         ),
     ]
-    findings = [item.findings for item in result.tables if item.findings is not None]
+    findings = [
+        comparison.findings for comparison in result.tables if comparison.findings is not None
+    ]
     lines += differences_text(findings)
     lines += map(cell, (*_compared_as(result), _last_line(result)))
     return "\n".join(lines)
 
 
-def _label(item: TableComparison) -> str:
-    left, right = item.pair.left, item.pair.right
-    return f"{left} = {right}" if left and right and left != right else item.pair.label
+def _label(comparison: TableComparison) -> str:
+    left, right = comparison.pair.left, comparison.pair.right
+    return f"{left} = {right}" if left and right and left != right else comparison.pair.label
 
 
 def _compared_as(result: Comparison) -> list[str]:
     """How columns of different types were compared, once for all that were alike."""
     found: dict[str, list[str]] = {}
-    for item in result.tables:
-        for column, note in item.pair.compared_as.items() if item.left else ():
-            found.setdefault(note, []).append(f"{item.pair.label}.{column}")
+    for comparison in result.tables:
+        for column, note in comparison.pair.compared_as.items() if comparison.left else ():
+            found.setdefault(note, []).append(f"{comparison.pair.label}.{column}")
     return [f"compared {note}: {', '.join(names)}" for note, names in found.items()]
 
 
 def _last_line(result: Comparison) -> str:
-    ignored = [f"{item.pair.label}.{name}" for item in result.tables for name in item.pair.ignored]
+    ignored = [
+        f"{comparison.pair.label}.{name}"
+        for comparison in result.tables
+        for name in comparison.pair.ignored
+    ]
     but = f" (without {', '.join(ignored)})" if ignored else ""
     if result.verdict == "MATCH":
-        rows = sum(item.left.rows for item in result.tables if item.left)
+        rows = sum(comparison.left.rows for comparison in result.tables if comparison.left)
         size = f"{rows:,} rows in {counted(len(result.tables), 'table')}"
         return f"MATCH  {size}: 0 missing, 0 extra, 0 changed{but}"
-    wrong = [item for item in result.tables if item.verdict == result.verdict]
-    names = ", ".join(item.pair.label for item in wrong) or "nothing was compared"
-    total = sum(item.findings.total for item in wrong if item.findings)
-    is_exact = all(item.findings.is_exact for item in wrong if item.findings)
+    wrong = [comparison for comparison in result.tables if comparison.verdict == result.verdict]
+    names = ", ".join(comparison.pair.label for comparison in wrong) or "nothing was compared"
+    total = sum(comparison.findings.total for comparison in wrong if comparison.findings)
+    is_exact = all(comparison.findings.is_exact for comparison in wrong if comparison.findings)
     verb = "differs" if total == 1 else "differ"
     size = f": {'' if is_exact else 'about '}{counted(total, 'row')} {verb}" if total else ""
-    unread = sum(item.verdict == "UNKNOWN" for item in result.tables)
+    unread = sum(comparison.verdict == "UNKNOWN" for comparison in result.tables)
     rest = (
         f"; {counted(unread, 'table')} could not be proven"
         if unread and result.verdict == "MISMATCH"

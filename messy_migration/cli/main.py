@@ -166,20 +166,20 @@ def _invoke(argv: list[str], redactor: Redactor) -> int:
 
 def _report(error: BaseException, argv: Sequence[str], redactor: Redactor) -> int:
     """Show the error in one line, and with --json as one object too; the exit code."""
-    known = _known(error)
+    problem = _known(error)
     options = argv[: argv.index("--")] if "--" in argv else argv
     try:
         if "--debug" in options and not isinstance(error, click.ClickException):
             text = redactor.text("".join(traceback.format_exception(error)))
             say(text, err=True)
-        known.next = runnable(known.next, argv)
-        error_line(_one_line(redactor.text(str(known))))
+        problem.next = runnable(problem.next, argv)
+        error_line(_one_line(redactor.text(str(problem))))
         if "--json" in options:
-            click.echo(json.dumps({"schema": 1, "error": _fields(known, redactor)}))
+            click.echo(json.dumps({"schema": 1, "error": _fields(problem, redactor)}))
         sys.stdout.flush()
     except BrokenPipeError:
         _silence()
-    return known.exit_code
+    return problem.exit_code
 
 
 def _fields(error: MigrationError, redactor: Redactor) -> dict[str, str | int]:

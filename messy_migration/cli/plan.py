@@ -62,28 +62,34 @@ def plan_text(plan: api.Plan) -> str:
             ["stream", "to read", "records", "in the target"],
             [
                 [
-                    item.stream.label,
-                    len(item.partitions),
-                    _records(item),
-                    len(item.skipped),
+                    stream_plan.stream.label,
+                    len(stream_plan.partitions),
+                    _records(stream_plan),
+                    len(stream_plan.skipped),
                 ]
-                for item in plan.streams
+                for stream_plan in plan.streams
             ],
             "lrrr",
         )
     )
-    for item in plan.tables:
-        state = "is there" if item.exists else f"would be created:\n  {item.ddl}"
-        parts.append(f"{cell(f'table {item.table.name} (stream {item.stream})')} {state}")
-        parts += [cell(f"  error: {problem}") for problem in item.problems]
-    parts += [cell(f"error: {problem}") for item in plan.streams for problem in item.problems]
+    for table_plan in plan.tables:
+        state = "is there" if table_plan.exists else f"would be created:\n  {table_plan.ddl}"
+        parts.append(
+            f"{cell(f'table {table_plan.table.name} (stream {table_plan.stream})')} {state}"
+        )
+        parts += [cell(f"  error: {problem}") for problem in table_plan.problems]
+    parts += [
+        cell(f"error: {problem}")
+        for stream_plan in plan.streams
+        for problem in stream_plan.problems
+    ]
     return "\n".join(parts)
 
 
-def _records(item: StreamPlan) -> str:
+def _records(plan: StreamPlan) -> str:
     """Records to read: `~` marks what the source only expects, `?` what it does not say."""
-    known = [part.records for part in item.partitions if part.records is not None]
-    if len(known) < len(item.partitions):
+    known = [part.records for part in plan.partitions if part.records is not None]
+    if len(known) < len(plan.partitions):
         return "?"
-    mark = "~" if any(part.estimated for part in item.partitions) else ""
+    mark = "~" if any(part.estimated for part in plan.partitions) else ""
     return f"{mark}{sum(known):,}"

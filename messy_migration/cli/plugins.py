@@ -26,19 +26,22 @@ def command() -> None:
 def list_plugins(common: Common, *, as_json: bool) -> None:
     """Every installed plugin; broken and doubled ones with the reason."""
     common.start_log()
-    found = discovery.installed()
+    plugins = discovery.installed()
     if as_json:
-        rows = [common.redactor.event(asdict(plugin)) for plugin in found]
+        rows = [common.redactor.event(asdict(plugin)) for plugin in plugins]
         for row in rows:
             del row["settings"]  # `info` tells them of one plugin
         render.emit_json({"plugins": rows})
         return
-    if not found:
+    if not plugins:
         click.echo("no plugin is installed: pip install messy-migration-files", err=True)
         return
-    cells = [(item.name, item.version, item.distribution, item.status) for item in found]
+    cells = [
+        (installed.name, installed.version, installed.distribution, installed.status)
+        for installed in plugins
+    ]
     render.say(render.table(("plugin", "version", "distribution", "status"), cells))
-    for plugin in found:
+    for plugin in plugins:
         if plugin.problem:
             problem = render.cell(common.redactor.text(plugin.problem))
             render.say(f"{plugin.name}: {problem}", err=True)

@@ -57,7 +57,7 @@ class Lines:
 
     def progressed(self, totals: Sequence[StreamTotals]) -> None:
         """See `Observer`."""
-        done = sum(item.extracted for item in totals)
+        done = sum(stream_totals.extracted for stream_totals in totals)
         if done > self._said:
             self._said = done
             self._say(f"{done:,} records committed")
@@ -124,11 +124,13 @@ class Live:
 
     def progressed(self, totals: Sequence[StreamTotals]) -> None:
         """See `Observer`."""
-        for item in totals:
-            task = self._tasks.get((item.stream, item.tenant))
+        for stream_totals in totals:
+            task = self._tasks.get((stream_totals.stream, stream_totals.tenant))
             if task is not None:
                 self._progress.update(
-                    task, completed=item.extracted, shown=f"{item.extracted:,} records"
+                    task,
+                    completed=stream_totals.extracted,
+                    shown=f"{stream_totals.extracted:,} records",
                 )
 
     def proving(self) -> None:

@@ -54,7 +54,7 @@ def asked_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @anchor_option
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        given = {item.name: kwargs.pop(item.name) for item in fields(Asked)}
+        given = {field.name: kwargs.pop(field.name) for field in fields(Asked)}
         asked = Asked(**{**given, "accept_foreign": given["accept_foreign"] or None})
         return function(*args, asked=asked, **kwargs)
 
@@ -65,7 +65,7 @@ def changed_options(asked: Asked) -> dict[str, object]:
     """What was given on the command line, name of the option -> value."""
     default = Asked()
     return {
-        item.name: getattr(asked, item.name)
-        for item in fields(asked)
-        if getattr(asked, item.name) != getattr(default, item.name)
+        field.name: getattr(asked, field.name)
+        for field in fields(asked)
+        if getattr(asked, field.name) != getattr(default, field.name)
     }

@@ -63,12 +63,12 @@ def show(
     The exit code is that of its verdict (8 for MISMATCH and UNKNOWN), or 7 if too much of a
     stream was in quarantine, or nothing was loaded of a stream that had records.
     """
-    found = api.find_report(common.request(**flags), name)
+    report = api.find_report(common.request(**flags), name)
     if as_json:
-        emit_json(found.as_json())
+        emit_json(report.as_json())
     else:
-        say(_summary(found))
-    return found.exit_code
+        say(_summary(report))
+    return report.exit_code
 
 
 @command.command("open")
@@ -83,12 +83,12 @@ def open_(
     **flags: Any,
 ) -> int:
     """Open the page in a browser; where there is none, say where it is."""
-    found = api.find_report(common.request(**flags), name)
-    opened = _has_browser() and webbrowser.open(found.page.resolve().as_uri())
+    report = api.find_report(common.request(**flags), name)
+    opened = _has_browser() and webbrowser.open(report.page.resolve().as_uri())
     if as_json:
-        emit_json({"report": str(found.evidence), "page": str(found.page), "opened": opened})
+        emit_json({"report": str(report.evidence), "page": str(report.page), "opened": opened})
     else:
-        say(f"{'opened' if opened else 'no browser here; the page is'} {found.page}")
+        say(f"{'opened' if opened else 'no browser here; the page is'} {report.page}")
     return 0
 
 
@@ -112,66 +112,66 @@ def verify(
     what is anchored in .migrate here, or given with --anchor. Exit code 8 if anything is wrong.
     """
     directory = common.config.parent if common.config else Path.cwd()
-    found = api.verify_reports(files, directory, anchor, api.key_at_hand(common.request()))
+    documents = api.verify_reports(files, directory, anchor, api.key_at_hand(common.request()))
     if as_json:
-        emit_json(verified_object(found))
+        emit_json(verified_object(documents))
     else:
-        say("\n".join(line for item in found for line in _lines(item)))
-    for item in found:
-        if item.problem is not None:
-            complain(item.problem)
-    return 0 if all(item.is_verified for item in found) else 8
+        say("\n".join(line for verified in documents for line in _lines(verified)))
+    for verified in documents:
+        if verified.problem is not None:
+            complain(verified.problem)
+    return 0 if all(verified.is_verified for verified in documents) else 8
 
 
-def verified_object(found: Sequence[Verified]) -> dict[str, Any]:
+def verified_object(documents: Sequence[Verified]) -> dict[str, Any]:
     """What `migrate report verify --json` prints."""
     return {
-        "verified": all(item.is_verified for item in found),
+        "verified": all(verified.is_verified for verified in documents),
         "files": [
             {
-                "file": item.path,
-                "verified": item.is_verified,
-                "error": item.problem.as_dict() if item.problem else None,
+                "file": verified.path,
+                "verified": verified.is_verified,
+                "error": verified.problem.as_dict() if verified.problem else None,
                 "checks": [
                     {"check": check.what, "passed": check.passed, "why": check.why}
-                    for check in item.checks
+                    for check in verified.checks
                 ],
             }
-            for item in found
+            for verified in documents
         ],
     }
 
 
-def _lines(item: Verified) -> list[str]:
-    lines = [cell(item.path)]
-    for check in item.checks:
+def _lines(verified: Verified) -> list[str]:
+    lines = [cell(verified.path)]
+    for check in verified.checks:
         why = f": {cell(check.why)}" if check.why else ""
         lines.append(f"  {_MARKS[check.passed]:<5}  {check.what}{why}")
-    if item.problem is not None:
-        return [*lines, f"DOES NOT VERIFY  {cell(item.problem.what)}"]
-    wrong = sum(check.passed is False for check in item.checks)
-    left = sum(check.passed is None for check in item.checks)
+    if verified.problem is not None:
+        return [*lines, f"DOES NOT VERIFY  {cell(verified.problem.what)}"]
+    wrong = sum(check.passed is False for check in verified.checks)
+    left = sum(check.passed is None for check in verified.checks)
     if wrong:
-        return [*lines, f"DOES NOT VERIFY  {wrong} of {len(item.checks)} checks are wrong"]
+        return [*lines, f"DOES NOT VERIFY  {wrong} of {len(verified.checks)} checks are wrong"]
     rest = f", {left} could not be made" if left else ""
-    return [*lines, f"VERIFIED  {len(item.checks) - left} checks are right{rest}"]
+    return [*lines, f"VERIFIED  {len(verified.checks) - left} checks are right{rest}"]
 
 
-def _summary(found: api.Report) -> str:
-    document = found.document
+def _summary(report: api.Report) -> str:
+    document = report.document
     words = words_of(document)
     streams = [
-        [stream_label(item["stream"], item["tenant"]), *(item[name] for name in _COUNTS)]
-        for item in document.get("streams", ())
+        [stream_label(entry["stream"], entry["tenant"]), *(entry[name] for name in _COUNTS)]
+        for entry in document.get("streams", ())
     ]
     tables = [
         [
-            item["table"] + "".join(f" {name}={value}" for name, value in item["scope"].items()),
-            item["expected_rows"],
-            "-" if item["actual_rows"] is None else item["actual_rows"],
-            item["verdict"],
+            entry["table"] + "".join(f" {name}={value}" for name, value in entry["scope"].items()),
+            entry["expected_rows"],
+            "-" if entry["actual_rows"] is None else entry["actual_rows"],
+            entry["verdict"],
         ]
-        for item in document["tables"]
+        for entry in document["tables"]
     ]
     parts = [
         cell(f"{words.title.lower()} of {document['moments']['written_at'][:19]}Z"),
@@ -180,7 +180,7 @@ def _summary(found: api.Report) -> str:
         table(["table", "expected", "actual", "verdict"], tables, "lrrl"),
         f"{cell(words.headline)}  {cell(words.sentence.replace(NARROW, ','))}",
         *(cell(line) for line in words.claims),
-        cell(f"report: {short_path(str(found.page))}"),
+        cell(f"report: {short_path(str(report.page))}"),
     ]
     chain = document.get("chain")
     if chain:

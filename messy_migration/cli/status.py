@@ -56,27 +56,27 @@ def command(
     if watch:
         _watch(request, limit, as_json=as_json)
         return 0
-    found = api.status(request, limit=limit)
+    status = api.status(request, limit=limit)
     if as_json:
-        emit_json(found.as_json())
+        emit_json(status.as_json())
     else:
-        say(status_text(found))
-    for problem in problems(found.completeness):
+        say(status_text(status))
+    for problem in problems(status.completeness):
         complain(problem)
-    return found.exit_code
+    return status.exit_code
 
 
 def _watch(request: api.Request, limit: int, *, as_json: bool) -> None:
     """Redraw on a terminal; elsewhere a line where something moved, and all of it at the end."""
     said = ""
-    for found in api.watch(request, limit=limit):
+    for status in api.watch(request, limit=limit):
         if as_json:
-            click.echo(json.dumps({"schema": SCHEMA, **found.as_json()}, default=str))
+            click.echo(json.dumps({"schema": SCHEMA, **status.as_json()}, default=str))
         elif sys.stdout.isatty():
             click.clear()
-            say(status_text(found))
+            say(status_text(status))
         else:
-            line = progress_line(found.progress) if found.progress else status_text(found)
+            line = progress_line(status.progress) if status.progress else status_text(status)
             if line != said:
                 say(line)
             said = line
@@ -99,11 +99,11 @@ def progress_line(course: Progress) -> str:
     return ", ".join(parts)
 
 
-def status_text(found: api.Status) -> str:
+def status_text(status: api.Status) -> str:
     """The ledger in tables."""
     rows = []
-    for run, totals in found.runs:
-        active = found.active and found.holder is not None and found.holder.run_id == run.run_id
+    for run, totals in status.runs:
+        active = status.active and status.holder is not None and status.holder.run_id == run.run_id
         state = "running" if active else "unfinished" if run.state == "open" else run.state
         rows.append(
             [
@@ -111,16 +111,16 @@ def status_text(found: api.Status) -> str:
                 state,
                 _verdict(run, totals),
                 ",".join(run.plugins),
-                sum(item.extracted for item in totals),
-                sum(item.loaded for item in totals),
-                sum(item.quarantined for item in totals),
-                sum(item.filtered for item in totals),
+                sum(stream_totals.extracted for stream_totals in totals),
+                sum(stream_totals.loaded for stream_totals in totals),
+                sum(stream_totals.quarantined for stream_totals in totals),
+                sum(stream_totals.filtered for stream_totals in totals),
                 run.started_at[:19] + "Z",
             ]
         )
     headers = ["run", "state", "verdict", "plugins", "extracted", "loaded", "quarantined"]
     parts = [
-        f"target {cell(found.target)}",
+        f"target {cell(status.target)}",
         table([*headers, "filtered", "started"], rows, "llllrrrrl"),
         table(
             ["table", "rows expected", "stream"],
@@ -131,49 +131,52 @@ def status_text(found: api.Status) -> str:
                     count,
                     stream_label(state.stream, state.tenant),
                 ]
-                for state, count in found.tables
+                for state, count in status.tables
             ],
             "lrl",
         ),
     ]
-    parts += map(cell, _last(found))
-    parts.append(_keyed(found))
-    if found.progress is not None:
-        parts.append(progress_line(found.progress))
-    if found.active and found.holder:
-        holder = found.holder
+    parts += map(cell, _last(status))
+    parts.append(_keyed(status))
+    if status.progress is not None:
+        parts.append(progress_line(status.progress))
+    if status.active and status.holder:
+        holder = status.holder
         parts.append(
             cell(
                 f"held by run {short(holder.run_id)} on {holder.host}, process {holder.pid},"
                 f" last heartbeat {holder.beat_at[:19]}Z"
             )
         )
-    elif found.resume:
-        parts.append(cell(as_typed(f"an unfinished run can be resumed: `{found.resume}`")))
+    elif status.resume:
+        parts.append(cell(as_typed(f"an unfinished run can be resumed: `{status.resume}`")))
     return "\n".join(parts)
 
 
 def _verdict(run: Run, totals: Sequence[StreamTotals]) -> str:
     """The verdict of a run, and that not all of what it read was loaded."""
-    is_partial = any(item.quarantined or (item.extracted and not item.loaded) for item in totals)
+    is_partial = any(
+        stream_totals.quarantined or (stream_totals.extracted and not stream_totals.loaded)
+        for stream_totals in totals
+    )
     if run.verdict == "MATCH" and is_partial:
         return "MATCH of what was loaded"
     return run.verdict or "-"
 
 
-def _last(found: api.Status) -> list[str]:
+def _last(status: api.Status) -> list[str]:
     """The newest verdict, and in the same line what was not loaded over all runs."""
-    newest = next((run for run, _ in found.runs if run.verdict), None)
+    newest = next((run for run, _ in status.runs if run.verdict), None)
     if newest is None or newest.verdict is None:
         return []
-    rest = told(found.completeness)
-    line = headline(newest.verdict, found.completeness) + (f"; {rest}" if rest else "")
+    rest = told(status.completeness)
+    line = headline(newest.verdict, status.completeness) + (f"; {rest}" if rest else "")
     return [f"run {short(newest.run_id)}: {line}"]
 
 
-def _keyed(found: api.Status) -> str:
+def _keyed(status: api.Status) -> str:
     """Whether the proof of these tables has a key."""
-    facts = found.keyed
+    facts = status.keyed
     if facts is None:
         return "no fingerprint_key: the sums of these tables have no key"
     tables = counted(facts["of"], "table")

@@ -34,13 +34,13 @@ def outcome_text(outcome: Outcome, *, verbose: bool = False) -> str:
             ["stream", "extracted", "loaded", "quarantined", "filtered"],
             [
                 [
-                    stream_label(item.stream, item.tenant),
-                    item.extracted,
-                    item.loaded,
-                    item.quarantined,
-                    item.filtered,
+                    stream_label(totals.stream, totals.tenant),
+                    totals.extracted,
+                    totals.loaded,
+                    totals.quarantined,
+                    totals.filtered,
                 ]
-                for item in outcome.streams
+                for totals in outcome.streams
             ],
             "lrrrr",
         ),
@@ -92,79 +92,87 @@ def reconciliation_text(result: Reconciliation, *, verbose: bool = False) -> str
 
 
 def _audit(result: Reconciliation) -> list[str]:
-    found = result.audit
-    if found is None:
+    audit = result.audit
+    if audit is None:
         return []
-    lines = [f"ledger: {line}" for line in (*found.reasons, *found.words)]
-    if found.newest:
-        lines.append(f"chain: link {found.newest.ordinal}, head {found.newest.head}")
-    return [*lines, f"anchor: {found.anchor}"]
+    lines = [f"ledger: {line}" for line in (*audit.reasons, *audit.words)]
+    if audit.newest:
+        lines.append(f"chain: link {audit.newest.ordinal}, head {audit.newest.head}")
+    return [*lines, f"anchor: {audit.anchor}"]
 
 
 def differences_text(findings: Sequence[Findings]) -> list[str]:
     """Rows that differ, in which columns, and the rules that could explain it."""
-    return [text for found in findings for text in (*_listed(found), *map(cell, _counts(found)))]
+    return [
+        text
+        for table_findings in findings
+        for text in (*_listed(table_findings), *map(cell, _counts(table_findings)))
+    ]
 
 
-def _listed(found: Findings) -> list[str]:
+def _listed(findings: Findings) -> list[str]:
     """The table of the differences that are listed; none where there are none."""
     rows: list[list[object]] = [
         [
-            " ".join(filter(None, (item.kind, _told_of(item)))),
-            item.table,
-            ", ".join(f"{name}={value}" for name, value in item.key) or "(no key)",
-            ", ".join(_ruled(item)) if item.rules else ", ".join(item.columns),
-            item.rows,
+            " ".join(filter(None, (difference.kind, _told_of(difference)))),
+            difference.table,
+            ", ".join(f"{name}={value}" for name, value in difference.key) or "(no key)",
+            ", ".join(_ruled(difference)) if difference.rules else ", ".join(difference.columns),
+            difference.rows,
         ]
-        for item in found.differences
+        for difference in findings.differences
     ]
     headers = ["difference", "table", "key", "columns", "rows"]
     return [table(headers, rows, "llllr")] if rows else []
 
 
-def _counts(found: Findings) -> list[str]:
+def _counts(findings: Findings) -> list[str]:
     """Values, where they were asked for, and what is counted of all differences of a table."""
-    lines = [line for item in found.differences for line in _values(item)]
-    listed = sum(item.rows for item in found.differences)
-    if found.total > listed:
-        about = "" if found.is_exact else "about "
-        lines.append(f"... and {about}{found.total - listed:,} more in {found.table}")
-    if found.columns:
-        of = "" if found.is_exact else f" (of {found.looked_at:,} rows looked at)"
-        columns = ", ".join(f"{name} in {counted(count, 'row')}" for name, count in found.columns)
-        lines.append(f"{found.table} differs in: {columns}{of}")
+    lines = [line for difference in findings.differences for line in _values(difference)]
+    listed = sum(difference.rows for difference in findings.differences)
+    if findings.total > listed:
+        about = "" if findings.is_exact else "about "
+        lines.append(f"... and {about}{findings.total - listed:,} more in {findings.table}")
+    if findings.columns:
+        of = "" if findings.is_exact else f" (of {findings.looked_at:,} rows looked at)"
+        columns = ", ".join(
+            f"{name} in {counted(count, 'row')}" for name, count in findings.columns
+        )
+        lines.append(f"{findings.table} differs in: {columns}{of}")
     lines += [
-        f"{found.table}.{column} could be: "
+        f"{findings.table}.{column} could be: "
         + ", ".join(f"{rule} ({count:,})" for rule, count in rules)
-        for column, rules in found.rules
+        for column, rules in findings.rules
     ]
-    if found.batches:
-        batches = ", ".join(f"{name} ({count:,})" for name, count in found.batches[:_BATCHES])
-        more = " ..." if len(found.batches) > _BATCHES else ""
-        lines.append(f"{found.table} rows came in: {batches}{more}")
-    if found.note:
-        lines.append(f"{found.table}: {found.note}")
+    if findings.batches:
+        batches = ", ".join(f"{name} ({count:,})" for name, count in findings.batches[:_BATCHES])
+        more = " ..." if len(findings.batches) > _BATCHES else ""
+        lines.append(f"{findings.table} rows came in: {batches}{more}")
+    if findings.note:
+        lines.append(f"{findings.table}: {findings.note}")
     return lines
 
 
-def _ruled(item: Difference) -> list[str]:
-    rules = dict(item.rules)
-    return [f"{name} ({rules[name]})" if name in rules else name for name in item.columns]
+def _ruled(difference: Difference) -> list[str]:
+    rules = dict(difference.rules)
+    return [f"{name} ({rules[name]})" if name in rules else name for name in difference.columns]
 
 
-def _values(item: Difference) -> list[str]:
-    key = ", ".join(f"{name}={value}" for name, value in item.key) or item.kind
+def _values(difference: Difference) -> list[str]:
+    key = ", ".join(f"{name}={value}" for name, value in difference.key) or difference.kind
     return [
-        f"  {item.table} {key}: {column} '{cell(left)}' -> '{cell(right)}'"
-        for column, left, right in item.values
+        f"  {difference.table} {key}: {column} '{cell(left)}' -> '{cell(right)}'"
+        for column, left, right in difference.values
     ]
 
 
-def _told_of(item: Difference) -> str:
+def _told_of(difference: Difference) -> str:
     """Who changed a row, where that is known."""
-    if item.since:
-        return f"({'on both sides' if item.since == 'both' else f'in the {item.since}'})"
-    return "(by others since)" if item.writer == "others" else ""
+    if difference.since:
+        return (
+            f"({'on both sides' if difference.since == 'both' else f'in the {difference.since}'})"
+        )
+    return "(by others since)" if difference.writer == "others" else ""
 
 
 def short_path(path: str) -> str:

@@ -29,7 +29,11 @@ def verdicts_text(
         loaded: what the run did to each of them; None where nothing was loaded.
         verbose: show every scope.
     """
-    totals = None if loaded is None else {(item.table, item.scope): item for item in loaded}
+    totals = (
+        None
+        if loaded is None
+        else {(table_totals.table, table_totals.scope): table_totals for table_totals in loaded}
+    )
     headers = ["table", *(_LOADED if totals is not None else ()), "expected", "actual", "verdict"]
     rows: list[list[object]] = []
     folded: list[int] = []
@@ -76,7 +80,10 @@ def _row(
     row: list[object] = [name]
     if totals is not None:
         own = [totals.get((verdict.table, verdict.scope)) for verdict in scopes]
-        row += (sum(getattr(item, word) for item in own if item) for word in _LOADED)
+        row += (
+            sum(getattr(table_totals, word) for table_totals in own if table_totals)
+            for word in _LOADED
+        )
     counts = [verdict.actual.rows for verdict in scopes if verdict.actual is not None]
     row.append(sum(verdict.expected.rows for verdict in scopes))
     row.append(sum(counts) if len(counts) == len(scopes) else "-")

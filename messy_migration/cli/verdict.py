@@ -31,20 +31,20 @@ def last_line(verdict: str, proof: Proof) -> str:
     """The verdict in one line: what was not loaded, rows, differences, money, waivers."""
     verdicts, rest = proof.verdicts, told(proof.completeness)
     if verdict == "MATCH":
-        rows = sum(item.expected.rows for item in verdicts)
-        waivers = {name for item in verdicts for name, _ in item.waivers}
+        rows = sum(table_verdict.expected.rows for table_verdict in verdicts)
+        waivers = {name for table_verdict in verdicts for name, _ in table_verdict.waivers}
         name = f"MATCH with {counted(len(waivers), 'waiver')}" if waivers else "MATCH"
         if rest:
             name += f" of what was loaded; {rest};"
         found = "0 missing, 0 extra, 0 changed"
         if waivers:
             found = f"{_differing(verdicts):,} rows waived, nothing else differs"
-        tables = len({item.table for item in verdicts})
+        tables = len({table_verdict.table for table_verdict in verdicts})
         size = f"{rows:,} rows in {counted(tables, 'table')}{_FORMS[proof.form]}"
         return f"{name}{' ' if rest else '  '}{size}: {found}"
-    wrong = [item.table for item in verdicts if item.verdict == verdict]
+    wrong = [table_verdict.table for table_verdict in verdicts if table_verdict.verdict == verdict]
     line = f"{verdict}  {', '.join(dict.fromkeys(wrong)) or 'nothing was compared'}"
-    unread = sum(item.verdict == "UNKNOWN" for item in verdicts)
+    unread = sum(table_verdict.verdict == "UNKNOWN" for table_verdict in verdicts)
     more = f"; {counted(unread, 'table')} could not be proven" if verdict == "MISMATCH" else ""
     line += _kinds(proof.findings) + (more if unread else "")
     return f"{line}; {rest}" if rest else line
@@ -73,18 +73,20 @@ def alarming(verdict: str, proof: Proof) -> frozenset[str]:
 def below(proof: Proof) -> list[str]:
     """Lines under the tables: what mends them, what was lost or tolerated, what is to be said."""
     lines = []
-    for item in proof.verdicts:
-        for check in item.checks:
+    for verdict in proof.verdicts:
+        for check in verdict.checks:
             if check.verdict != "MATCH":
-                lines.append(f"{item.table}: {check.subject}: {check.why}")
+                lines.append(f"{verdict.table}: {check.subject}: {check.why}")
                 lines += [f"  next: {check.next}"] if check.next else []
-        if item.not_taken:
-            lines.append(f"{item.table}: {not_taken_words(item)}")
-        lost = ", ".join(f"{count:,} by {name}" for name, count in item.losses if name != FIRST)
+        if verdict.not_taken:
+            lines.append(f"{verdict.table}: {not_taken_words(verdict)}")
+        lost = ", ".join(f"{count:,} by {name}" for name, count in verdict.losses if name != FIRST)
         if lost:
-            lines.append(f"{item.table}: values changed by declared loss: {lost}")
-        if item.tolerated:
-            lines.append(f"{item.table}: {item.tolerated:,} values differ within their tolerance")
+            lines.append(f"{verdict.table}: values changed by declared loss: {lost}")
+        if verdict.tolerated:
+            lines.append(
+                f"{verdict.table}: {verdict.tolerated:,} values differ within their tolerance"
+            )
     sources = source_facts(proof.sources)
     return [*lines, *proven(sources), *unproven(sources), *proof.notes, *_keyed(proof)]
 
@@ -126,7 +128,7 @@ def strict_line(proof: Proof) -> str:
     return f"not accepted under --strict: {'; '.join(proof.allowed)}"
 
 
-def quick_text(found: Sequence[Untouched], completeness: Sequence[Completeness]) -> str:
+def quick_text(untouched: Sequence[Untouched], completeness: Sequence[Completeness]) -> str:
     """The quick form: a table, and one line that says what it is and what it is not."""
     rows = [
         [
@@ -136,10 +138,10 @@ def quick_text(found: Sequence[Untouched], completeness: Sequence[Completeness])
             "-" if item.others is None else item.others,
             item.verdict + (f": {item.reason}" if item.reason else ""),
         ]
-        for item in found
+        for item in untouched
     ]
     rest = told(completeness)
-    line = f"{word(found)}  {counted(len(found), 'table')} since the load, {CLAIM}"
+    line = f"{word(untouched)}  {counted(len(untouched), 'table')} since the load, {CLAIM}"
     return "\n".join(
         [
             table(["table", "loaded", "ours", "others", "verdict"], rows, "lrrrl"),
@@ -151,17 +153,20 @@ def quick_text(found: Sequence[Untouched], completeness: Sequence[Completeness])
 def _kinds(findings: Sequence[Findings]) -> str:
     if not findings:
         return ""
-    if not any(found.total for found in findings):
+    if not any(table_findings.total for table_findings in findings):
         return ": what differs could not be named"
     kinds = Counter(dict.fromkeys(("missing", "extra", "changed"), 0))
-    for found in findings:
-        for item in found.differences:
-            kinds[item.kind] += item.rows
+    for table_findings in findings:
+        for difference in table_findings.differences:
+            kinds[difference.kind] += difference.rows
     line = ": " + ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
-    if any(found.total > sum(item.rows for item in found.differences) for found in findings):
+    if any(
+        table_findings.total > sum(difference.rows for difference in table_findings.differences)
+        for table_findings in findings
+    ):
         line += " among those listed"
     return line
 
 
 def _differing(verdicts: Sequence[TableVerdict]) -> int:
-    return sum(rows for item in verdicts for _, rows in item.waivers)
+    return sum(rows for verdict in verdicts for _, rows in verdict.waivers)

@@ -95,12 +95,12 @@ class Sides:
                 ) from error
 
     def _writer(self, side: str, bucket: int) -> Any:
-        found = self._writers.get((side, bucket))
-        if found is None:
+        writer = self._writers.get((side, bucket))
+        if writer is None:
             file = self._stack.enter_context(pa.OSFile(str(self._path(side, bucket)), "wb"))
-            found = self._stack.enter_context(pa.ipc.new_stream(file, self._schema))
-            self._writers[side, bucket] = found
-        return found
+            writer = self._stack.enter_context(pa.ipc.new_stream(file, self._schema))
+            self._writers[side, bucket] = writer
+        return writer
 
     def _path(self, side: str, bucket: int) -> Path:
         return self._folder / f"{side}.{bucket}"

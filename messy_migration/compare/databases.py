@@ -236,9 +236,9 @@ def _located(
     return pairing.findings(names, leftover, both.course.rest(budget.limit))
 
 
-def overall(found: Sequence[TableComparison]) -> Word:
+def overall(comparisons: Sequence[TableComparison]) -> Word:
     """One word for all tables: the worst, and UNKNOWN where nothing was compared."""
-    words = {item.verdict for item in found}
+    words = {comparison.verdict for comparison in comparisons}
     if "MISMATCH" in words:
         return "MISMATCH"
     return "UNKNOWN" if "UNKNOWN" in words or not words else "MATCH"

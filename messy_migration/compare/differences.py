@@ -53,12 +53,12 @@ def findings(names: Names, leftover: Leftover, limit: int) -> Findings:
     )
     columns: Counter[str] = Counter()
     rules: dict[str, Counter[str]] = defaultdict(Counter)
-    for item in differences:
-        if item.kind == "changed" or not names.table.key:
-            columns.update(dict.fromkeys(item.columns, item.rows))
-        for column, word in item.rules:
+    for difference in differences:
+        if difference.kind == "changed" or not names.table.key:
+            columns.update(dict.fromkeys(difference.columns, difference.rows))
+        for column, word in difference.rules:
             rules[column][word] += 1
-    seen = sum(item.rows for item in differences)
+    seen = sum(difference.rows for difference in differences)
     total = seen
     if not leftover.is_whole:
         total = max(seen, round(leftover.about * seen / max(1, len(left) + len(right))))
@@ -68,7 +68,7 @@ def findings(names: Names, leftover: Leftover, limit: int) -> Findings:
         total,
         tuple(columns.most_common()),
         leftover.note,
-        rules=tuple((column, tuple(found.most_common())) for column, found in rules.items()),
+        rules=tuple((column, tuple(counter.most_common())) for column, counter in rules.items()),
         is_exact=leftover.is_whole,
         looked_at=seen,
     )

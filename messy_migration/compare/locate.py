@@ -97,8 +97,10 @@ def locate(
                 ours.keep_newest(bookmark if bookmark in table.names else None)
             is_as_loaded = ours.sketch.total() == part.expected
             if is_as_loaded or part is whole:
-                found = _compared(connection, dialect, view, ours, limit, course)
-                return found if is_as_loaded else replace(found, note=found.note or _CHANGED)
+                findings = _compared(connection, dialect, view, ours, limit, course)
+                return (
+                    findings if is_as_loaded else replace(findings, note=findings.note or _CHANGED)
+                )
     return Findings(table.name, (), 0, (), note)
 
 
@@ -126,5 +128,5 @@ def _compared(
     most = min(MOST, 2 * course.rest(MOST))
     leftover = resolve((ours.sketch, sketch(CELLS)), view, fetch, finer, most)
     names = Names.of(view.table, show_values=course.budget.show_values)
-    found = pairing.findings(names, leftover, course.rest(limit))
-    return replace(found, batches=ours.batches(leftover.left))
+    findings = pairing.findings(names, leftover, course.rest(limit))
+    return replace(findings, batches=ours.batches(leftover.left))

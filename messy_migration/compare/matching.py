@@ -200,8 +200,8 @@ class _Described:
 
 
 def _reflected(side: Side, name: str) -> _Described:
-    found = reflect(side.connection, name, side.schema)
-    return _Described(name, found.types, found.table.key)
+    reflected = reflect(side.connection, name, side.schema)
+    return _Described(name, reflected.types, reflected.table.key)
 
 
 @dataclass(frozen=True)

@@ -70,28 +70,28 @@ def resolve(
         most: how many rows left over are all named; of more than that, a sample.
     """
     difference, held = _taken(sketches)
-    found = Leftover(about=difference.surplus())
+    leftover = Leftover(about=difference.surplus())
     try:
-        if found.about > most:
-            _sample(difference, view, found, held, fetch)
-            return found
-        if found.about > difference.cells // 8:
-            wanted = 1 << (8 * found.about - 1).bit_length()
+        if leftover.about > most:
+            _sample(difference, view, leftover, held, fetch)
+            return leftover
+        if leftover.about > difference.cells // 8:
+            wanted = 1 << (8 * leftover.about - 1).bit_length()
             difference, held = _taken(finer(min(wanted, _MOST_CELLS)))
         if view.table.key:
-            _peel(difference, view, found, fetch)
-        _scan(difference, found, held, fetch)
+            _peel(difference, view, leftover, fetch)
+        _scan(difference, leftover, held, fetch)
     except TimeUp as error:
-        found.note = str(error.what)
-    if not found.note and len(difference.unequal()):
-        found.note = "not all of the rows that differ could be named"
-    found.is_whole = not found.note
-    if found.is_whole:
-        found.about = len(found.left) + len(found.right)
-    return found
+        leftover.note = str(error.what)
+    if not leftover.note and len(difference.unequal()):
+        leftover.note = "not all of the rows that differ could be named"
+    leftover.is_whole = not leftover.note
+    if leftover.is_whole:
+        leftover.about = len(leftover.left) + len(leftover.right)
+    return leftover
 
 
-def _peel(difference: Sketch, view: View, found: Leftover, fetch: Fetch) -> None:
+def _peel(difference: Sketch, view: View, leftover: Leftover, fetch: Fetch) -> None:
     """Take out what single cells spell."""
     tried: set[int] = set()
     for _ in range(_ROUNDS[view.is_spelled]):
@@ -101,7 +101,7 @@ def _peel(difference: Sketch, view: View, found: Leftover, fetch: Fetch) -> None
         for start in range(0, len(keys), _CHUNK if view.is_spelled else len(keys)):
             chosen = frozenset(keys[start : start + _CHUNK] if view.is_spelled else keys)
             tried |= chosen
-            _take(difference, found, *fetch(Keys(chosen)))
+            _take(difference, leftover, *fetch(Keys(chosen)))
 
 
 def _taken(sketches: tuple[Sketch, Sketch]) -> tuple[Sketch, NDArray[np.int64]]:
@@ -116,7 +116,7 @@ def _affordable(cells: NDArray[np.intp], held: NDArray[np.int64], most: int) -> 
     return ordered[: max(1, int(np.searchsorted(np.cumsum(held[ordered]), most, side="right")))]
 
 
-def _scan(difference: Sketch, found: Leftover, held: NDArray[np.int64], fetch: Fetch) -> None:
+def _scan(difference: Sketch, leftover: Leftover, held: NDArray[np.int64], fetch: Fetch) -> None:
     """Take out the rows of the cells in which something is left, if those are not too many."""
     left = difference.unequal()
     if not len(left):
@@ -124,33 +124,33 @@ def _scan(difference: Sketch, found: Leftover, held: NDArray[np.int64], fetch: F
     chosen = _affordable(left, held, _SCANNED)
     if len(chosen) < len(left):
         unseen = f"{len(left) - len(chosen):,} of {difference.cells:,}"
-        found.note = f"the rows of {unseen} cells were not looked at"
+        leftover.note = f"the rows of {unseen} cells were not looked at"
     ours, theirs = fetch(Cells(frozenset(chosen.tolist()), difference.cells))
     # Some of the rows have been taken out already, by their keys.
-    _take(difference, found, _surplus(ours, found.left), _surplus(theirs, found.right))
+    _take(difference, leftover, _surplus(ours, leftover.left), _surplus(theirs, leftover.right))
 
 
 def _sample(
-    difference: Sketch, view: View, found: Leftover, held: NDArray[np.int64], fetch: Fetch
+    difference: Sketch, view: View, leftover: Leftover, held: NDArray[np.int64], fetch: Fetch
 ) -> None:
     """Some of the rows, whole cells of them, and with a key both versions of each."""
     left = _affordable(difference.unequal(), held, SAMPLE)
     ours, theirs = fetch(Cells(frozenset(left.tolist()), difference.cells))
-    found.note = "more rows differ than are named; these are a sample"
+    leftover.note = "more rows differ than are named; these are a sample"
     if not view.table.key:
-        _take(difference, found, ours, theirs)
+        _take(difference, leftover, ours, theirs)
         return
     surplus = [*_surplus(ours, theirs), *_surplus(theirs, ours)]
     keys = sorted({row.key for row in surplus})[:SAMPLE]
-    _take(difference, found, *fetch(Keys(frozenset(keys))))
+    _take(difference, leftover, *fetch(Keys(frozenset(keys))))
 
 
 def _take(
-    difference: Sketch, found: Leftover, ours: list[FoundRow], theirs: list[FoundRow]
+    difference: Sketch, leftover: Leftover, ours: list[FoundRow], theirs: list[FoundRow]
 ) -> None:
     for rows, others, kept, sign in (
-        (ours, theirs, found.left, -1),
-        (theirs, ours, found.right, 1),
+        (ours, theirs, leftover.left, -1),
+        (theirs, ours, leftover.right, 1),
     ):
         surplus = _surplus(rows, others)
         kept.extend(surplus)

@@ -151,11 +151,11 @@ class Expected:
 
     def sketched(self, cells: int) -> Sketch:
         """The sketch of the rows that are left, in any number of cells."""
-        found = Sketch.empty(cells)
+        sketch = Sketch.empty(cells)
         for _, batch in self._stored():
             lanes = np.stack([_numbers(batch, _LANE0), _numbers(batch, _LANE1)], axis=1)
-            found.add(_numbers(batch, _KEY), lanes)
-        return found
+            sketch.add(_numbers(batch, _KEY), lanes)
+        return sketch
 
     def rows(self, choice: Choice) -> list[FoundRow]:
         """The rows of a choice."""

@@ -82,7 +82,7 @@ class Compared:
         listed = self.differences
         if self.show_values:
             listed = [_with_values(table, *pair) for pair in zip(listed, self.rows, strict=True)]
-        ordered = tuple(sorted(listed, key=lambda item: (item.key, item.kind)))
+        ordered = tuple(sorted(listed, key=lambda difference: (difference.key, difference.kind)))
         return Findings(table.name, ordered, self.total, tuple(self.columns.most_common()))
 
 
@@ -99,9 +99,9 @@ class Third:
     is_target: bool = False
 
 
-def _with_values(table: Table, item: Difference, rows: Unequal) -> Difference:
-    places = [table.names.index(name) for name in item.columns]
-    return replace(item, values=values(Names.of(table), rows.mine, rows.there, places))
+def _with_values(table: Table, difference: Difference, rows: Unequal) -> Difference:
+    places = [table.names.index(name) for name in difference.columns]
+    return replace(difference, values=values(Names.of(table), rows.mine, rows.there, places))
 
 
 def compare(
@@ -126,7 +126,7 @@ def compare(
         TimeUp: there was no time to compare all of it.
     """
     course = course or Course()
-    found = Compared(most=course.rest(MOST), show_values=course.budget.show_values)
+    comparison = Compared(most=course.rest(MOST), show_values=course.budget.show_values)
     is_first = sides.table.conflict == "first"
     bookmark = None if is_first else bookmark
     place = sides.table.names.index(bookmark) if bookmark else None
@@ -139,24 +139,24 @@ def compare(
 
     for bucket in course.watched(range(sides.buckets)):
         there = list(sides.rows(TARGET, bucket))
-        found.actual += fingerprint_of(there)
+        comparison.actual += fingerprint_of(there)
         if not sides.table.key:
             should = Counter(sides.rows(EXPECTED, bucket))
-            found.expected += fingerprint_of(should.elements())
+            comparison.expected += fingerprint_of(should.elements())
             loaded = Counter(sides.rows(LOADED, bucket)) if third and third.is_known else None
-            _multisets(found, sides.table, should, Counter(there), loaded, third)
+            _multisets(comparison, sides.table, should, Counter(there), loaded, third)
             continue
         rows = {**side(STUBS, bucket, _by_order), **side(EXPECTED, bucket, newer)}
-        found.expected += fingerprint_of(rows.values())
+        comparison.expected += fingerprint_of(rows.values())
         if place is not None and column is not None:
             # Different ones are few among many rows.
             ages = (number(column, cell) for cell in {row[place] for row in rows.values()})
-            found.newest = max(
-                (age for age in (found.newest, *ages) if age is not None), default=None
+            comparison.newest = max(
+                (age for age in (comparison.newest, *ages) if age is not None), default=None
             )
         known = side(LOADED, bucket, later) if third and third.is_known else None
-        _keyed(found, sides, rows, there, known, third)
-    return found
+        _keyed(comparison, sides, rows, there, known, third)
+    return comparison
 
 
 def _by_order(_old: Row, _new: Row) -> bool:
@@ -212,7 +212,7 @@ def _newest(
 
 
 def _keyed(
-    found: Compared,
+    comparison: Compared,
     sides: Sides,
     expected: Mapping[Row, Row],
     there: list[Row],
@@ -227,7 +227,7 @@ def _keyed(
         mine = expected.get(key)
         if key in met:
             # Two rows with one key.
-            _note(found, table, key, (), "", Unequal("extra", None, row, is_doubled=True))
+            _note(comparison, table, key, (), "", Unequal("extra", None, row, is_doubled=True))
             continue
         met.add(key)
         if mine == row:
@@ -241,7 +241,7 @@ def _keyed(
                 for place in differing
                 if place in lenient and is_within(lenient[place], mine[place], row[place])
             }
-            found.tolerated += len(close)
+            comparison.tolerated += len(close)
             left = [place for place in differing if place not in close]
             columns = tuple(table.names[place] for place in left)
             if not columns:
@@ -253,11 +253,11 @@ def _keyed(
             )
         since = _since(mine, row, loaded.get(key) if loaded is not None else row, third)
         kind: Kind = "extra" if mine is None else "changed"
-        _note(found, table, key, columns, since, Unequal(kind, mine, row), rules)
+        _note(comparison, table, key, columns, since, Unequal(kind, mine, row), rules)
     for key, mine in expected.items():
         if key not in met:
             since = _since(mine, None, loaded.get(key) if loaded is not None else None, third)
-            _note(found, table, key, (), since, Unequal("missing", mine, None))
+            _note(comparison, table, key, (), since, Unequal("missing", mine, None))
 
 
 def _since(mine: Row | None, there: Row | None, loaded: Row | None, third: Third | None) -> Since:
@@ -270,7 +270,7 @@ def _since(mine: Row | None, there: Row | None, loaded: Row | None, third: Third
 
 
 def _note(
-    found: Compared,
+    comparison: Compared,
     table: Table,
     key: Row,
     columns: tuple[str, ...],
@@ -278,22 +278,22 @@ def _note(
     rows: Unequal,
     rules: tuple[tuple[str, str], ...] = (),
 ) -> None:
-    found.total += 1
-    found.columns.update(columns)
+    comparison.total += 1
+    comparison.columns.update(columns)
     if since:
-        found.since[since] += 1
-    if len(found.differences) < found.most:
+        comparison.since[since] += 1
+    if len(comparison.differences) < comparison.most:
         named = tuple(
             (name, readable(table, name, cell)) for name, cell in zip(table.key, key, strict=True)
         )
-        found.differences.append(
+        comparison.differences.append(
             Difference(table.name, named, rows.kind, columns, since=since, rules=rules)
         )
-        found.rows.append(rows)
+        comparison.rows.append(rows)
 
 
 def _multisets(
-    found: Compared,
+    comparison: Compared,
     table: Table,
     expected: Counter[Row],
     there: Counter[Row],
@@ -319,9 +319,9 @@ def _multisets(
                     if moved == expected[row]
                     else "both"
                 )
-                found.since[since] += count
-            found.total += count
-            if len(found.differences) < found.most:
-                found.differences.append(Difference(table.name, (), kind, (), count, since))
+                comparison.since[since] += count
+            comparison.total += count
+            if len(comparison.differences) < comparison.most:
+                comparison.differences.append(Difference(table.name, (), kind, (), count, since))
                 mine, other = (row, None) if kind == "missing" else (None, row)
-                found.rows.append(Unequal(kind, mine, other, count))
+                comparison.rows.append(Unequal(kind, mine, other, count))

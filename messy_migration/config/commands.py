@@ -47,7 +47,7 @@ def runnable(text: str, argv: Sequence[str]) -> str:
     if not argv:
         return text
     given = dict(_given(argv))
-    text = _NAMED.sub(lambda found: f"`migrate {_completed(found[1], given)}`", text)
+    text = _NAMED.sub(lambda match: f"`migrate {_completed(match[1], given)}`", text)
     again = f"`{shlex.join(['migrate', *map(_without_password, argv)])}`"
     # Of an argument nothing is taken for a reference to a group.
     return _AGAIN.sub(lambda _: again, text)

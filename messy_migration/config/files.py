@@ -105,7 +105,7 @@ def pick_profile(
         ConfigurationError: there is no such profile, or a key stands outside of any table.
     """
     where = str(path or CONFIG_NAME)
-    loose = [key for key, item in tables.items() if not isinstance(item, dict) and key != WAIVERS]
+    loose = [key for key, entry in tables.items() if not isinstance(entry, dict) and key != WAIVERS]
     if loose:
         raise ConfigurationError(
             f"{', '.join(loose)} stands outside of any table",
@@ -113,7 +113,7 @@ def pick_profile(
             next="move it under [profiles.default]",
         )
     profiles = tables.get(PROFILES, {})
-    odd = [key for key, item in profiles.items() if not isinstance(item, dict)]
+    odd = [key for key, entry in profiles.items() if not isinstance(entry, dict)]
     if odd:
         raise ConfigurationError(f"profiles.{odd[0]} is not a table", where=where)
     name = wanted or "default"
@@ -210,11 +210,11 @@ def overlay(
 
 def flattened(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """The leaves of nested tables as (dotted key, value)."""
-    for key, item in node.items():
-        if isinstance(item, Mapping):
-            yield from flattened(item, f"{prefix}{key}.")
+    for key, entry in node.items():
+        if isinstance(entry, Mapping):
+            yield from flattened(entry, f"{prefix}{key}.")
         else:
-            yield f"{prefix}{key}", item
+            yield f"{prefix}{key}", entry
 
 
 def digest(*contents: bytes) -> str:
@@ -249,4 +249,6 @@ def _plain(name: str) -> str:
 
 
 def _copy(node: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: _copy(item) if isinstance(item, Mapping) else item for key, item in node.items()}
+    return {
+        key: _copy(entry) if isinstance(entry, Mapping) else entry for key, entry in node.items()
+    }

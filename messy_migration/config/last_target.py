@@ -66,8 +66,8 @@ def write(settings: Settings) -> None:
     Raises:
         OSError: the folder cannot be written.
     """
-    path, known = settings.directory / FILE, of(settings)
-    content = json.dumps({"schema": _SCHEMA, **asdict(known)}, indent=1).encode() + b"\n"
+    path, last_target = settings.directory / FILE, of(settings)
+    content = json.dumps({"schema": _SCHEMA, **asdict(last_target)}, indent=1).encode() + b"\n"
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
@@ -121,15 +121,17 @@ def _checked(values: dict[str, Any]) -> LastTarget:
     """
     if values.pop("schema") != _SCHEMA:
         raise ValueError("schema")
-    known = LastTarget(**values)
-    texts = (known.target, known.profile, known.target_password or "")
-    if not all(isinstance(text, str) for text in texts) or not isinstance(known.left_out, bool):
+    last_target = LastTarget(**values)
+    texts = (last_target.target, last_target.profile, last_target.target_password or "")
+    if not all(isinstance(text, str) for text in texts) or not isinstance(
+        last_target.left_out, bool
+    ):
         raise TypeError("text")
-    if known.target_password is not None and not is_reference(known.target_password):
+    if last_target.target_password is not None and not is_reference(last_target.target_password):
         raise ValueError("target_password")
-    if not is_reference(known.target):
-        parse_target(known.target)
-    return known
+    if not is_reference(last_target.target):
+        parse_target(last_target.target)
+    return last_target
 
 
 def _unusable(path: Path, why: str) -> ConfigurationError:

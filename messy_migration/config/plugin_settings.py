@@ -154,9 +154,9 @@ def _resolved(
 ) -> dict[str, Any]:
     def walk(key: str, value: Any) -> Any:
         if isinstance(value, Mapping):
-            return {name: walk(name, item) for name, item in value.items()}
+            return {name: walk(name, entry) for name, entry in value.items()}
         if isinstance(value, list):
-            return [walk(key, item) for item in value]
+            return [walk(key, entry) for entry in value]
         if is_reference(value):
             value = resolve(anchored(value, settings.directory))
             register(value)
@@ -164,4 +164,4 @@ def _resolved(
             register(value)
         return value
 
-    return {name: walk(name, item) for name, item in node.items()}
+    return {name: walk(name, entry) for name, entry in node.items()}

@@ -115,7 +115,7 @@ def load(
     settings = Settings(
         profile=name,
         core=core,
-        sections={key: item for key, item in tables.items() if key not in layers.OURS},
+        sections={key: entry for key, entry in tables.items() if key not in layers.OURS},
         waivers=read_waivers(tables.get(layers.WAIVERS, []), path),
         directory=directory,
         config=path,

@@ -51,23 +51,23 @@ def read_waivers(written: Any, path: Path | None) -> tuple[Waiver, ...]:
         ConfigurationError: one is not usable, or two have one name.
     """
     where = str(path)
-    if not isinstance(written, list) or not all(isinstance(item, dict) for item in written):
+    if not isinstance(written, list) or not all(isinstance(entry, dict) for entry in written):
         raise ConfigurationError(
             "waivers are no tables", where, next="write [[waivers]] above each"
         )
-    found = []
-    for number, item in enumerate(written, 1):
+    waivers = []
+    for number, entry in enumerate(written, 1):
         try:
-            found.append(Waiver.model_validate(item))
+            waivers.append(Waiver.model_validate(entry))
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             key = ".".join(str(part) for part in first["loc"]) or "it"
-            name = item.get("name") or f"number {number}"
+            name = entry.get("name") or f"number {number}"
             raise ConfigurationError(
                 f"the waiver {name} is not usable", where, f"{key}: {first['msg']}"
             ) from None
-    names = [item.name for item in found]
+    names = [waiver.name for waiver in waivers]
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise ConfigurationError(f"two waivers are named {doubled[0]!r}", where)
-    return tuple(found)
+    return tuple(waivers)

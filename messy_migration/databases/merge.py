@@ -63,7 +63,7 @@ def add(
     dialect: Dialect,
     table: Table,
     data: pa.Table,
-    known: Fingerprint | None = None,
+    fingerprint: Fingerprint | None = None,
     key: Key | None = None,
 ) -> Written:
     """Insert all rows; `known` is their fingerprint, where it was computed before.
@@ -76,8 +76,8 @@ def add(
     """
     dialect.insert(connection, table, data)
     amounts = of_rows(table, data) if table.amounts else None
-    if known is not None and key is None:
-        return Written(data.num_rows, 0, 0, known, amounts=amounts)
+    if fingerprint is not None and key is None:
+        return Written(data.num_rows, 0, 0, fingerprint, amounts=amounts)
     net, keyed_net = sums(data, table.columns, key)
     return Written(data.num_rows, 0, 0, net, amounts=amounts, keyed=keyed_net)
 

@@ -77,12 +77,12 @@ class Check:
 
 def derive(document: Document) -> list[Check]:
     """All checks of a document that `documents.read` took."""
-    found = [
+    checks = [
         _checked("it holds nothing that this version does not know", _fields, document),
         _checked("the digest over its content is right", _digest, document),
     ]
     if document.get("kind") == "run":
-        found += [
+        checks += [
             _checked("the head of the chain follows from its link", check_head, document),
             _checked(
                 "the link is of this run, this verdict and this content", check_link, document
@@ -98,16 +98,16 @@ def derive(document: Document) -> list[Check]:
             _checked("expected rows are the sums of all receipts", _expected, document),
         ]
     if "completeness" in document:
-        found.append(_checked("what was not loaded follows from the counts", _complete, document))
+        checks.append(_checked("what was not loaded follows from the counts", _complete, document))
     if "snapshot" in document:
-        found.append(_checked("the snapshot of the proof is one", _snapshot, document))
-    found += [
+        checks.append(_checked("the snapshot of the proof is one", _snapshot, document))
+    checks += [
         _checked("every verdict follows from its fingerprints", _verdicts, document),
         _checked("what is said of the sources follows from both sides", _sources, document),
         _checked("the differences that are listed add up", _differences, document),
         _checked("the verdict and the exit code follow from all of it", _overall, document),
     ]
-    return found
+    return checks
 
 
 def _checked(what: str, check: Callable[[Document], Iterator[str]], document: Document) -> Check:
@@ -151,34 +151,34 @@ def _receipts(document: Document) -> Iterator[str]:
         yield f"{count} receipts up to {last}, the link says {link.receipts} to {link.last_seq}"
     elif digest != link.receipts_digest:
         yield "their digest is another one"
-    for item in receipt_dicts(document):
-        if item["extracted"] != item["loaded"] + item["quarantined"] + item["filtered"]:
-            yield f"receipt {item['seq']} does not balance"
+    for entry in receipt_dicts(document):
+        if entry["extracted"] != entry["loaded"] + entry["quarantined"] + entry["filtered"]:
+            yield f"receipt {entry['seq']} does not balance"
 
 
 def _planned(document: Document) -> Iterator[str]:
     if plans_digest(document["planned"]) != chained(document).plans_digest:
         yield "its digest is another one"
     planned = {tuple(row[:4]) for row in document["planned"]}
-    for item in document["inputs"]:
-        place = (item["stream"], item["tenant"], item["digest"], item["plan_id"])
-        if item["state"] == "read" and place not in planned:
-            yield f"an input of {label(item['stream'], item['tenant'])} was not planned"
+    for entry in document["inputs"]:
+        place = (entry["stream"], entry["tenant"], entry["digest"], entry["plan_id"])
+        if entry["state"] == "read" and place not in planned:
+            yield f"an input of {label(entry['stream'], entry['tenant'])} was not planned"
 
 
 def _flow(document: Document) -> Iterator[str]:
     held: dict[tuple[str, str], int] = {}
-    for item in document["quarantine"]:
-        place = (item["stream"], item["tenant"])
-        held[place] = held.get(place, 0) + item["records"]
-    for item in document["streams"]:
-        place = (item["stream"], item["tenant"])
+    for entry in document["quarantine"]:
+        place = (entry["stream"], entry["tenant"])
+        held[place] = held.get(place, 0) + entry["records"]
+    for entry in document["streams"]:
+        place = (entry["stream"], entry["tenant"])
         name = label(*place)
-        if item["extracted"] != item["loaded"] + item["quarantined"] + item["filtered"]:
+        if entry["extracted"] != entry["loaded"] + entry["quarantined"] + entry["filtered"]:
             yield f"{name} does not balance"
-        if sum(item["filters"].values()) != item["filtered"]:
+        if sum(entry["filters"].values()) != entry["filtered"]:
             yield f"the rules of {name} do not add up to what was filtered"
-        if held.pop(place, 0) != item["quarantined"]:
+        if held.pop(place, 0) != entry["quarantined"]:
             yield f"the reasons of {name} do not add up to what is in quarantine"
     for place in held:
         yield f"{label(*place)} has records in quarantine and is no stream of the run"
@@ -187,54 +187,55 @@ def _flow(document: Document) -> Iterator[str]:
 def _streams(document: Document) -> Iterator[str]:
     _rows(document)
     sums: dict[tuple[str, str], list[int]] = {}
-    for item in receipt_dicts(document):
-        if item["run_id"] == document["run_id"] and item["kind"] in READING:
-            found = sums.setdefault((item["stream"], item["tenant"]), [0] * 6)
+    for entry in receipt_dicts(document):
+        if entry["run_id"] == document["run_id"] and entry["kind"] in READING:
+            found = sums.setdefault((entry["stream"], entry["tenant"]), [0] * 6)
             for column, name in enumerate(_COUNTS):
-                found[column] += item[name]
+                found[column] += entry[name]
             found[5] += 1
-    for item in document["streams"]:
-        place = (item["stream"], item["tenant"])
-        if sums.pop(place, [0] * 6) != [item[name] for name in (*_COUNTS, "batches")]:
+    for entry in document["streams"]:
+        place = (entry["stream"], entry["tenant"])
+        if sums.pop(place, [0] * 6) != [entry[name] for name in (*_COUNTS, "batches")]:
             yield f"{label(*place)} is not the sum of its receipts"
 
 
 def _tables(document: Document) -> Iterator[str]:
     _rows(document)
     sums: dict[tuple[str, tuple[tuple[str, str], ...]], list[int]] = {}
-    for item in receipt_dicts(document):
-        is_ours = item["run_id"] == document["run_id"]
-        if not is_ours or item["kind"] not in WRITING:
+    for entry in receipt_dicts(document):
+        is_ours = entry["run_id"] == document["run_id"]
+        if not is_ours or entry["kind"] not in WRITING:
             continue
-        for part in item["tables"]:
+        for part in entry["tables"]:
             key = (part["table_name"], tuple(sorted(scope_of(part["scope"]))))
             found = sums.setdefault(key, [0, 0, 0])
             for column, name in enumerate(_ROWS):
                 found[column] += part[name]
-    for item in document["tables"]:
-        key = (item["table"], _scope(item))
-        if sums.get(key, [0, 0, 0]) != [item[name] for name in _ROWS]:
-            yield f"table {item['table']} is not the sum of its receipts"
+    for entry in document["tables"]:
+        key = (entry["table"], _scope(entry))
+        if sums.get(key, [0, 0, 0]) != [entry[name] for name in _ROWS]:
+            yield f"table {entry['table']} is not the sum of its receipts"
 
 
 def _expected(document: Document) -> Iterator[str]:
     _rows(document)
     after = document["receipts"]["after"]
-    sums = {(item["table"], _scope(item)): item for item in document["sums"]}
-    for item in document["tables"]:
-        start = sums[item["table"], _scope(item)]
+    sums = {(entry["table"], _scope(entry)): entry for entry in document["sums"]}
+    for entry in document["tables"]:
+        start = sums[entry["table"], _scope(entry)]
         total = Fingerprint.of(start["carried_rows"], start["carried_lanes"])
         for receipt in receipt_dicts(document):
             for part in receipt["tables"] if receipt["seq"] > after else ():
                 is_its = (
-                    part["table_name"] == item["table"]
+                    part["table_name"] == entry["table"]
                     and part["format_id"] == start["format_id"]
-                    and dict(scope_of(part["scope"])) == item["scope"]
+                    and dict(scope_of(part["scope"])) == entry["scope"]
                 )
                 if is_its:
                     total += Fingerprint.of(part["net_rows"], part["net_lanes"])
-        if (total.rows, total.lanes) != (item["expected_rows"], item["fingerprint_expected"]):
-            yield f"table {item['table']} expects {item['expected_rows']}, its sum is {total.rows}"
+        if (total.rows, total.lanes) != (entry["expected_rows"], entry["fingerprint_expected"]):
+            expected = entry["expected_rows"]
+            yield f"table {entry['table']} expects {expected}, its sum is {total.rows}"
 
 
 def _complete(document: Document) -> Iterator[str]:
@@ -255,8 +256,8 @@ def _summed(document: Document, rows: Mapping[tuple[str, str], Completeness]) ->
     _rows(document)
     after = document["receipts"]["after"]
     sums = {
-        (item["stream"], item["tenant"]): [item[name] for name in COUNTED]
-        for item in document["carried"]
+        (entry["stream"], entry["tenant"]): [entry[name] for name in COUNTED]
+        for entry in document["carried"]
     }
     for item in receipt_dicts(document):
         place = (item["stream"], item["tenant"])
@@ -269,8 +270,8 @@ def _summed(document: Document, rows: Mapping[tuple[str, str], Completeness]) ->
         yield f"{label(*place)} is counted in receipts alone"
 
 
-def _scope(item: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted(item["scope"].items()))
+def _scope(entry: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(entry["scope"].items()))
 
 
 def _snapshot(document: Document) -> Iterator[str]:
@@ -287,30 +288,30 @@ def _snapshot(document: Document) -> Iterator[str]:
 
 
 def _verdicts(document: Document) -> Iterator[str]:
-    for item in document["tables"]:
-        expected = (item["expected_rows"], item["fingerprint_expected"])
-        is_equal = expected == (item["actual_rows"], item["fingerprint_actual"])
+    for entry in document["tables"]:
+        expected = (entry["expected_rows"], entry["fingerprint_expected"])
+        is_equal = expected == (entry["actual_rows"], entry["fingerprint_actual"])
         # Against landed or source values the fingerprints are not what the verdict rests on.
         is_by_value = document.get("against", "ledger") != "ledger"
-        is_excused = bool(pairs(item["waivers"]) or item["tolerated"] or is_by_value)
-        lost = [key for key, count in item["orphans"].items() if count]
-        word = item["verdict"]
+        is_excused = bool(pairs(entry["waivers"]) or entry["tolerated"] or is_by_value)
+        lost = [key for key, count in entry["orphans"].items() if count]
+        word = entry["verdict"]
         if word not in ("MATCH", "MISMATCH", "UNKNOWN"):
-            yield f"table {item['table']} has no verdict"
+            yield f"table {entry['table']} has no verdict"
         elif word == "MATCH" and not (is_equal or is_excused):
-            yield f"table {item['table']} says MATCH, and its fingerprints differ"
+            yield f"table {entry['table']} says MATCH, and its fingerprints differ"
         elif word == "MATCH" and lost and not is_excused:
-            yield f"table {item['table']} says MATCH, and its rows miss parents"
-        elif word == "MATCH" and (item.get("keyed") or {}).get("verdict") == "MISMATCH":
-            yield f"table {item['table']} says MATCH, and its rows are forged under the key"
-        elif word != "MATCH" and is_equal and not item["reason"]:
-            yield f"table {item['table']} says {word}, and no reason"
+            yield f"table {entry['table']} says MATCH, and its rows miss parents"
+        elif word == "MATCH" and (entry.get("keyed") or {}).get("verdict") == "MISMATCH":
+            yield f"table {entry['table']} says MATCH, and its rows are forged under the key"
+        elif word != "MATCH" and is_equal and not entry["reason"]:
+            yield f"table {entry['table']} says {word}, and no reason"
 
 
 def _sources(document: Document) -> Iterator[str]:
-    for item in document.get("sources", ()):
-        name = label(item["stream"], item["tenant"])
-        for one in item["partitions"]:
+    for entry in document.get("sources", ()):
+        name = label(entry["stream"], entry["tenant"])
+        for one in entry["partitions"]:
             is_equal = (one["source_rows"], one["source_lanes"]) == (
                 one["read_rows"],
                 one["read_lanes"],
@@ -320,37 +321,37 @@ def _sources(document: Document) -> Iterator[str]:
                 word = "UNKNOWN"
             if one["verdict"] != word:
                 yield f"a partition of {name} is {word}, the file says {one['verdict']}"
-        words = {one["verdict"] for one in item["partitions"]}
+        words = {one["verdict"] for one in entry["partitions"]}
         worst = next((word for word in ("MISMATCH", "UNKNOWN") if word in words), "MATCH")
-        if item["verdict"] != worst:
-            yield f"{name} is {worst} by its partitions, the file says {item['verdict']}"
-        rows = sum(one["read_rows"] for one in item["partitions"] if one["verdict"] == "MATCH")
-        if rows != item["rows"]:
+        if entry["verdict"] != worst:
+            yield f"{name} is {worst} by its partitions, the file says {entry['verdict']}"
+        rows = sum(one["read_rows"] for one in entry["partitions"] if one["verdict"] == "MATCH")
+        if rows != entry["rows"]:
             yield f"{name} has {rows} rows that are those of the source, the file says otherwise"
         tables = [one for one in document["tables"] if one["stream"] == name]
         if worst == "MISMATCH" and any(one["verdict"] != "MISMATCH" for one in tables):
             yield f"{name} is not what its source has, and a table of it is no MISMATCH"
-        if item["is_through"] and [one["expected_rows"] for one in tables] != [rows]:
+        if entry["is_through"] and [one["expected_rows"] for one in tables] != [rows]:
             yield f"{name} is said to be stored as its source has it, and has other rows"
 
 
 def _differences(document: Document) -> Iterator[str]:
     listed: dict[str, int] = {}
-    for item in document["differences"]:
-        if item["kind"] not in ("missing", "extra", "changed") or item["rows"] < 1:
-            yield f"a difference of table {item['table']} is none"
-        listed[item["table"]] = listed.get(item["table"], 0) + item["rows"]
+    for entry in document["differences"]:
+        if entry["kind"] not in ("missing", "extra", "changed") or entry["rows"] < 1:
+            yield f"a difference of table {entry['table']} is none"
+        listed[entry["table"]] = listed.get(entry["table"], 0) + entry["rows"]
     counted: dict[str, int] = {}
-    estimated = {item["table"] for item in document["located"] if not item["is_exact"]}
-    for item in document["located"]:
-        counted[item["table"]] = counted.get(item["table"], 0) + item["rows"]
+    estimated = {entry["table"] for entry in document["located"] if not entry["is_exact"]}
+    for entry in document["located"]:
+        counted[entry["table"]] = counted.get(entry["table"], 0) + entry["rows"]
     for table, rows in listed.items():
         if rows > counted.get(table, 0) and table not in estimated:
             yield f"table {table} lists more differences than it counts"
 
 
 def _overall(document: Document) -> Iterator[str]:
-    found = {item["verdict"] for item in document["tables"]}
+    found = {entry["verdict"] for entry in document["tables"]}
     word = "MATCH"
     if "MISMATCH" in found:
         word = "MISMATCH"
@@ -358,7 +359,7 @@ def _overall(document: Document) -> Iterator[str]:
         word = "UNKNOWN"
     if word != document["verdict"]:
         yield f"the tables say {word}, the file says {str(document['verdict'])[:20]}"
-    codes = {item["exit_code"] for item in document.get("problems", ())}
+    codes = {entry["exit_code"] for entry in document.get("problems", ())}
     if "completeness" in document:
         wanting = problems(of_rows(document["completeness"]))
         codes = codes - {7} | {problem.exit_code for problem in wanting}

@@ -32,18 +32,18 @@ def streams(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One row for each stream and tenant, with its time from first to last batch."""
     spans = _spans(document)
     found = []
-    for item in document.get("streams", ()):
-        name = label(item["stream"], item["tenant"])
-        counts = ", ".join(f"{number(item[part])} {part}" for part in PARTS)
-        title = f"{shown(name)}: {number(item['extracted'])} extracted, {counts}"
+    for entry in document.get("streams", ()):
+        name = label(entry["stream"], entry["tenant"])
+        counts = ", ".join(f"{number(entry[part])} {part}" for part in PARTS)
+        title = f"{shown(name)}: {number(entry['extracted'])} extracted, {counts}"
         found.append(
             {
-                **item,
+                **entry,
                 "name": name,
-                "bar": charts.bar(item),
+                "bar": charts.bar(entry),
                 "title": title,
-                "rules": sorted(item["filters"].items()),
-                "seconds": spans.get((item["stream"], item["tenant"])),
+                "rules": sorted(entry["filters"].items()),
+                "seconds": spans.get((entry["stream"], entry["tenant"])),
             }
         )
     return found
@@ -53,20 +53,20 @@ def tables(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One row for each table and scope: the worst verdicts first, then by name."""
     return [
         {
-            **item,
-            "scope_label": scope_label(item["scope"]),
-            "is_equal": item["actual_rows"] == item["expected_rows"]
-            and item["fingerprint_actual"] == item["fingerprint_expected"],
+            **entry,
+            "scope_label": scope_label(entry["scope"]),
+            "is_equal": entry["actual_rows"] == entry["expected_rows"]
+            and entry["fingerprint_actual"] == entry["fingerprint_expected"],
             "pointing": [
-                (key, count) for key, count in sorted(item["orphans"].items()) if count != 0
+                (key, count) for key, count in sorted(entry["orphans"].items()) if count != 0
             ],
-            "checks": item.get("checks") or [],
-            "waivers": pairs(item.get("waivers")),
-            "lost": pairs(item.get("losses")),
-            "tolerated": item.get("tolerated") or 0,
-            "drift": item.get("drift"),
+            "checks": entry.get("checks") or [],
+            "waivers": pairs(entry.get("waivers")),
+            "lost": pairs(entry.get("losses")),
+            "tolerated": entry.get("tolerated") or 0,
+            "drift": entry.get("drift"),
         }
-        for item in sorted(document["tables"], key=_rank)
+        for entry in sorted(document["tables"], key=_rank)
     ]
 
 
@@ -89,12 +89,12 @@ def quarantine(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One row for each rule, with the streams and columns that broke it; most records first."""
     counts: Counter[str] = Counter()
     places: dict[str, Counter[str]] = {}
-    for item in document.get("quarantine", ()):
-        counts[item["rule"]] += item["records"]
-        place = label(item["stream"], item["tenant"])
-        if item["column"]:
-            place += f", {item['column']}"
-        places.setdefault(item["rule"], Counter())[place] += item["records"]
+    for entry in document.get("quarantine", ()):
+        counts[entry["rule"]] += entry["records"]
+        place = label(entry["stream"], entry["tenant"])
+        if entry["column"]:
+            place += f", {entry['column']}"
+        places.setdefault(entry["rule"], Counter())[place] += entry["records"]
     largest = max(counts.values(), default=0)
     return [
         {
@@ -111,25 +111,25 @@ def quarantine(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 def differences(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The differences of each table that has some, with what was counted and not listed."""
     listed: dict[str, list[Mapping[str, Any]]] = {}
-    for item in document["differences"]:
-        listed.setdefault(item["table"], []).append(item)
+    for entry in document["differences"]:
+        listed.setdefault(entry["table"], []).append(entry)
     found = []
-    for item in document["located"]:
-        rows = listed.pop(item["table"], [])
+    for entry in document["located"]:
+        rows = listed.pop(entry["table"], [])
         shown_rows = sum(row["rows"] for row in rows)
         found.append(
             {
-                **item,
+                **entry,
                 "listed": [
                     {**row, "rules": row.get("rules", {}), "told": _told_of(row)} for row in rows
                 ],
-                "is_exact": item.get("is_exact", True),
+                "is_exact": entry.get("is_exact", True),
                 "explained": [
-                    (column, pairs(rules)) for column, rules in item.get("rules", {}).items()
+                    (column, pairs(rules)) for column, rules in entry.get("rules", {}).items()
                 ],
                 "kinds": _kinds(rows),
-                "more": max(item["rows"] - shown_rows, 0),
-                "columns": sorted(item["columns"].items(), key=lambda pair: (-pair[1], pair[0])),
+                "more": max(entry["rows"] - shown_rows, 0),
+                "columns": sorted(entry["columns"].items(), key=lambda pair: (-pair[1], pair[0])),
             }
         )
     return found
@@ -138,8 +138,8 @@ def differences(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 def inputs(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What each stream was read from; the first of many."""
     found: dict[str, list[Mapping[str, Any]]] = {}
-    for item in document.get("inputs", ()):
-        found.setdefault(label(item["stream"], item["tenant"]), []).append(item)
+    for entry in document.get("inputs", ()):
+        found.setdefault(label(entry["stream"], entry["tenant"]), []).append(entry)
     return [
         {
             "name": name,
@@ -156,14 +156,14 @@ def money(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Totals of amounts per currency, where tables declare them; those that differ first."""
     rows = [
         {
-            **item,
+            **entry,
             "table": table["table"],
             "scope_label": scope_label(table["scope"]),
-            "is_equal": item["expected"] is not None
-            and Decimal(str(item["expected"])) == Decimal(str(item["actual"])),
+            "is_equal": entry["expected"] is not None
+            and Decimal(str(entry["expected"])) == Decimal(str(entry["actual"])),
         }
         for table in document["tables"]
-        for item in table.get("money") or ()
+        for entry in table.get("money") or ()
     ]
     largest = {
         row["currency"]: max(
@@ -188,18 +188,18 @@ def facts(document: Mapping[str, Any]) -> dict[str, Any]:
         "versions": [(name, versions[name]) for name in ordered],
         "options": sorted(run.get("options", {}).items()),
         "seconds": document.get("seconds"),
-        "rows": sum(item["expected_rows"] for item in document["tables"]),
+        "rows": sum(entry["expected_rows"] for entry in document["tables"]),
         "scopes": len(document["tables"]),
-        "tables": len({item["table"] for item in document["tables"]}),
+        "tables": len({entry["table"] for entry in document["tables"]}),
         "plans": sorted(
             {
-                (label(item["stream"], item["tenant"]), item["plan_id"])
-                for item in document.get("inputs", ())
+                (label(entry["stream"], entry["tenant"]), entry["plan_id"])
+                for entry in document.get("inputs", ())
             }
         ),
         "formats": {
-            (item["table"], scope_label(item["scope"])): item["format_id"]
-            for item in document.get("sums", ())
+            (entry["table"], scope_label(entry["scope"])): entry["format_id"]
+            for entry in document.get("sums", ())
         },
     }
 
@@ -216,10 +216,10 @@ def receipt_dicts(document: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
 def _spans(document: Mapping[str, Any]) -> dict[tuple[str, str], float]:
     """(stream, tenant) -> seconds from the start of its first batch to the end of its last."""
     ends: dict[tuple[str, str], list[str]] = {}
-    for item in receipt_dicts(document):
-        if item["kind"] == "load" and item["run_id"] == document.get("run_id"):
-            span = ends.setdefault((item["stream"], item["tenant"]), [])
-            span += [item["started_at"], item["committed_at"]]
+    for entry in receipt_dicts(document):
+        if entry["kind"] == "load" and entry["run_id"] == document.get("run_id"):
+            span = ends.setdefault((entry["stream"], entry["tenant"]), [])
+            span += [entry["started_at"], entry["committed_at"]]
     return {
         place: (
             datetime.fromisoformat(max(times)) - datetime.fromisoformat(min(times))

@@ -45,7 +45,7 @@ class Mask:
         """A text without secrets, and without the e-mail addresses in it."""
         # Halves of surrogate pairs, as in file names that are not UTF-8, cannot be written.
         text = self._redact(text).encode("utf-8", "backslashreplace").decode()
-        return _ADDRESS.sub(lambda found: self._token(found[0]), text) if self.is_on else text
+        return _ADDRESS.sub(lambda match: self._token(match[0]), text) if self.is_on else text
 
     def value(self, name: str, value: str) -> str:
         """The value of a column: whole under its mask if it is personal."""
@@ -60,8 +60,8 @@ class Mask:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
-            return {self.text(str(name)): self.deep(item) for name, item in value.items()}
-        return [self.deep(item) for item in value] if isinstance(value, list | tuple) else value
+            return {self.text(str(name)): self.deep(entry) for name, entry in value.items()}
+        return [self.deep(entry) for entry in value] if isinstance(value, list | tuple) else value
 
     def _token(self, value: str) -> str:
         data = value.encode("utf-8", "surrogatepass")

@@ -49,12 +49,12 @@ def render(document: Mapping[str, Any]) -> str:
 
 def seals(text: str) -> tuple[str | None, bool]:
     """The digest of the evidence that a page was made of, and whether its own digest is right."""
-    found = _SEAL.search(text)
+    match = _SEAL.search(text)
     named = _EVIDENCE.search(text)
-    if found is None:
+    if match is None:
         return (named[1] if named else None), False
-    zeroed = text[: found.start(1)] + _ZEROS + text[found.end(1) :]
-    is_right = hashlib.sha256(zeroed.encode("utf-8", "surrogatepass")).hexdigest() == found[1]
+    zeroed = text[: match.start(1)] + _ZEROS + text[match.end(1) :]
+    is_right = hashlib.sha256(zeroed.encode("utf-8", "surrogatepass")).hexdigest() == match[1]
     return (named[1] if named else None), is_right
 
 

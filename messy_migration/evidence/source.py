@@ -17,9 +17,9 @@ Source = Mapping[str, Any]
 def proven(sources: Iterable[Source]) -> list[str]:
     """Write one line for each claim, with all streams that it is true of."""
     groups: dict[str, list[Source]] = defaultdict(list)
-    for item in sources:
-        if item["verdict"] == "MATCH":
-            groups[_claim(item)].append(item)
+    for entry in sources:
+        if entry["verdict"] == "MATCH":
+            groups[_claim(entry)].append(entry)
     return [f"{claim}: {_size(items)}" for claim, items in groups.items()]
 
 
@@ -27,9 +27,9 @@ def unproven(sources: Iterable[Source]) -> list[str]:
     """A line for each stream that differs, and for each reason for which others cannot be told."""
     lines = []
     reasons: dict[str, list[str]] = defaultdict(list)
-    for item in sources:
-        name = label(item["stream"], item["tenant"])
-        parts = item["partitions"]
+    for entry in sources:
+        name = label(entry["stream"], entry["tenant"])
+        parts = entry["partitions"]
         differing = [one for one in parts if one["verdict"] == "MISMATCH"]
         if differing:
             more = f" and {len(differing) - _NAMED} more" if len(differing) > _NAMED else ""
@@ -45,16 +45,16 @@ def unproven(sources: Iterable[Source]) -> list[str]:
     return lines
 
 
-def _claim(item: Source) -> str:
-    if item["is_through"]:
+def _claim(entry: Source) -> str:
+    if entry["is_through"]:
         return "source = sent = stored"
-    return "source = extracted, sent = stored" if item["is_stored"] else "source = extracted"
+    return "source = extracted, sent = stored" if entry["is_stored"] else "source = extracted"
 
 
 def _size(items: Sequence[Source]) -> str:
-    parts = sum(len(item["partitions"]) for item in items)
-    rows = sum(item["rows"] for item in items)
-    names = _names([label(item["stream"], item["tenant"]) for item in items])
+    parts = sum(len(entry["partitions"]) for entry in items)
+    rows = sum(entry["rows"] for entry in items)
+    names = _names([label(entry["stream"], entry["tenant"]) for entry in items])
     return f"{_counted(rows, 'row')} in {_counted(parts, 'partition')} of {names}"
 
 

@@ -82,23 +82,23 @@ def completeness(document: Mapping[str, Any]) -> tuple[Completeness, ...]:
     return of_rows(document.get("completeness", ()))
 
 
-def _name(item: Mapping[str, Any]) -> str:
-    scope = scope_label(item["scope"])
-    return f"{item['table']} ({scope})" if scope else str(item["table"])
+def _name(entry: Mapping[str, Any]) -> str:
+    scope = scope_label(entry["scope"])
+    return f"{entry['table']} ({scope})" if scope else str(entry["table"])
 
 
 def _names(items: list[Mapping[str, Any]]) -> str:
-    names = list(dict.fromkeys(_name(item) for item in items))
+    names = list(dict.fromkeys(_name(entry) for entry in items))
     return ", ".join(names[:4]) + (f" and {number(len(names) - 4)} more" if len(names) > 4 else "")
 
 
 def _of(document: Mapping[str, Any], verdict: str) -> list[Mapping[str, Any]]:
-    return [item for item in document["tables"] if item["verdict"] == verdict]
+    return [entry for entry in document["tables"] if entry["verdict"] == verdict]
 
 
 def _rows(items: list[Mapping[str, Any]]) -> str:
-    rows = sum(item["expected_rows"] for item in items)
-    return f"{plural(rows, 'row')} in {plural(len({item['table'] for item in items}), 'table')}"
+    rows = sum(entry["expected_rows"] for entry in items)
+    return f"{plural(rows, 'row')} in {plural(len({entry['table'] for entry in items}), 'table')}"
 
 
 def _sentence(document: Mapping[str, Any]) -> str:
@@ -109,7 +109,7 @@ def _sentence(document: Mapping[str, Any]) -> str:
 
 def _claim(document: Mapping[str, Any]) -> str:
     if document["verdict"] == "MATCH":
-        waived = sum(bool(pairs(item.get("waivers"))) for item in document["tables"])
+        waived = sum(bool(pairs(entry.get("waivers"))) for entry in document["tables"])
         text = (
             f"Everything that was loaded is in the target: {_rows(document['tables'])}, held "
             "against the receipts of all runs. Nothing is missing, nothing is extra, nothing is "
@@ -126,7 +126,7 @@ def _claim(document: Mapping[str, Any]) -> str:
 
 
 def _s(items: list[Mapping[str, Any]]) -> str:
-    return "s" if len({_name(item) for item in items}) == 1 else ""
+    return "s" if len({_name(entry) for entry in items}) == 1 else ""
 
 
 def _proven(document: Mapping[str, Any]) -> Iterator[str]:
@@ -137,7 +137,7 @@ def _proven(document: Mapping[str, Any]) -> Iterator[str]:
             "fingerprint over every column of every row."
         )
     yield from (f"{_upper(line)}." for line in source.proven(document.get("sources", ())))
-    keys = sum(len(item["orphans"]) for item in right)
+    keys = sum(len(entry["orphans"]) for entry in right)
     if keys:
         yield f"{plural(keys, 'foreign key')} of these tables: no row misses its parent."
     sums = totals(document)
@@ -157,19 +157,19 @@ def _upper(line: str) -> str:
 
 
 def _unproven(document: Mapping[str, Any]) -> Iterator[str]:
-    for item in _of(document, "MISMATCH") + _of(document, "UNKNOWN"):
-        yield f"{_name(item)}: {item['reason'] or item['verdict']}."
+    for entry in _of(document, "MISMATCH") + _of(document, "UNKNOWN"):
+        yield f"{_name(entry)}: {entry['reason'] or entry['verdict']}."
     yield from (f"{_upper(line)}." for line in source.unproven(document.get("sources", ())))
     ledger = document.get("ledger") or {}
     for reason in ledger.get("reasons", ()):
         yield f"The ledger: {reason}."
     if ledger and not ledger["is_anchored"]:
         yield f"That ledger and data were not set back together: {ledger['anchor']}."
-    for item in document["tables"]:
-        if item["verdict"] == "MATCH" and item["reason"]:
-            yield f"{_name(item)}: {item['reason']}."
-        for name, count in pairs(item.get("waivers")):
-            yield f"{_name(item)}: {number(count)} rows under the waiver {name}."  # type: ignore[arg-type]
+    for entry in document["tables"]:
+        if entry["verdict"] == "MATCH" and entry["reason"]:
+            yield f"{_name(entry)}: {entry['reason']}."
+        for name, count in pairs(entry.get("waivers")):
+            yield f"{_name(entry)}: {number(count)} rows under the waiver {name}."  # type: ignore[arg-type]
     if document.get("adopted"):
         yield (
             f"{plural(len(document['adopted']), 'change')} of somebody else "

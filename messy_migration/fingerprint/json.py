@@ -61,12 +61,12 @@ def _write(value: object, depth: int) -> str:
         if depth == _DEPTH:
             raise ValueError(f"JSON is nested deeper than {_DEPTH} levels")
         if isinstance(value, list):
-            return "[" + ", ".join([_write(item, depth + 1) for item in value]) + "]"
+            return "[" + ", ".join([_write(entry, depth + 1) for entry in value]) + "]"
         pairs = sorted(value.items(), key=_key_order)
         return (
             "{"
             + ", ".join(
-                [f"{encode_basestring(key)}: {_write(item, depth + 1)}" for key, item in pairs]
+                [f"{encode_basestring(key)}: {_write(entry, depth + 1)}" for key, entry in pairs]
             )
             + "}"
         )
@@ -81,7 +81,7 @@ def _key_order(pair: tuple[str, object]) -> tuple[int, bytes]:
 
 def _has_nul(value: object) -> bool:
     if isinstance(value, dict):
-        return any("\0" in key or _has_nul(item) for key, item in value.items())
+        return any("\0" in key or _has_nul(entry) for key, entry in value.items())
     if isinstance(value, list):
         return any(map(_has_nul, value))
     return isinstance(value, str) and "\0" in value

@@ -130,12 +130,12 @@ def sums(data: pa.Table, columns: Sequence[Column], key: Key | None) -> Sums:
 
 def sums_of_texts(texts: Iterable[bytes], *keys: Key) -> list[Fingerprint]:
     """The sum of rows in their C1 texts without a key, and then the one under each key."""
-    found = [Fingerprint()] * (1 + len(keys))
+    fingerprints = [Fingerprint()] * (1 + len(keys))
     source = iter(texts)
     while piece := list(islice(source, _TEXTS)):
         parts = [plain.fingerprint_texts(piece), *(key.fingerprint(piece) for key in keys)]
-        found = [one + part for one, part in zip(found, parts, strict=True)]
-    return found
+        fingerprints = [one + part for one, part in zip(fingerprints, parts, strict=True)]
+    return fingerprints
 
 
 def _derived(root: bytes, use: bytes) -> bytes:

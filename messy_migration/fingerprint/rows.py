@@ -92,19 +92,19 @@ def format_id(table: Table) -> str:
 
 def fingerprint(data: pa.Table, columns: Sequence[Column]) -> Fingerprint:
     """The fingerprint of all rows; data may hold more columns than those."""
-    found = Fingerprint()
+    stored = Fingerprint()
     for piece in pieces(data.select([column.name for column in columns])):
-        found += total(row_hashes(row_texts(piece, columns)))
-    return found
+        stored += total(row_hashes(row_texts(piece, columns)))
+    return stored
 
 
 def fingerprint_texts(texts: Iterable[bytes]) -> Fingerprint:
     """The fingerprint of rows that are already encoded, as a target streams them."""
-    found = Fingerprint()
+    stored = Fingerprint()
     source = iter(texts)
     while piece := list(islice(source, _TEXTS)):
-        found += total(_hashes(piece))
-    return found
+        stored += total(_hashes(piece))
+    return stored
 
 
 def total(hashes: NDArray[np.uint64], sign: int = 1) -> Fingerprint:

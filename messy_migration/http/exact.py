@@ -101,9 +101,9 @@ def _write(value: Any, add: Callable[[str], None]) -> None:
         add("}" if value else "{}")
     elif isinstance(value, list | tuple):
         before = "["
-        for item in value:
+        for entry in value:
             add(before)
-            _write(item, add)
+            _write(entry, add)
             before = ","
         add("]" if value else "[]")
     else:

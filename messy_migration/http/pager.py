@@ -199,7 +199,7 @@ class Pager:
 
     def _checked(self, answer: Answer) -> Answer:
         records = answer.records
-        if not isinstance(records, list) or not all(isinstance(item, dict) for item in records):
+        if not isinstance(records, list) or not all(isinstance(entry, dict) for entry in records):
             raise SourceError("a page is not a list of objects", self._where)
         if len(records) > self._top:
             raise SourceError(

@@ -67,12 +67,12 @@ def read(path: Path) -> list[Anchor]:
         raise ConfigurationError(
             "the file of anchors cannot be read", str(path), error.strerror or ""
         ) from error
-    found = []
+    anchors = []
     for number, line in enumerate(lines, start=1):
         try:
             values = json.loads(line) if line.strip() else None
             if values is not None:
-                found.append(Anchor(**values))
+                anchors.append(Anchor(**values))
         except (ValueError, TypeError) as error:
             if number == len(lines):
                 continue  # torn, see `append`
@@ -82,7 +82,7 @@ def read(path: Path) -> list[Anchor]:
                 "it holds one JSON object in each line",
                 "take the line out, and give the head that you trust with --anchor",
             ) from error
-    return found
+    return anchors
 
 
 def append(path: Path, anchor: Anchor) -> None:

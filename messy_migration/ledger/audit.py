@@ -90,61 +90,61 @@ def audit(
         ours: the lane of the run that asks.
         key: the `fingerprint_key` that counts, where it is at hand.
     """
-    found = chain.links(connection, ledger)
-    reasons = [*_linked(found)]
-    words, is_anchored, wrong = _anchored(found, anchors, given)
+    links = chain.links(connection, ledger)
+    reasons = [*_linked(links)]
+    words, is_anchored, wrong = _anchored(links, anchors, given)
     reasons += wrong
     with legible("table receipt"):
-        reasons += _content(connection, ledger, found if full else _last(found), found)
-        reasons += _strays(connection, ledger, found)
-        key = key if keys.began(found) else None
-        behind = pending(connection, ledger, found, ours, key)
+        reasons += _content(connection, ledger, links if full else _last(links), links)
+        reasons += _strays(connection, ledger, links)
+        key = key if keys.began(links) else None
+        behind = pending(connection, ledger, links, ours, key)
         reasons += behind.reasons
-        reasons += _state(connection, ledger, found, behind, full=full)
-        reasons += keys.torn(connection, ledger, found, full=full)
+        reasons += _state(connection, ledger, links, behind, full=full)
+        reasons += keys.torn(connection, ledger, links, full=full)
         if key is not None:
-            after = 0 if full else found[-1].ordinal
-            reasons += keys.forged(connection, ledger, found, key, after)
+            after = 0 if full else links[-1].ordinal
+            reasons += keys.forged(connection, ledger, links, key, after)
         if full:
-            reasons += _closed(connection, ledger, found)
+            reasons += _closed(connection, ledger, links)
         if full and not reasons:
             # What was written into it by hand may not even be legible.
             reasons += _parts(connection, ledger)
-    newest = found[-1] if found else None
+    newest = links[-1] if links else None
     return Audit(
         newest=newest,
-        ledger=found[0].previous if found else "",
+        ledger=links[0].previous if links else "",
         anchor=words,
         is_anchored=is_anchored,
         reasons=tuple(dict.fromkeys(reasons)),
         is_full=full,
         pending=behind.receipts,
         unsealed=behind.unsealed,
-        notes=tuple(_notes(found)),
+        notes=tuple(_notes(links)),
         key_id=key.id if key else "",
     )
 
 
-def _last(found: Sequence[Link]) -> list[Link]:
+def _last(links: Sequence[Link]) -> list[Link]:
     """The newest link that covers a range."""
-    return [link for link in found if link.kind != "lanes"][-1:]
+    return [link for link in links if link.kind != "lanes"][-1:]
 
 
-def _notes(found: Sequence[Link]) -> Iterator[str]:
-    for link in found:
+def _notes(links: Sequence[Link]) -> Iterator[str]:
+    for link in links:
         if link.kind == "adopted":
             what = "an older program wrote what came before, and sealed "
             what += "only receipts and plans" if link.ordinal > 1 else "none of it"
             yield f"{_name(link)} was written when the ledger was upgraded: {what}"
-    if found and all(link.revision is None for link in found):
+    if links and all(link.revision is None for link in links):
         yield "the links of this ledger hold fast receipts and plans only"
 
 
 def _state(
-    connection: Connection, ledger: Ledger, found: Sequence[Link], behind: Pending, *, full: bool
+    connection: Connection, ledger: Ledger, links: Sequence[Link], behind: Pending, *, full: bool
 ) -> Iterator[str]:
     """Current state against the newest link, or else against the changes that it follows from."""
-    newest = found[-1] if found else None
+    newest = links[-1] if links else None
     if newest is not None and newest.revision is None:
         return
     found_none = True
@@ -164,10 +164,10 @@ def _name(link: Link) -> str:
     return f"link {link.ordinal} (run {runs.short(link.run_id)})"
 
 
-def _linked(found: Sequence[Link]) -> Iterator[str]:
+def _linked(links: Sequence[Link]) -> Iterator[str]:
     """Ordinals without a gap, each head from its own fields, each link behind the one before."""
     before: Link | None = None
-    for link in found:
+    for link in links:
         ordinal = before.ordinal + 1 if before else 1
         if link.ordinal != ordinal:
             yield f"link {ordinal} of the chain is missing"
@@ -179,11 +179,11 @@ def _linked(found: Sequence[Link]) -> Iterator[str]:
 
 
 def _anchored(
-    found: Sequence[Link], anchors: Sequence[Anchor], given: str | None
+    links: Sequence[Link], anchors: Sequence[Anchor], given: str | None
 ) -> tuple[str, bool, list[str]]:
     """In words; whether there was a head to hold it against; and what is wrong."""
     if given is not None:
-        for link in found:
+        for link in links:
             if link.head.startswith(given.lower()):
                 return f"{_name(link)} has the head that was given", True, []
         return (
@@ -193,15 +193,15 @@ def _anchored(
         )
     if not anchors or not anchors[-1].ordinal:
         return "no anchor here: no head of this ledger was written down on this machine", False, []
-    known = anchors[-1]
-    wanted = f"link {known.ordinal} (run {runs.short(known.run_id)})"
-    same = (known.ledger, known.ordinal, known.head)
+    anchor = anchors[-1]
+    wanted = f"link {anchor.ordinal} (run {runs.short(anchor.run_id)})"
+    same = (anchor.ledger, anchor.ordinal, anchor.head)
     first = next(one for one in anchors if (one.ledger, one.ordinal, one.head) == same)
     since = f"anchored here since {first.at[:19]}Z"
-    heads = {link.ordinal: link.head for link in found}
-    if known.ordinal not in heads:
+    heads = {link.ordinal: link.head for link in links}
+    if anchor.ordinal not in heads:
         why = "is missing: ledger and data were set back to an older state"
-    elif heads[known.ordinal] != known.head:
+    elif heads[anchor.ordinal] != anchor.head:
         why = "has another head: this is not the ledger that was left here"
     else:
         return f"{wanted} is {since}", True, []
@@ -209,22 +209,22 @@ def _anchored(
 
 
 def _content(
-    connection: Connection, ledger: Ledger, wanted: Sequence[Link], found: Sequence[Link]
+    connection: Connection, ledger: Ledger, wanted: Sequence[Link], links: Sequence[Link]
 ) -> Iterator[str]:
     """The receipts and quarantined records of some links; of all others, how many there are."""
-    begins = {link.ordinal: before for before, link in pairwise(found)}
+    begins = {link.ordinal: before for before, link in pairwise(links)}
     for link in wanted:
         if link.kind != "lanes":
             yield from _range(connection, ledger, begins.get(link.ordinal), link)
-    if found:
+    if links:
         seq = ledger.receipt.c.seq
-        query = select(func.count()).select_from(ledger.receipt).where(seq <= found[-1].last_seq)
-        count, written = connection.execute(query).scalar_one(), sum(one.receipts for one in found)
+        query = select(func.count()).select_from(ledger.receipt).where(seq <= links[-1].last_seq)
+        count, written = connection.execute(query).scalar_one(), sum(one.receipts for one in links)
         if count != written:
             yield f"the chain covers {written:,} receipts, {count:,} are there"
-        seq, end = ledger.change.c.seq, found[-1].last_change or 0
+        seq, end = ledger.change.c.seq, links[-1].last_change or 0
         query = select(func.count()).select_from(ledger.change).where(seq <= end)
-        there, held = connection.execute(query).scalar_one(), sum(one.changes or 0 for one in found)
+        there, held = connection.execute(query).scalar_one(), sum(one.changes or 0 for one in links)
         if there != held:
             yield f"the chain covers {held:,} changes of state, {there:,} are there"
 
@@ -247,10 +247,10 @@ def _range(
         yield f"the changes of state of {_name(link)} were changed"
 
 
-def _strays(connection: Connection, ledger: Ledger, found: Sequence[Link]) -> list[str]:
+def _strays(connection: Connection, ledger: Ledger, links: Sequence[Link]) -> list[str]:
     """Receipts that no link covers yet; they may come from runs that are not closed, only."""
     head, run = ledger.receipt, ledger.run
-    last = found[-1].last_seq if found else 0
+    last = links[-1].last_seq if links else 0
     query = (
         select(head.c.run_id, run.c.state, func.count())
         .select_from(head.outerjoin(run, run.c.run_id == head.c.run_id))
@@ -267,12 +267,12 @@ def _strays(connection: Connection, ledger: Ledger, found: Sequence[Link]) -> li
     ]
 
 
-def _closed(connection: Connection, ledger: Ledger, found: Sequence[Link]) -> Iterator[str]:
+def _closed(connection: Connection, ledger: Ledger, links: Sequence[Link]) -> Iterator[str]:
     """Runs against their last links: both are there, with one verdict, over one plan."""
     table = ledger.run
     rows = connection.execute(select(table.c.run_id, table.c.state, table.c.verdict)).all()
-    last = {link.run_id: link for link in found if link.kind == "run"}
-    earlier = _unchained(connection, ledger, found)
+    last = {link.run_id: link for link in links if link.kind == "run"}
+    earlier = _unchained(connection, ledger, links)
     for run_id, state, verdict in rows:
         link = last.pop(run_id, None)
         if state != "done":
@@ -288,9 +288,9 @@ def _closed(connection: Connection, ledger: Ledger, found: Sequence[Link]) -> It
         yield f"{_name(link)} is of a run that is not in the ledger"
 
 
-def _unchained(connection: Connection, ledger: Ledger, found: Sequence[Link]) -> set[str]:
+def _unchained(connection: Connection, ledger: Ledger, links: Sequence[Link]) -> set[str]:
     """Runs that were closed before there was a chain, by what adopted them; no clock is asked."""
-    adopted = next((link for link in found if link.kind == "adopted" and link.ordinal == 1), None)
+    adopted = next((link for link in links if link.kind == "adopted" and link.ordinal == 1), None)
     if adopted is None:
         return set()
     known = changes.runs_of(connection, ledger, adopted.last_change or 0)
@@ -303,12 +303,12 @@ def _parts(connection: Connection, ledger: Ledger) -> Iterator[str]:
     """Receipts that contradict themselves, and tables that only receipts know."""
     yield from _contradictions(connection, ledger)
     yield from _closings(connection, ledger)
-    known = states.all_states(connection, ledger)
+    table_states = states.all_states(connection, ledger)
     for name, scope in sorted({key[:2] for key in receipts.expected(connection, ledger)}):
-        if (name, scope) not in known:
+        if (name, scope) not in table_states:
             yield f"receipts speak of table {name}, and the ledger does not know it any more"
     ids = set(connection.execute(select(ledger.run.c.run_id)).scalars())
-    for state in known.values():
+    for state in table_states.values():
         if state.first_run not in ids:
             yield (
                 f"run {runs.short(state.first_run)}, which met table {state.table.name} first, "

@@ -89,11 +89,11 @@ def untold(
         .group_by(*columns)
         .order_by(table.c.seq)
     )
-    found: list[BatchCommitted] = []
+    batches: list[BatchCommitted] = []
     for row in connection.execute(query).mappings():
         if row["batch_id"] not in told:
             values: dict[str, Any] = {name: row[name] for name in same}
             values |= {name: int(row[name]) for name in rows}
             partition = names.get(row["partition"], row["partition"])
-            found.append(BatchCommitted(batch=row["batch_id"], partition=partition, **values))
-    return found
+            batches.append(BatchCommitted(batch=row["batch_id"], partition=partition, **values))
+    return batches

@@ -64,10 +64,11 @@ class History:
     def loaded(self, stream: Stream) -> list[Planned]:
         """What was loaded of a stream, in whole or in part, oldest run first."""
         return [
-            item
-            for item in self.planned
-            if (item.stream, item.tenant) == (stream.name, stream.tenant)
-            and (item.stream, item.tenant, item.partition.digest, item.plan_id) in self.begun
+            planned
+            for planned in self.planned
+            if (planned.stream, planned.tenant) == (stream.name, stream.tenant)
+            and (planned.stream, planned.tenant, planned.partition.digest, planned.plan_id)
+            in self.begun
         ]
 
     def standing(self, stream: Stream) -> list[Planned]:
@@ -81,18 +82,22 @@ class History:
         the key came after the load) stands as long as something of its run does.
         """
         groups: dict[tuple[str, str], list[Planned]] = {}
-        for item in self.planned:
-            place = (item.stream, item.tenant, item.partition.digest)
-            if (*place, item.plan_id) in self.begun:
-                groups.setdefault(place[:2], []).append(item)
+        for planned in self.planned:
+            place = (planned.stream, planned.tenant, planned.partition.digest)
+            if (*place, planned.plan_id) in self.begun:
+                groups.setdefault(place[:2], []).append(planned)
         return {
-            (item.stream, item.tenant, name)
+            (planned.stream, planned.tenant, name)
             for group in groups.values()
-            for item in _newest(group)
-            for name in (item.partition.digest, item.run_id)
+            for planned in _newest(group)
+            for name in (planned.partition.digest, planned.run_id)
         }
 
 
 def _newest(loaded: Sequence[Planned]) -> list[Planned]:
-    versions = {item.partition.input: item.partition.version for item in loaded}
-    return [item for item in loaded if item.partition.version == versions[item.partition.input]]
+    versions = {planned.partition.input: planned.partition.version for planned in loaded}
+    return [
+        planned
+        for planned in loaded
+        if planned.partition.version == versions[planned.partition.input]
+    ]

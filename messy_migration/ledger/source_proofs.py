@@ -77,13 +77,13 @@ def standing(
     batches = _batches(connection, ledger)
     if not batches:
         return []
-    found: dict[tuple[str, str, str, str], PartitionProof] = {}
+    proofs: dict[tuple[str, str, str, str], PartitionProof] = {}
     for item in _current(runs.planned(connection, ledger) if planned is None else planned):
         place = (item.stream, item.tenant, item.partition.digest)
         proof = _proof(item, batches.get(place, ()))
         if proof is not None:
-            found.setdefault((*place, item.plan_id), proof)
-    return list(found.values())
+            proofs.setdefault((*place, item.plan_id), proof)
+    return list(proofs.values())
 
 
 def _batches(connection: Connection, ledger: Ledger) -> dict[tuple[str, str, str], list[_Batch]]:
@@ -126,17 +126,17 @@ def _current(planned: Iterable[Planned]) -> Iterable[Planned]:
         )
 
 
-def _proof(item: Planned, batches: Sequence[_Batch]) -> PartitionProof | None:
+def _proof(planned: Planned, batches: Sequence[_Batch]) -> PartitionProof | None:
     """What the batches that were read under this plan add up to; None without the last of them."""
-    digest = item.partition.digest
+    digest = planned.partition.digest
     ours = [
         batch
         for batch in batches
         if batch.batch_id.partition(".")[0]
-        == receipts.batch_id(item.stream, item.tenant, item.plan_id, digest, batch.ordinal)
+        == receipts.batch_id(planned.stream, planned.tenant, planned.plan_id, digest, batch.ordinal)
     ]
     last = next((batch for batch in ours if batch.is_last), None)
     if last is None:
         return None
     read = sum((batch.read for batch in ours if batch.read is not None), Fingerprint())
-    return PartitionProof(item, read, last.source, last.note)
+    return PartitionProof(planned, read, last.source, last.note)

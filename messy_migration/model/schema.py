@@ -78,7 +78,7 @@ class Table:
 
     def __post_init__(self) -> None:
         names = self.names
-        pointing = (name for item in self.foreign_keys for name in item.columns)
+        pointing = (name for foreign_key in self.foreign_keys for name in foreign_key.columns)
         money = (name for pair in self.amounts for name in pair)
         used = (*self.key, *(name for name, _ in self.scope), *pointing, *money)
         problems = {

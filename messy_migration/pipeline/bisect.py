@@ -25,16 +25,16 @@ def _halve(records: list[int], trial: Trial, error: RowsRefused) -> list[Violati
     if len(records) == 1:
         why = f"the target refused the row: {error.why}"
         return [Violation(records[0], error.where, None, TARGET, why)]
-    found: list[Violation] = []
+    violations: list[Violation] = []
     middle = len(records) // 2
     for half in (records[:middle], records[middle:]):
         refusal = trial(half)
         if refusal is not None:
-            found += _halve(half, trial, refusal)
-    if not found:
+            violations += _halve(half, trial, refusal)
+    if not violations:
         # Each half is taken alone, so rows refuse each other: the one that completes it goes.
         return _halve([_completing(records, trial)], trial, error)
-    return found
+    return violations
 
 
 def _completing(records: list[int], trial: Trial) -> int:

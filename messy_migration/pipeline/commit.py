@@ -81,9 +81,9 @@ def commit(
             if isinstance(error, KeyTaken) and not merging:
                 merging = True
                 continue
-            found = _culprits(writer, partition, prepared, merging=merging)
-            prepared = prepared.without(found)
-            attempt += not found
+            violations = _culprits(writer, partition, prepared, merging=merging)
+            prepared = prepared.without(violations)
+            attempt += not violations
             if attempt == ATTEMPTS:
                 raise
 

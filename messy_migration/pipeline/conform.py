@@ -167,11 +167,11 @@ def _column(
         return _cell_by_cell(array, wanted)
 
 
-def is_meant(found: pa.DataType, column: Column) -> bool:
+def is_meant(kind: pa.DataType, column: Column) -> bool:
     """May values of this type be cast to that of the column?"""
-    if pa.types.is_dictionary(found):
-        found = found.value_type
-    return pa.types.is_null(found) or any(accepts(found) for accepts in _ACCEPTED[column.type.kind])
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return pa.types.is_null(kind) or any(accepts(kind) for accepts in _ACCEPTED[column.type.kind])
 
 
 def _plain(array: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:

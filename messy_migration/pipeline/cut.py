@@ -137,18 +137,18 @@ def _pieces(
     items: Iterator[Extracted], records: int, size: int
 ) -> Iterator[tuple[Frame | None, int, int, Extracted | None]]:
     """Frames in slices that fit a batch, and all else as it is."""
-    for item in items:
-        if isinstance(item, Frame) and isinstance(item.table, pa.Table):
-            total = item.table.num_rows
-            step = min(records, _rows_of(item.table, size))
+    for piece in items:
+        if isinstance(piece, Frame) and isinstance(piece.table, pa.Table):
+            total = piece.table.num_rows
+            step = min(records, _rows_of(piece.table, size))
             for start in range(0, total, step):
-                yield item, start, min(step, total - start), None
-        elif isinstance(item, (Rejected, Filtered)):
-            yield None, 0, 0, item
+                yield piece, start, min(step, total - start), None
+        elif isinstance(piece, (Rejected, Filtered)):
+            yield None, 0, 0, piece
         else:
             raise PluginError(
                 "extract yielded something that is no Frame, Rejected or Filtered",
-                why=f"it is a {type(item).__name__}",
+                why=f"it is a {type(piece).__name__}",
             )
 
 

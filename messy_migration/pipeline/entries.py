@@ -23,15 +23,15 @@ def rejected_entries(stream: Stream, cut: Cut) -> list[Entry]:
     """The records that `extract` itself could not make rows of."""
     return [
         Entry(
-            item.where,
-            item.rule,
-            item.reason,
-            item.raw,
+            rejected.where,
+            rejected.rule,
+            rejected.reason,
+            rejected.raw,
             None,
-            item.column,
-            key=key_of_values(stream, item.key),
+            rejected.column,
+            key=key_of_values(stream, rejected.key),
         )
-        for item in cut.rejected
+        for rejected in cut.rejected
     ]
 
 

@@ -114,13 +114,13 @@ def extracted_items(
     while True:
         try:
             with registry.guard(stream.plugin, "extract"):
-                item: Any = next(iterator, _END)
+                entry: Any = next(iterator, _END)
         except GeneratorExit as error:
             raise PluginError(
                 "a plugin ended its own generator",
                 f"plugin {stream.plugin}, stream {stream.label}",
                 "extract raised GeneratorExit",
             ) from error
-        if item is _END:
+        if entry is _END:
             return
-        yield item
+        yield entry

@@ -139,15 +139,15 @@ def _schema(stream: Stream) -> pa.Schema:
 def _parts(stream: Stream, items: Iterable[Extracted], schema: pa.Schema) -> Iterator[pa.Table]:
     """Frames in slices; runs of other records in parts of their own."""
     others: list[Rejected | Filtered] = []
-    for item in items:
-        if isinstance(item, Frame):
+    for piece in items:
+        if isinstance(piece, Frame):
             if others:
                 yield _other_part(others, schema)
                 others = []
-            for start in range(0, item.table.num_rows, ROWS):
-                yield _frame_part(stream, item, start, schema)
+            for start in range(0, piece.table.num_rows, ROWS):
+                yield _frame_part(stream, piece, start, schema)
             continue
-        others.append(item)
+        others.append(piece)
         if len(others) >= ROWS:
             yield _other_part(others, schema)
             others = []
@@ -186,15 +186,15 @@ def _other_part(others: list[Rejected | Filtered], schema: pa.Schema) -> pa.Tabl
             if field.name not in _META.names
         }
     )
-    rejected = [item if isinstance(item, Rejected) else None for item in others]
+    rejected = [piece if isinstance(piece, Rejected) else None for piece in others]
     meta: dict[str, list[Any]] = {
         "_kind": [_REJECTED if item else _FILTERED for item in rejected],
         "_where": [item.where if item else None for item in rejected],
         "_raw": [item.raw if item else None for item in rejected],
-        "_rule": [item.rule for item in others],
+        "_rule": [piece.rule for piece in others],
         "_reason": [item.reason if item else None for item in rejected],
         "_column": [item.column if item else None for item in rejected],
-        "_count": [1 if isinstance(item, Rejected) else item.records for item in others],
+        "_count": [1 if isinstance(piece, Rejected) else piece.records for piece in others],
     }
     return _with_meta(data, meta, schema)
 

@@ -85,12 +85,12 @@ def levels(streams: Iterable[Stream]) -> list[list[Stream]]:
         raise PluginError(
             "streams depend on each other in a circle", why=" -> ".join(error.args[1])
         ) from error
-    found = []
+    waves = []
     while sorter.is_active():
         ready = sorted(sorter.get_ready(), key=list(by_name).index)
-        found.append([stream for name in ready for stream in by_name[name]])
+        waves.append([stream for name in ready for stream in by_name[name]])
         sorter.done(*ready)
-    return found
+    return waves
 
 
 def whole(stream: Stream, run_id: str) -> Partition:
@@ -130,7 +130,7 @@ def partitions(
     )
     with registry.guard(stream.plugin, "partitions"):
         found = list(offered or ())
-    wrong = [type(item).__name__ for item in found if not isinstance(item, Partition)]
+    wrong = [type(entry).__name__ for entry in found if not isinstance(entry, Partition)]
     if wrong:
         raise PluginError(
             "a plugin gave something that is no Partition",
@@ -141,7 +141,7 @@ def partitions(
         ("digest", "one of them would be taken for loaded"),
         ("name", "one of them would be taken for a newer version of the other"),
     ):
-        if len({getattr(item, what) for item in found}) < len(found):
+        if len({getattr(entry, what) for entry in found}) < len(found):
             raise PluginError(
                 f"two partitions of a stream have the same {what}",
                 f"plugin {stream.plugin}, stream {stream.label}",

@@ -247,7 +247,9 @@ class _Step:
         excused: set[int] = set()
         if isinstance(result, Transformed):
             violations += _checked(result.violations, self.plugin, self.stream, known)
-            excused = {item.record for item in result.violations if item.severity == "error"}
+            excused = {
+                violation.record for violation in result.violations if violation.severity == "error"
+            }
             for rule, records in result.filtered.items():
                 if not known.issuperset(records):
                     raise PluginError(

@@ -38,10 +38,10 @@ def check(table: Table, data: pa.Table, unstorable: Unstorable) -> tuple[pa.Tabl
     `core.nul` (a NUL in text), `core.uuid`, `core.json`, `core.unstorable`.
     """
     records = as_numbers(data.column(RECORD), np.int32)
-    found: list[Violation] = []
+    violations: list[Violation] = []
 
     def report(places: npt.NDArray[np.int64] | list[int], column: str, rule: str, why: str) -> None:
-        found.extend(
+        violations.extend(
             Violation(int(records[place]), table.name, column, rule, why) for place in places
         )
 
@@ -75,7 +75,7 @@ def check(table: Table, data: pa.Table, unstorable: Unstorable) -> tuple[pa.Tabl
             data = data.set_column(data.column_names.index(column.name), column.name, cells)
     for name, places in unstorable(table, data).items():
         report(places, name, "core.unstorable", "this kind of target cannot hold the value")
-    return data, found
+    return data, violations
 
 
 def _true(mask: Any) -> npt.NDArray[np.int64]:
@@ -167,7 +167,7 @@ def repeated_keys(table: Table, data: pa.Table, bookmark: str | None) -> Repeats
             else:
                 met.add(content)
                 losers.append(contradiction(table, int(records[place])))
-    beaten = {item.record for item in losers}
+    beaten = {violation.record for violation in losers}
     return Repeats(tuple(drop), tuple(losers), frozenset(echoes - beaten))
 
 

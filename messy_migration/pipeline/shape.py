@@ -48,14 +48,14 @@ def columns_between(stream: Stream, name: str | None, frame: pa.Table) -> Sequen
     if stream.offered is None:
         return stream.table(name).columns
     ours, theirs = (_columns(one, name) for one in (stream, stream.offered))
-    found = []
+    columns = []
     for column in {**theirs, **ours}:
         if column not in frame.column_names:
             continue  # what is missing at the end is missed there
         kind = frame.field(frame.column_names.index(column)).type
         fits = column in ours and is_meant(kind, ours[column])
-        found.append(ours[column] if fits or column not in theirs else theirs[column])
-    return found
+        columns.append(ours[column] if fits or column not in theirs else theirs[column])
+    return columns
 
 
 def finished(
@@ -73,14 +73,14 @@ def finished(
         return dict(frames)
     where = f"plugin {', '.join(stream.reshaped_by)}, hook reshape, stream {stream.label}"
     declared = {table.name for table in stream.tables}
-    found: dict[str | None, pa.Table] = {}
+    tables: dict[str | None, pa.Table] = {}
     for name, frame in frames.items():
         if name is None:
-            found[name] = frame
+            tables[name] = frame
         elif name in declared:
-            found[name], misfits = _last(stream, name, frame, where, changed)
+            tables[name], misfits = _last(stream, name, frame, where, changed)
             violations += misfits
-    lost = present(frames.values()) - present(found.values())
+    lost = present(frames.values()) - present(tables.values())
     if lost:
         gone = ", ".join(sorted(name for name in frames if name and name not in declared))
         raise PluginError(
@@ -89,7 +89,7 @@ def finished(
             f"{len(lost)} records have rows in {gone} alone, which is dropped",
             "make rows of another table from them in a transform, or filter them under a rule",
         )
-    return found
+    return tables
 
 
 def _last(

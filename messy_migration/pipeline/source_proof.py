@@ -118,10 +118,10 @@ def read_fingerprint(stream: Stream, part: Cut) -> Fingerprint:
     Raises:
         PluginError: a frame is not of the declared types.
     """
-    found = Fingerprint()
+    stored = Fingerprint()
     try:
         for table in part.tables:
-            found += fingerprint(table, frame_columns(stream))
+            stored += fingerprint(table, frame_columns(stream))
     except (pa.ArrowException, KeyError) as error:
         raise PluginError(
             "a source that computes fingerprints yielded a frame of other types",
@@ -129,7 +129,7 @@ def read_fingerprint(stream: Stream, part: Cut) -> Fingerprint:
             type(error).__name__,
             f"yield the declared columns, or leave out {HOOK}",
         ) from error
-    return found
+    return stored
 
 
 def _is_as_read(prepared: Prepared) -> bool:

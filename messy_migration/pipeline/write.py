@@ -128,9 +128,9 @@ def write(
 
 def _loaded(table: Table, data: pa.Table, counts: LoadCounts, key: Key | None) -> Written:
     """A plugin wrote the rows; the ones it replaced, and their keyed sum, it alone can know."""
-    net, known = counts.net, None
+    net, fingerprint = counts.net, None
     if net is None or key is not None:
         added, keyed = sums(data, table.columns, key)
         net = net or added
-        known = keyed if net == added else None
-    return Written(counts.inserted, counts.updated, counts.unchanged, net, keyed=known)
+        fingerprint = keyed if net == added else None
+    return Written(counts.inserted, counts.updated, counts.unchanged, net, keyed=fingerprint)

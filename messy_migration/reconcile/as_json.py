@@ -25,13 +25,13 @@ def table_facts(verdict: TableVerdict) -> dict[str, Any]:
     return {
         "checks": [
             {
-                "check": item.name,
-                "subject": item.subject,
-                "verdict": item.verdict,
-                "why": item.why,
-                "next": item.next,
+                "check": check.name,
+                "subject": check.subject,
+                "verdict": check.verdict,
+                "why": check.why,
+                "next": check.next,
             }
-            for item in verdict.checks
+            for check in verdict.checks
         ],
         "drift": None
         if drift is None
@@ -40,12 +40,12 @@ def table_facts(verdict: TableVerdict) -> dict[str, Any]:
         "keyed": None if verdict.keyed is None else _keyed(verdict.keyed),
         "money": [
             {
-                "column": item.column,
-                "currency": item.currency,
-                "expected": None if item.expected is None else f"{item.expected:f}",
-                "actual": f"{item.actual:f}",
+                "column": money.column,
+                "currency": money.currency,
+                "expected": None if money.expected is None else f"{money.expected:f}",
+                "actual": f"{money.actual:f}",
             }
-            for item in verdict.money
+            for money in verdict.money
         ],
         "losses": dict(verdict.losses),
         "tolerated": verdict.tolerated,
@@ -53,8 +53,8 @@ def table_facts(verdict: TableVerdict) -> dict[str, Any]:
     }
 
 
-def _keyed(found: Keyed) -> dict[str, str]:
-    return {"key_id": found.key_id, "verdict": found.verdict, "why": found.why}
+def _keyed(keyed: Keyed) -> dict[str, str]:
+    return {"key_id": keyed.key_id, "verdict": keyed.verdict, "why": keyed.why}
 
 
 def proof_facts(proof: Proof) -> dict[str, Any]:
@@ -65,19 +65,21 @@ def proof_facts(proof: Proof) -> dict[str, Any]:
         "against": proof.form,
         "notes": list(proof.notes),
         "allowed": list(proof.allowed),
-        "waivers": sum(len(item.waivers) for item in proof.verdicts),
+        "waivers": sum(len(verdict.waivers) for verdict in proof.verdicts),
         "completeness": [one.as_dict() for one in proof.completeness],
         "sources": source_facts(proof.sources),
         "keyed": keyed_facts(proof.key_id, proof.verdicts),
     }
 
 
-def quick_facts(found: Iterable[Untouched], completeness: Iterable[Completeness]) -> dict[str, Any]:
+def quick_facts(
+    untouched: Iterable[Untouched], completeness: Iterable[Completeness]
+) -> dict[str, Any]:
     """The quick form, which has words of its own."""
-    found = list(found)
+    untouched = list(untouched)
     return {
         "against": "transactions",
-        "verdict": word(found),
+        "verdict": word(untouched),
         "claim": CLAIM,
         "completeness": [one.as_dict() for one in completeness],
         "tables": [
@@ -90,7 +92,7 @@ def quick_facts(found: Iterable[Untouched], completeness: Iterable[Completeness]
                 "verdict": item.verdict,
                 "reason": item.reason,
             }
-            for item in found
+            for item in untouched
         ],
     }
 
@@ -116,57 +118,59 @@ def difference_objects(findings: Iterable[Findings]) -> list[dict[str, Any]]:
     """The listed differences of all tables."""
     return [
         {
-            "table": item.table,
-            "key": dict(item.key),
-            "kind": item.kind,
-            "columns": list(item.columns),
-            "rows": item.rows,
-            **({"rules": dict(item.rules)} if item.rules else {}),
-            **({"values": _values(item)} if item.values else {}),
-            **({"since": item.since} if item.since else {}),
-            **({"writer": item.writer} if item.writer else {}),
+            "table": difference.table,
+            "key": dict(difference.key),
+            "kind": difference.kind,
+            "columns": list(difference.columns),
+            "rows": difference.rows,
+            **({"rules": dict(difference.rules)} if difference.rules else {}),
+            **({"values": _values(difference)} if difference.values else {}),
+            **({"since": difference.since} if difference.since else {}),
+            **({"writer": difference.writer} if difference.writer else {}),
         }
-        for found in findings
-        for item in found.differences
+        for table_findings in findings
+        for difference in table_findings.differences
     ]
 
 
-def _values(item: Difference) -> dict[str, dict[str, str]]:
-    return {column: {"left": left, "right": right} for column, left, right in item.values}
+def _values(difference: Difference) -> dict[str, dict[str, str]]:
+    return {column: {"left": left, "right": right} for column, left, right in difference.values}
 
 
 def findings_objects(findings: Iterable[Findings]) -> list[dict[str, Any]]:
     """How many rows of each table differ, in which columns, and what could not be said."""
     return [
         {
-            "table": found.table,
-            "rows": found.total,
-            "columns": dict(found.columns),
-            "rules": {column: dict(rules) for column, rules in found.rules},
-            "is_exact": found.is_exact,
-            "looked_at": found.total if found.is_exact else found.looked_at,
-            "batches": dict(found.batches),
-            "note": found.note,
+            "table": table_findings.table,
+            "rows": table_findings.total,
+            "columns": dict(table_findings.columns),
+            "rules": {column: dict(rules) for column, rules in table_findings.rules},
+            "is_exact": table_findings.is_exact,
+            "looked_at": table_findings.total
+            if table_findings.is_exact
+            else table_findings.looked_at,
+            "batches": dict(table_findings.batches),
+            "note": table_findings.note,
         }
-        for found in findings
+        for table_findings in findings
     ]
 
 
-def audit_object(found: Audit) -> dict[str, Any]:
+def audit_object(audit: Audit) -> dict[str, Any]:
     """What a ledger and its chain were found to be."""
-    newest = found.newest
+    newest = audit.newest
     return {
-        "id": found.ledger,
+        "id": audit.ledger,
         "links": newest.ordinal if newest else 0,
         "head": newest.head if newest else "",
-        "anchor": found.anchor,
-        "is_anchored": found.is_anchored,
-        "is_full": found.is_full,
-        "pending_receipts": found.pending,
-        "unsealed": found.unsealed,
-        "key_id": found.key_id,
-        "notes": list(found.words),
-        "reasons": list(found.reasons),
+        "anchor": audit.anchor,
+        "is_anchored": audit.is_anchored,
+        "is_full": audit.is_full,
+        "pending_receipts": audit.pending,
+        "unsealed": audit.unsealed,
+        "key_id": audit.key_id,
+        "notes": list(audit.words),
+        "reasons": list(audit.reasons),
     }
 
 
@@ -177,7 +181,7 @@ def proof_object(proof: Proof, verdict: str, exit_code: int, target: str) -> dic
         "verdict": verdict,
         "exit_code": exit_code,
         "target": target,
-        "tables": [table_object(item) for item in proof.verdicts],
+        "tables": [table_object(table_verdict) for table_verdict in proof.verdicts],
         "differences": difference_objects(proof.findings),
         "located": findings_objects(proof.findings),
         **proof_facts(proof),

@@ -35,24 +35,24 @@ class Rest:
     expected: Fingerprint
 
 
-def rest(receipts: Sequence[Signed], found: Mapping[int, Fingerprint]) -> Rest | None:
+def rest(receipts: Sequence[Signed], fingerprints: Mapping[int, Fingerprint]) -> Rest | None:
     """What differs batch by batch; None if reading the whole input again costs no more.
 
     Args:
         receipts: all that there are of the table.
-        found: the rows of the table by our transactions.
+        fingerprints: the rows of the table by our transactions.
     """
     sums: dict[int, Fingerprint] = {}
-    for item in receipts:
-        if item.xid is None:
+    for signed in receipts:
+        if signed.xid is None:
             return None
-        number = low(item.xid)
-        sums[number] = sums.get(number, Fingerprint()) + item.net
-    settled = {xid for xid, net in sums.items() if found.get(xid, Fingerprint()) == net}
-    others = tuple(item for item in receipts if low(item.xid or 0) not in settled)
-    if any(item.kind not in _READABLE for item in others):
+        number = low(signed.xid)
+        sums[number] = sums.get(number, Fingerprint()) + signed.net
+    settled = {xid for xid, net in sums.items() if fingerprints.get(xid, Fingerprint()) == net}
+    others = tuple(signed for signed in receipts if low(signed.xid or 0) not in settled)
+    if any(signed.kind not in _READABLE for signed in others):
         return None
-    left = sum((item.net for item in others), Fingerprint())
+    left = sum((signed.net for signed in others), Fingerprint())
     if 2 * left.rows > sum(net.rows for net in sums.values()):
         return None
     return Rest(frozenset(settled), others, left)

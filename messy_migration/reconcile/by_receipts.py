@@ -50,12 +50,14 @@ class ByLedger:
         ledger = self._workspace.ledger
         signed = transactions.signed(connection, ledger, *state.key)
         here = places.place(connection, relations.place(connection, state.table.name).full)
-        numbers = {writers.low(item.xid) for item in signed if item.xid is not None}
+        numbers = {writers.low(receipt.xid) for receipt in signed if receipt.xid is not None}
         until = adopted_until(signed, here)
         sums = writers.sums_by_writer(connection, state.table, numbers, until)
         now = writers.current(connection)
         self._authors[state.key] = authors(signed, sums, here, now)
-        found = rest([item for item in signed if item.format_id == state.format_id], sums.ours)
+        found = rest(
+            [receipt for receipt in signed if receipt.format_id == state.format_id], sums.ours
+        )
         if found is not None:
             self._rests[state.key] = found
         return sums.all
@@ -75,9 +77,9 @@ class ByLedger:
         if verdict.actual in (None, verdict.expected) or connection.invalidated:
             self._course.found += verdict.verdict == "MISMATCH"
             return None
-        found = self._located(state, verdict.expected)
-        self._course.found += max(found.total, 1)
-        return found
+        findings = self._located(state, verdict.expected)
+        self._course.found += max(findings.total, 1)
+        return findings
 
     def _located(self, state: TableState, expected: Fingerprint) -> Findings:
         workspace, connection = self._workspace, self._connection

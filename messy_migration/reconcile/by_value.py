@@ -79,7 +79,7 @@ def by_value(
     for number in (place for place, one in enumerate(states) if not is_derived(one.stream)):
         state = states[number]
         groups.setdefault((state.stream, state.tenant), []).append(number)
-    found = list(verdicts)
+    table_verdicts = list(verdicts)
     findings: list[Findings | None] = [None] * len(states)
     compared: list[Compared | None] = [None] * len(states)
     notes: list[str] = []
@@ -101,16 +101,16 @@ def by_value(
                 what = "the source" if from_source else "the input"
                 why = f"{what} cannot be read again: {error}"
             for place in chosen:
-                found[place] = replace(verdicts[place], verdict="UNKNOWN", reason=why)
+                table_verdicts[place] = replace(verdicts[place], verdict="UNKNOWN", reason=why)
             continue
         for place, (state, verdict), result in zip(chosen, group, results, strict=True):
             if result is None:
-                found[place] = _unseen(verdict, course.over())
+                table_verdicts[place] = _unseen(verdict, course.over())
                 continue
             judged = _judged(state, verdict, result, from_source=from_source)
-            found[place], findings[place] = judged
+            table_verdicts[place], findings[place] = judged
             compared[place] = result
-    return ByValue(tuple(found), tuple(findings), tuple(compared), tuple(notes))
+    return ByValue(tuple(table_verdicts), tuple(findings), tuple(compared), tuple(notes))
 
 
 def _stream(
@@ -152,11 +152,11 @@ def _stream(
             with suppress(TimeUp):
                 _add_stored(connection, dialect, state.table, sides, course)
                 sides.close()
-                found = compare(
+                comparison = compare(
                     sides, bookmark=bookmark, is_one_read=from_source, third=third, course=course
                 )
-                course.found += found.total
-                results[number] = found
+                course.found += comparison.total
+                results[number] = comparison
         return results
 
 
@@ -244,7 +244,7 @@ def _read_again(
     )
     notes += _digests(workspace, connection, stream, offered)
     refusing = refused(workspace, connection, stream).now
-    tables = [item.table for item in sides.values()]
+    tables = [bucket.table for bucket in sides.values()]
     for number, partition in enumerate(offered):
         records = 0
         items = _items(workspace, stream, partition, folder / f"landed.{number}")
@@ -296,18 +296,20 @@ def _digests(
     workspace: Workspace, connection: Connection, stream: Stream, offered: Sequence[Partition]
 ) -> list[str]:
     """Which inputs are others than those that were loaded; windows and snapshots always are."""
-    if stream.lands or any(item.held for item in offered):
+    if stream.lands or any(partition.held for partition in offered):
         return []
     history = History.read(connection, workspace.ledger).loaded(stream)
     digests = {item.partition.digest.partition("~")[0] for item in history}
     names = {item.partition.input for item in history}
     notes = []
-    for item in offered:
-        if item.digest in digests or not names:
+    for partition in offered:
+        if partition.digest in digests or not names:
             continue
-        how = "has other content than was loaded" if item.input in names else "was never loaded"
-        notes.append(f"{stream.label}, {item.input}: {how}")
-    gone = names - {item.input for item in offered}
+        how = (
+            "has other content than was loaded" if partition.input in names else "was never loaded"
+        )
+        notes.append(f"{stream.label}, {partition.input}: {how}")
+    gone = names - {partition.input for partition in offered}
     notes += [f"{stream.label}, {name}: is no longer there" for name in sorted(gone)]
     return list(dict.fromkeys(notes))
 
@@ -320,25 +322,28 @@ def _unseen(verdict: TableVerdict, over: str) -> TableVerdict:
 
 
 def _judged(
-    state: TableState, verdict: TableVerdict, found: Compared, *, from_source: bool
+    state: TableState, verdict: TableVerdict, comparison: Compared, *, from_source: bool
 ) -> tuple[TableVerdict, Findings | None]:
     """The verdict by value; parents, counters and keys of the ledger's verdict still count."""
     is_by_ledger = verdict.actual == verdict.expected
     result = replace(
-        verdict, expected=found.expected, actual=found.actual, tolerated=found.tolerated
+        verdict,
+        expected=comparison.expected,
+        actual=comparison.actual,
+        tolerated=comparison.tolerated,
     )
-    if found.total:
-        why = f"{found.total:,} rows differ by value"
-        if found.since:
+    if comparison.total:
+        why = f"{comparison.total:,} rows differ by value"
+        if comparison.since:
             sides = {"source": "in the source", "target": "in the target", "both": "on both sides"}
-            told = [f"{found.since[side]:,} {words}" for side, words in sides.items()]
+            told = [f"{comparison.since[side]:,} {words}" for side, words in sides.items()]
             why = f"changed since the load: {', '.join(told)}"
         if verdict.verdict != "UNKNOWN":
             result = replace(result, verdict="MISMATCH", reason=why)
-        return result, found.findings(state.table)
+        return result, comparison.findings(state.table)
     if verdict.verdict == "UNKNOWN" or is_by_ledger:
         return result, None
-    if from_source or found.tolerated:
+    if from_source or comparison.tolerated:
         # The target holds what it should, however it came there.
         word, why = beside(verdict.orphans, verdict.checks)
         return replace(result, verdict=word, reason=why or "the receipts say otherwise"), None

@@ -23,18 +23,18 @@ def checks(connection: Connection, dialect: Dialect, state: TableState) -> tuple
         dialect: of the target.
         state: the table; a key that is still to come is not asked for.
     """
-    found = [_counter(item) for item in counters(connection, dialect, state.table)]
+    found = [_counter(counter) for counter in counters(connection, dialect, state.table)]
     if state.table.key and not state.key_pending:
         found.append(_key(connection, dialect, state))
     return tuple(found)
 
 
-def _counter(item: Counter) -> Check:
-    subject = f"{item.name} of column {item.column}"
-    if not item.is_known:
-        return Check("counter", subject, "UNKNOWN", item.problem, item.mend)
-    if item.problem:
-        return Check("counter", subject, "MISMATCH", item.problem, item.mend)
+def _counter(counter: Counter) -> Check:
+    subject = f"{counter.name} of column {counter.column}"
+    if not counter.is_known:
+        return Check("counter", subject, "UNKNOWN", counter.problem, counter.mend)
+    if counter.problem:
+        return Check("counter", subject, "MISMATCH", counter.problem, counter.mend)
     return Check("counter", subject, "MATCH")
 
 
@@ -57,12 +57,14 @@ def _key(connection: Connection, dialect: Dialect, state: TableState) -> Check:
 
 def judged(found: Iterable[Check]) -> tuple[Word, str]:
     """The word that the checks allow a table whose own rows are right, and why."""
-    wrong = [item for item in found if item.verdict == "MISMATCH"]
+    wrong = [check for check in found if check.verdict == "MISMATCH"]
     if not wrong:
         return "MATCH", ""
-    return "MISMATCH", "; ".join(f"{item.subject}: {item.why}" for item in wrong)
+    return "MISMATCH", "; ".join(f"{check.subject}: {check.why}" for check in wrong)
 
 
 def unread(found: Iterable[Check]) -> str:
     """What could not be looked at, in words; empty if all of it could."""
-    return "; ".join(f"{item.subject}: {item.why}" for item in found if item.verdict == "UNKNOWN")
+    return "; ".join(
+        f"{check.subject}: {check.why}" for check in found if check.verdict == "UNKNOWN"
+    )

@@ -54,10 +54,10 @@ def made_again(
         MigrationError: they cannot be made.
     """
     derived = derivation_of(workspace, state)
-    known = states.all_states(connection, workspace.ledger)
+    table_states = states.all_states(connection, workspace.ledger)
     dialect = workspace.target.dialect
     with connection.begin_nested(), dialect.own_path(connection):
-        yield from made(workspace, connection, derived, known, otherwise=True)
+        yield from made(workspace, connection, derived, table_states, otherwise=True)
 
 
 def with_derived(
@@ -148,8 +148,8 @@ class _Proof:
                 dialect = self.workspace.target.dialect
                 with refusals(f"table {name}"), self.connection.begin_nested():
                     source = scoped(self.connection, dialect, state.table)
-                    found = dialect.fingerprint(self.connection, state.table, source)
-                is_whole = found == expected
+                    stored = dialect.fingerprint(self.connection, state.table, source)
+                is_whole = stored == expected
             if not is_whole:
                 return f"its base {name} is not as it was loaded"
         return ""

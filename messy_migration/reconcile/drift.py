@@ -44,20 +44,23 @@ class Written:
     problem: str = ""
 
 
-def written(connection: Connection, table: Table, known: Transactions) -> Written:
+def written(connection: Connection, table: Table, transactions: Transactions) -> Written:
     """Sort the rows of a table (in its scope) by who wrote them.
 
     Args:
         connection: of a database that knows, in a snapshot.
         table: to look at.
-        known: its transactions by the ledger.
+        transactions: its transactions by the ledger.
     """
     now = writers.current(connection)
-    numbers = {*known.ours, *({known.adopted} if known.adopted is not None else ())}
-    if known.unknown:
+    numbers = {
+        *transactions.ours,
+        *({transactions.adopted} if transactions.adopted is not None else ()),
+    }
+    if transactions.unknown:
         return Written(problem="rows were loaded before the ledger kept transaction ids")
     here = places.server(connection)
-    if here is not None and known.servers - {here}:
+    if here is not None and transactions.servers - {here}:
         return Written(
             problem="the transaction ids are of another server: it was moved or restored"
         )
@@ -66,24 +69,28 @@ def written(connection: Connection, table: Table, known: Transactions) -> Writte
     if numbers and now - min(numbers) >= _HALF:
         return Written(problem="more than two thousand million transactions have passed")
     rows = writers.rows_by_writer(connection, table)
-    ours = {writers.low(xid) for xid in known.ours}
+    ours = {writers.low(xid) for xid in transactions.ours}
     mine = sum(count for xmin, count in rows.items() if xmin in ours)
     before = 0
     others: dict[int, int] = {}
     for xmin, count in rows.items():
         if xmin in ours:
             continue
-        if known.adopted is not None and writers.whole(xmin, now) <= known.adopted:
+        if transactions.adopted is not None and writers.whole(xmin, now) <= transactions.adopted:
             before += count
         else:
             others[xmin] = count
-    if others and known.ours and not mine and not before:
+    if others and transactions.ours and not mine and not before:
         return Written(problem="no row has a transaction of ours: it was restored or rewritten")
     return Written(mine, before, others)
 
 
 def drift(
-    connection: Connection, reader: Reader, table: Table, known: Transactions, found: Findings
+    connection: Connection,
+    reader: Reader,
+    table: Table,
+    transactions: Transactions,
+    findings: Findings,
 ) -> tuple[Drift, Findings]:
     """How many rows others wrote and how many are corrupted; each difference with its writer.
 
@@ -91,29 +98,34 @@ def drift(
         connection: in a snapshot.
         reader: of the database; must be one that knows.
         table: to look at.
-        known: its transactions by the ledger.
-        found: what differs, all of it listed as far as it is known.
+        transactions: its transactions by the ledger.
+        findings: what differs, all of it listed as far as it is known.
     """
-    rows = written(connection, table, known)
+    rows = written(connection, table, transactions)
     if rows.others is None:
-        return Drift(None, None, rows.problem), found
+        return Drift(None, None, rows.problem), findings
     count = sum(rows.others.values())
-    listed = sum(item.rows for item in found.differences)
-    is_whole = not found.note and found.is_exact and listed == found.total
+    listed = sum(difference.rows for difference in findings.differences)
+    is_whole = not findings.note and findings.is_exact and listed == findings.total
     if count == 0:
-        marked = [_marked(item, "load") for item in found.differences]
-        wrong = sum(item.rows for item in marked if item.kind != "missing")
-        result = Drift(0, wrong if is_whole else None, "" if is_whole else found.note)
-        return result, replace(found, differences=tuple(marked))
+        marked = [_marked(difference, "load") for difference in findings.differences]
+        wrong = sum(difference.rows for difference in marked if difference.kind != "missing")
+        result = Drift(0, wrong if is_whole else None, "" if is_whole else findings.note)
+        return result, replace(findings, differences=tuple(marked))
     if not table.key:
-        return Drift(count, None, "without a key a row cannot be followed"), found
+        return Drift(count, None, "without a key a row cannot be followed"), findings
     if count > _MOST:
-        return Drift(count, None, f"more than {_MOST:,} rows are not looked at one by one"), found
+        return Drift(
+            count, None, f"more than {_MOST:,} rows are not looked at one by one"
+        ), findings
     keys = _keys(connection, reader, table, rows.others)
-    marked = [_marked(item, "others" if item.key in keys else "load") for item in found.differences]
-    wrong = sum(1 for item in marked if item.writer == "load")
+    marked = [
+        _marked(difference, "others" if difference.key in keys else "load")
+        for difference in findings.differences
+    ]
+    wrong = sum(1 for difference in marked if difference.writer == "load")
     result = Drift(count, wrong if is_whole else None, "" if is_whole else "not all was located")
-    return result, replace(found, differences=tuple(marked))
+    return result, replace(findings, differences=tuple(marked))
 
 
 def words(drift: Drift) -> str:
@@ -126,11 +138,11 @@ def words(drift: Drift) -> str:
     return f"{text}, {drift.corrupted:,} corrupted"
 
 
-def _marked(item: Difference, writer: str) -> Difference:
+def _marked(difference: Difference, writer: str) -> Difference:
     """A row that is missing has nobody who wrote it."""
-    if item.kind == "missing":
-        return item
-    return replace(item, writer="others" if writer == "others" else "load")
+    if difference.kind == "missing":
+        return difference
+    return replace(difference, writer="others" if writer == "others" else "load")
 
 
 def _keys(

@@ -14,14 +14,16 @@ def another_table(connection: Connection, dialect: Dialect, state: TableState) -
     A view shows what its author wants; and where the path leads to no table of that name, the
     one that was loaded may still be in its place.
     """
-    known, found = state.identity.schema, dialect.identity(connection, state.table)
+    known, identity = state.identity.schema, dialect.identity(connection, state.table)
     name = state.table.name
-    if found.stand_in:
-        return f"{name} is a {found.stand_in} now, and no table: rows that it shows prove nothing"
-    if known is None or known == found.schema:
+    if identity.stand_in:
+        return (
+            f"{name} is a {identity.stand_in} now, and no table: rows that it shows prove nothing"
+        )
+    if known is None or known == identity.schema:
         return ""
-    if found.schema is not None:
-        place = f"was {known}.{name}, is {found.schema}.{name}"
+    if identity.schema is not None:
+        place = f"was {known}.{name}, is {identity.schema}.{name}"
         return f"{place}: the rows that were loaded are not these"
     if dialect.identity(connection, state.table, known).schema is None:
         return ""

@@ -52,13 +52,13 @@ class UnderKey:
         """The verdict with what the key says; MATCH only if the rows are those under it too."""
         if self.key is None:
             return verdict
-        found = self._keyed(self.key, state, verdict)
-        verdict = replace(verdict, keyed=found)
-        if verdict.verdict != "MATCH" or found.verdict == "MATCH":
+        keyed = self._keyed(self.key, state, verdict)
+        verdict = replace(verdict, keyed=keyed)
+        if verdict.verdict != "MATCH" or keyed.verdict == "MATCH":
             return verdict
-        if found.verdict == "MISMATCH" or found.is_unread:
-            return replace(verdict, verdict=found.verdict, reason=found.why)
-        return replace(verdict, reason="; ".join(filter(None, (verdict.reason, found.why))))
+        if keyed.verdict == "MISMATCH" or keyed.is_unread:
+            return replace(verdict, verdict=keyed.verdict, reason=keyed.why)
+        return replace(verdict, reason="; ".join(filter(None, (verdict.reason, keyed.why))))
 
     def _keyed(self, key: Key, state: TableState, verdict: TableVerdict) -> Keyed:
         expected = self._sums.get((*state.key, state.format_id), KeyedSum())
@@ -107,9 +107,11 @@ def _partly(key: Key, expected: KeyedSum, rows: int) -> str:
 def unkeyed(verdicts: Sequence[TableVerdict]) -> list[str]:
     """Tables that are right, and not proven under the key: `--strict` does not accept them."""
     return [
-        f"{item.table}: {item.keyed.why}"
-        for item in verdicts
-        if item.verdict == "MATCH" and item.keyed is not None and item.keyed.verdict != "MATCH"
+        f"{verdict.table}: {verdict.keyed.why}"
+        for verdict in verdicts
+        if verdict.verdict == "MATCH"
+        and verdict.keyed is not None
+        and verdict.keyed.verdict != "MATCH"
     ]
 
 
@@ -117,5 +119,5 @@ def keyed_facts(key_id: str, verdicts: Sequence[TableVerdict]) -> dict[str, obje
     """What the whole proof says of the key; None where it has none."""
     if not key_id:
         return None
-    proven = [item for item in verdicts if item.keyed and item.keyed.verdict == "MATCH"]
+    proven = [verdict for verdict in verdicts if verdict.keyed and verdict.keyed.verdict == "MATCH"]
     return {"key_id": key_id, "tables": len(proven), "of": len(verdicts)}

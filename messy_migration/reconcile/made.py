@@ -40,13 +40,13 @@ States = Mapping[tuple[str, Scope], TableState]
 Sums = Mapping[tuple[str, Scope, str], Fingerprint]
 
 
-def basis(registry: Registry, derived: Derived, known: States, sums: Sums) -> dict[str, Any]:
+def basis(registry: Registry, derived: Derived, states: States, sums: Sums) -> dict[str, Any]:
     """What the rows of a derived table follow from: its definition, and its bases by receipts.
 
     Args:
         registry: with its plugin.
         derived: which.
-        known: what the ledger knows of all tables.
+        states: what the ledger knows of all tables.
         sums: the receipts, by table, scope and format id.
     """
     definition = [
@@ -61,7 +61,7 @@ def basis(registry: Registry, derived: Derived, known: States, sums: Sums) -> di
         "definition": hashlib.sha256(json.dumps(definition).encode()).hexdigest()[:16],
         "bases": [
             [*_named(state), state.format_id, *_summed(sums, state)]
-            for state in sorted(known.values(), key=_named)
+            for state in sorted(states.values(), key=_named)
             if state.table.name in derived.bases
         ],
     }
@@ -72,15 +72,15 @@ def _named(state: TableState) -> tuple[str, str]:
 
 
 def _summed(sums: Sums, state: TableState) -> tuple[int, str]:
-    found = sums.get((*state.key, state.format_id), Fingerprint())
-    return found.rows, found.lanes
+    fingerprint = sums.get((*state.key, state.format_id), Fingerprint())
+    return fingerprint.rows, fingerprint.lanes
 
 
 def made(
     workspace: Workspace,
     connection: Connection,
     derived: Derived,
-    known: States,
+    states: States,
     *,
     otherwise: bool = False,
 ) -> Generator[pa.Table]:
@@ -90,7 +90,7 @@ def made(
         workspace: with its plugin.
         connection: of the target, where names are looked up along the role's own path.
         derived: which.
-        known: what the ledger knows of all tables.
+        states: what the ledger knows of all tables.
         otherwise: plan it in another way, and read the bases in another order.
 
     Raises:
@@ -103,7 +103,7 @@ def made(
     if derived.function is None:
         chunks = _by_sql(connection, derived, where)
     else:
-        chunks = _by_function(workspace, connection, derived, known, where, otherwise=otherwise)
+        chunks = _by_function(workspace, connection, derived, states, where, otherwise=otherwise)
     with way, closing(chunks):
         for chunk in chunks:
             yield _checked(dialect, derived.table, chunk, where)
@@ -130,14 +130,14 @@ def _by_function(
     workspace: Workspace,
     connection: Connection,
     derived: Derived,
-    known: States,
+    states: States,
     where: str,
     *,
     otherwise: bool,
 ) -> Generator[pa.Table]:
     dialect, bases = workspace.target.dialect, {}
     for name in derived.bases:
-        table = next(state.table for state in known.values() if state.table.name == name)
+        table = next(state.table for state in states.values() if state.table.name == name)
         source = f"{dialect.rows_of(connection, name)} t"
         chunks = dialect.row_fields(connection, table, source)
         rows = [row for chunk in chunks for row in chunk]

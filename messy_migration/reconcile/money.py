@@ -42,22 +42,22 @@ def with_money(
         )
         for column, currency in pairs
     )
-    money = tuple(item for item in money if item.currency or item.actual or item.expected)
-    wrong = [item for item in money if item.expected not in (None, item.actual)]
+    money = tuple(amount for amount in money if amount.currency or amount.actual or amount.expected)
+    wrong = [amount for amount in money if amount.expected not in (None, amount.actual)]
     if wrong and verdict.verdict == "MATCH":
-        why = "; ".join(f"{item.column}: {text(item)}" for item in wrong)
+        why = "; ".join(f"{amount.column}: {text(amount)}" for amount in wrong)
         return replace(verdict, money=money, verdict="MISMATCH", reason=f"money differs: {why}")
     return replace(verdict, money=money)
 
 
-def text(item: Money) -> str:
+def text(money: Money) -> str:
     """`EUR 512,340.50 = 512,340.50`, as the verdict says it."""
-    currency = item.currency or "no currency"
-    places = max(2, *(_places(total) for total in (item.actual, item.expected or item.actual)))
-    if item.expected is None:
-        return f"{currency} {item.actual:,.{places}f} (receipts keep no total)"
-    sign = "=" if item.expected == item.actual else "<>"
-    return f"{currency} {item.expected:,.{places}f} {sign} {item.actual:,.{places}f}"
+    currency = money.currency or "no currency"
+    places = max(2, *(_places(total) for total in (money.actual, money.expected or money.actual)))
+    if money.expected is None:
+        return f"{currency} {money.actual:,.{places}f} (receipts keep no total)"
+    sign = "=" if money.expected == money.actual else "<>"
+    return f"{currency} {money.expected:,.{places}f} {sign} {money.actual:,.{places}f}"
 
 
 def _places(total: Decimal) -> int:
@@ -68,16 +68,16 @@ def _places(total: Decimal) -> int:
 
 def summed(verdicts: Iterable[TableVerdict]) -> list[tuple[str, Money]]:
     """(table.column, total) over all scopes of a table."""
-    found: dict[tuple[str, str, str], Money] = {}
+    amounts: dict[tuple[str, str, str], Money] = {}
     for verdict in verdicts:
-        for item in verdict.money:
-            key = (verdict.table, item.column, item.currency)
-            before = found.get(key)
+        for amount in verdict.money:
+            key = (verdict.table, amount.column, amount.currency)
+            before = amounts.get(key)
             if before is None:
-                found[key] = item
+                amounts[key] = amount
                 continue
             expected = None
-            if before.expected is not None and item.expected is not None:
-                expected = before.expected + item.expected
-            found[key] = replace(item, actual=before.actual + item.actual, expected=expected)
-    return [(f"{table}.{column}", money) for (table, column, _), money in found.items()]
+            if before.expected is not None and amount.expected is not None:
+                expected = before.expected + amount.expected
+            amounts[key] = replace(amount, actual=before.actual + amount.actual, expected=expected)
+    return [(f"{table}.{column}", money) for (table, column, _), money in amounts.items()]

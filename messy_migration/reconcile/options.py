@@ -60,7 +60,7 @@ class Asked:
             if value not in forms:
                 known = ", ".join(filter(None, forms))
                 raise UsageProblem(f"{name}={value!r} is no form of it", why=f"there are {known}")
-        given = {item.name for item in fields(self) if getattr(self, item.name) != item.default}
+        given = {field.name for field in fields(self) if getattr(self, field.name) != field.default}
         if self.quick and given - {"quick", "anchor"}:
             raise UsageProblem(
                 "--quick reads no values, so it goes with no other form",

@@ -140,19 +140,22 @@ def reconcile(
             ]
         else:
             from_source = asked.against == "source"
-            found = by_value(
+            against = by_value(
                 workspace, connection, wanted, list(verdicts), course, from_source=from_source
             )
-            located, notes = list(zip(found.verdicts, found.findings, strict=True)), found.notes
+            located, notes = (
+                list(zip(against.verdicts, against.findings, strict=True)),
+                against.notes,
+            )
         results = [
             _told(workspace, connection, state, verdict, behind)
             for state, (verdict, behind) in zip(wanted, located, strict=True)
         ]
         results = with_derived(workspace, connection, wanted, results)
         if not connection.invalidated:
-            known = states.all_states(connection, workspace.ledger).values()
+            table_states = states.all_states(connection, workspace.ledger).values()
             results = strays.with_strays(
-                connection, workspace.target.dialect, known, wanted, results
+                connection, workspace.target.dialect, table_states, wanted, results
             )
         allowed = _adopted(workspace, connection, wanted)
         is_lost = connection.invalidated
@@ -180,22 +183,22 @@ def reconcile(
     )
 
 
-def _with_authors(verdict: TableVerdict, found: Authors | None) -> TableVerdict:
+def _with_authors(verdict: TableVerdict, authors: Authors | None) -> TableVerdict:
     """With who wrote the rows; beside a MATCH it is said where not all of them are ours."""
-    if found is None:
+    if authors is None:
         return verdict
     reason = verdict.reason
     if verdict.verdict == "MATCH":
-        reason = "; ".join(filter(None, (reason, found.words)))
-    return replace(verdict, authors=found, reason=reason)
+        reason = "; ".join(filter(None, (reason, authors.words)))
+    return replace(verdict, authors=authors, reason=reason)
 
 
 def wanted_states(
     workspace: Workspace, connection: Connection, tables: Tables | None
 ) -> list[TableState]:
     """What the ledger knows of these tables, or of all."""
-    known = states.all_states(connection, workspace.ledger)
-    return [state for key, state in known.items() if tables is None or key in tables]
+    table_states = states.all_states(connection, workspace.ledger)
+    return [state for key, state in table_states.items() if tables is None or key in tables]
 
 
 def completeness_of(
@@ -244,10 +247,10 @@ def _with_strays(
     workspace: Workspace, connection: Connection, found: Sequence[Untouched]
 ) -> tuple[Untouched, ...]:
     """The first of each table is TOUCHED where rows of it belong to no stream."""
-    known = states.all_states(connection, workspace.ledger).values()
+    table_states = states.all_states(connection, workspace.ledger).values()
     told = list(found)
     for name in dict.fromkeys(item.table for item in found if item.verdict != "UNKNOWN"):
-        rows = strays.counted(connection, workspace.target.dialect, known, name)
+        rows = strays.counted(connection, workspace.target.dialect, table_states, name)
         place = next(place for place, item in enumerate(found) if item.table == name)
         if rows:
             why = "; ".join(filter(None, (found[place].reason, strays.words(rows))))
@@ -255,9 +258,9 @@ def _with_strays(
     return tuple(told)
 
 
-def shown(found: Findings, limit: int) -> Findings:
+def shown(findings: Findings, limit: int) -> Findings:
     """With only the first differences; the total stays."""
-    return replace(found, differences=found.differences[:limit])
+    return replace(findings, differences=findings.differences[:limit])
 
 
 def _told(
@@ -265,12 +268,12 @@ def _told(
     connection: Connection,
     state: TableState,
     verdict: TableVerdict,
-    found: Findings | None,
+    findings: Findings | None,
 ) -> tuple[TableVerdict, Findings | None]:
     """With what else the ledger and the target say: losses, money, who wrote what differs."""
     reader, ledger = workspace.target.dialect, workspace.ledger
     if connection.invalidated or verdict.actual is None:
-        return verdict, found
+        return verdict, findings
     try:
         with refusals(f"table {state.table.name}"), connection.begin_nested():
             losses = amounts.losses(connection, ledger, state.table)
@@ -278,16 +281,16 @@ def _told(
             if state.table.amounts:
                 money = amounts.expected(connection, ledger, state.table)
                 verdict = with_money(connection, reader, state.table, verdict, money)
-            if found is not None and writers.are_known(reader):
+            if findings is not None and writers.are_known(reader):
                 known = transactions.of_table(connection, ledger, *state.key)
-                told, found = drift(connection, reader, state.table, known, found)
-                reason = f"{verdict.reason}; {words(told)}" if told.others else verdict.reason
-                verdict = replace(verdict, drift=told, reason=reason)
+                drifted, findings = drift(connection, reader, state.table, known, findings)
+                reason = f"{verdict.reason}; {words(drifted)}" if drifted.others else verdict.reason
+                verdict = replace(verdict, drift=drifted, reason=reason)
     except TargetError as error:
         if verdict.verdict == "MATCH":
             why = f"not all of it could be read: {error.why or error.what}"
             verdict = replace(verdict, verdict="UNKNOWN", reason=why)
-    return verdict, found
+    return verdict, findings
 
 
 def _probed(workspace: Workspace, state: TableState, verdict: TableVerdict) -> TableVerdict:
@@ -333,19 +336,21 @@ def _adopted(
 def _allowed(verdicts: Sequence[TableVerdict]) -> list[str]:
     """What the verdicts rest on beside equal rows."""
     found = []
-    for item in verdicts:
-        found += [f"{item.table}: waiver {name}, {rows:,} rows" for name, rows in item.waivers]
-        if item.tolerated:
-            found.append(f"{item.table}: {item.tolerated:,} values within their tolerance")
+    for verdict in verdicts:
         found += [
-            f"{item.table}: {count:,} values lost by {name}"
-            for name, count in item.losses
+            f"{verdict.table}: waiver {name}, {rows:,} rows" for name, rows in verdict.waivers
+        ]
+        if verdict.tolerated:
+            found.append(f"{verdict.table}: {verdict.tolerated:,} values within their tolerance")
+        found += [
+            f"{verdict.table}: {count:,} values lost by {name}"
+            for name, count in verdict.losses
             if name != FIRST
         ]
-        if item.not_taken:
-            found.append(f"{item.table}: {not_taken_words(item)}")
-        if item.verdict == "MATCH" and item.authors is not None and item.authors.words:
-            found.append(f"{item.table}: {item.authors.words}")
-        if unread(item.checks):
-            found.append(f"{item.table}: not looked at: {unread(item.checks)}")
+        if verdict.not_taken:
+            found.append(f"{verdict.table}: {not_taken_words(verdict)}")
+        if verdict.verdict == "MATCH" and verdict.authors is not None and verdict.authors.words:
+            found.append(f"{verdict.table}: {verdict.authors.words}")
+        if unread(verdict.checks):
+            found.append(f"{verdict.table}: not looked at: {unread(verdict.checks)}")
     return found

@@ -94,9 +94,9 @@ def replayed(
             "the table held rows before its first run, and they have no input",
             f"table {state.table.name}",
         )
-    if only is None or any(item.kind == "stub" for item in only):
+    if only is None or any(signed.kind == "stub" for signed in only):
         yield from stubs(workspace, connection, state)
-    chosen = None if only is None else {item.batch_id for item in only}
+    chosen = None if only is None else {signed.batch_id for signed in only}
     for _, data in loaded(workspace, connection, stream, [state.table], chosen):
         yield data
 
@@ -124,21 +124,21 @@ def loaded(
     refusing = refused(workspace, connection, stream)
     history = History.read(connection, workspace.ledger)
     inputs: dict[str, Planned] = {}
-    for item in history.loaded(stream):
-        inputs.setdefault(item.partition.digest, item)
-    standing = {item.partition.digest for item in history.standing(stream)}
-    for digest, item in inputs.items():
+    for planned in history.loaded(stream):
+        inputs.setdefault(planned.partition.digest, planned)
+    standing = {planned.partition.digest for planned in history.standing(stream)}
+    for digest, planned in inputs.items():
         # With a key a file that changed replaces its rows, and its first content is gone.
         is_there = stream.lands or digest in standing
         wanted = [table for table in tables if is_there or not table.key]
         if wanted:
-            yield from _partition(workspace, connection, stream, wanted, item, refusing, only)
+            yield from _partition(workspace, connection, stream, wanted, planned, refusing, only)
 
 
 def stubs(workspace: Workspace, connection: Connection, state: TableState) -> Iterator[pa.Table]:
     """The rows that stood for missing parents; a real one that came later replaces its stub."""
     tables = [
-        *(known.table for known in all_states(connection, workspace.ledger).values()),
+        *(table_state.table for table_state in all_states(connection, workspace.ledger).values()),
         *(table for stream in workspace.streams() for table in stream.tables),
     ]
     # Other accounts have tables of the same names, whose stubs say another account.
@@ -163,31 +163,31 @@ def _partition(
     connection: Connection,
     stream: Stream,
     tables: Sequence[Table],
-    item: Planned,
+    planned: Planned,
     refusing: Refusing,
     only: AbstractSet[str] | None,
 ) -> Iterator[tuple[str, pa.Table]]:
     committed_by = receipts.committed_by(
-        connection, workspace.ledger, stream.name, stream.tenant, item.partition.digest
+        connection, workspace.ledger, stream.name, stream.tenant, planned.partition.digest
     )
     done = set(committed_by)
     if only is not None:
         done &= only
         if not done:
             return
-    run = runs.find(connection, workspace.ledger, item.run_id)[0]
+    run = runs.find(connection, workspace.ledger, planned.run_id)[0]
     cutting = Cutting.of_options(run.options)
-    if plan_id(workspace, stream, cutting) != item.plan_id:
+    if plan_id(workspace, stream, cutting) != planned.plan_id:
         raise PluginError(
             "the input was loaded by other versions of its plugins",
-            f"{item.partition.name}, run {short(item.run_id)}",
+            f"{planned.partition.name}, run {short(planned.run_id)}",
             next="install the versions that the run's evidence names",
         )
     # What workers died of would be the end of this process too.
     done -= quarantine.batches_of(connection, workspace.ledger, CRASH)
     left = set(done)
-    for part in cuts(workspace, cutting, stream, item.partition):
-        identity = batch_id(stream, item.partition, item.plan_id, part)
+    for part in cuts(workspace, cutting, stream, planned.partition):
+        identity = batch_id(stream, planned.partition, planned.plan_id, part)
         for some in committed_parts(part, identity, done):
             batch = part_id(identity, some)
             left.discard(batch)
@@ -195,11 +195,11 @@ def _partition(
             prepared = prepare(
                 workspace.registry,
                 stream,
-                item.partition,
+                planned.partition,
                 some,
                 workspace.target.dialect.unstorable,
             )
-            label = f"{item.partition.name} batch {part.ordinal + 1}".encode()
+            label = f"{planned.partition.name} batch {part.ordinal + 1}".encode()
             for name, data in rows_of(tables, prepared.tables, some, gone):
                 yield name, data.replace_schema_metadata({BATCH: label})
         if only is not None and not left:

@@ -96,35 +96,41 @@ def _of_stream(
     stream: str, tenant: str, proofs: Sequence[PartitionProof], verdicts: Sequence[TableVerdict]
 ) -> SourceVerdict:
     source = sum((proof.read for proof in proofs if proof.verdict == "MATCH"), Fingerprint())
-    tables = [item for item in verdicts if item.stream == stream_label(stream, tenant)]
+    tables = [verdict for verdict in verdicts if verdict.stream == stream_label(stream, tenant)]
     return SourceVerdict(
         stream,
         tenant,
         tuple(proofs),
-        is_stored=all(item.verdict == "MATCH" for item in tables),
+        is_stored=all(verdict.verdict == "MATCH" for verdict in tables),
         is_through=all(proof.verdict == "MATCH" for proof in proofs)
-        and [(item.expected, item.actual) for item in tables] == [(source, source)],
+        and [(verdict.expected, verdict.actual) for verdict in tables] == [(source, source)],
     )
 
 
 def with_source(verdict: TableVerdict, sources: Iterable[SourceVerdict]) -> TableVerdict:
     """Lower the verdict of a table whose source holds other rows, or where that is not known."""
-    for item in sources:
-        if item.differing and item.label == verdict.stream:
+    for source_verdict in sources:
+        if source_verdict.differing and source_verdict.label == verdict.stream:
             reasons = [verdict.reason] if verdict.verdict == "MISMATCH" else []
-            reason = "; ".join([*reasons, f"source \u2260 extracted: {differing_words(item)}"])
+            reason = "; ".join(
+                [*reasons, f"source \u2260 extracted: {differing_words(source_verdict)}"]
+            )
             return replace(verdict, verdict="MISMATCH", reason=f"{reason}; {_NEXT}")
-        if item.label == verdict.stream and verdict.verdict == "MATCH" and EARLIER in item.notes:
+        if (
+            source_verdict.label == verdict.stream
+            and verdict.verdict == "MATCH"
+            and EARLIER in source_verdict.notes
+        ):
             return replace(verdict, verdict="UNKNOWN", reason=f"{EARLIER}; {_NEXT}")
     return verdict
 
 
-def differing_words(item: SourceVerdict) -> str:
+def differing_words(verdict: SourceVerdict) -> str:
     """Which partitions differ, the first of them with their rows."""
     named = [
-        f"{proof.planned.partition.name} ({_rows(proof)})" for proof in item.differing[:_NAMED]
+        f"{proof.planned.partition.name} ({_rows(proof)})" for proof in verdict.differing[:_NAMED]
     ]
-    more = f" and {len(item.differing) - _NAMED} more" if len(item.differing) > _NAMED else ""
+    more = f" and {len(verdict.differing) - _NAMED} more" if len(verdict.differing) > _NAMED else ""
     return ", ".join(named) + more
 
 
@@ -138,10 +144,10 @@ def _rows(proof: PartitionProof) -> str:
 def unheld(sources: Iterable[SourceVerdict]) -> list[str]:
     """Which partitions are not held against their source, and why; a line for each reason."""
     return [
-        f"{item.label}: {count:,} of {len(item.proofs):,} partitions not held against the source:"
-        f" {note}"
-        for item in sources
-        for note, count in item.notes.items()
+        f"{verdict.label}: {count:,} of {len(verdict.proofs):,} partitions"
+        f" not held against the source: {note}"
+        for verdict in sources
+        for note, count in verdict.notes.items()
     ]
 
 
@@ -149,12 +155,12 @@ def source_facts(sources: Iterable[SourceVerdict]) -> list[dict[str, Any]]:
     """As JSON, partition by partition."""
     return [
         {
-            "stream": item.stream,
-            "tenant": item.tenant,
-            "verdict": item.verdict,
-            "rows": item.rows,
-            "is_stored": item.is_stored,
-            "is_through": item.is_through,
+            "stream": verdict.stream,
+            "tenant": verdict.tenant,
+            "verdict": verdict.verdict,
+            "rows": verdict.rows,
+            "is_stored": verdict.is_stored,
+            "is_through": verdict.is_through,
             "partitions": [
                 {
                     "partition": proof.planned.partition.name,
@@ -166,8 +172,8 @@ def source_facts(sources: Iterable[SourceVerdict]) -> list[dict[str, Any]]:
                     "verdict": proof.verdict,
                     "note": proof.note,
                 }
-                for proof in item.proofs
+                for proof in verdict.proofs
             ],
         }
-        for item in sources
+        for verdict in sources
     ]

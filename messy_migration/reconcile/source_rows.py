@@ -53,8 +53,8 @@ def source_findings(
     except MigrationError as error:
         why = error.why or error.what
         return Findings(table.name, (), 0, (), f"{about}: not located: {why}", is_exact=False)
-    found = findings(Names.of(table), leftover, limit)
-    return replace(found, note=f"{about}{note}")
+    table_findings = findings(Names.of(table), leftover, limit)
+    return replace(table_findings, note=f"{about}{note}")
 
 
 class _Sides:
@@ -100,9 +100,9 @@ class _Sides:
                 yield tuple(str(cell).encode() for cell in row)
 
     def _extracted(self) -> Iterator[Row]:
-        for item in extracted_items(self.workspace, self.stream, self.partition):
-            if isinstance(item, Frame):
-                for batch in item.table.to_batches():
+        for piece in extracted_items(self.workspace, self.stream, self.partition):
+            if isinstance(piece, Frame):
+                for batch in piece.table.to_batches():
                     cells = [
                         column.to_pylist() for column in fields(batch, frame_columns(self.stream))
                     ]

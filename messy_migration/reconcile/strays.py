@@ -33,7 +33,7 @@ Result = tuple[TableVerdict, Findings | None]
 def with_strays(
     connection: Connection,
     reader: Reader,
-    known: Iterable[TableState],
+    states: Iterable[TableState],
     wanted: Sequence[TableState],
     results: Sequence[Result],
 ) -> list[Result]:
@@ -42,12 +42,12 @@ def with_strays(
     Args:
         connection: in the snapshot of the proof.
         reader: of the database.
-        known: every table and scope of the ledger.
+        states: every table and scope of the ledger.
         wanted: those that were proven.
         results: of these, in their order.
     """
     tables: dict[str, list[Table]] = {}
-    for state in known:
+    for state in states:
         tables.setdefault(state.table.name, []).append(state.table)
     told = list(results)
     for name, scopes in tables.items():
@@ -62,9 +62,9 @@ def with_strays(
     return told
 
 
-def counted(connection: Connection, reader: Reader, known: Iterable[TableState], name: str) -> int:
+def counted(connection: Connection, reader: Reader, states: Iterable[TableState], name: str) -> int:
     """Rows of a table that belong to no stream; 0 for a table that one stream owns whole."""
-    scopes = [state.table for state in known if state.table.name == name]
+    scopes = [state.table for state in states if state.table.name == name]
     if not all(table.scope for table in scopes):
         return 0
     query = f"SELECT {_count(reader)} FROM {_outside(connection, reader, scopes)}"
@@ -116,11 +116,11 @@ def _looked_at(
     try:
         findings = planned(connection, reader, scopes[0].name, look)
     except TargetError as error:
-        verdict, found = result
+        verdict, table_findings = result
         if verdict.verdict == "MATCH":
             why = f"rows of no stream could not be looked for: {error.why or error.what}"
             verdict = replace(verdict, verdict="UNKNOWN", reason=why)
-        return verdict, found
+        return verdict, table_findings
     return _told(result, findings) if findings and findings.total else result
 
 
@@ -134,13 +134,13 @@ def _more(
 
     None where a count does not tell, because not all scopes were read, or they overlap.
     """
-    is_whole = {item.scope for item in proven} == {table.scope for table in scopes}
+    is_whole = {verdict.scope for verdict in proven} == {table.scope for table in scopes}
     are_apart = len({tuple(name for name, _ in table.scope) for table in scopes}) == 1
     if not (is_whole and are_apart):
         return None
     query = f"SELECT {_count(reader)} FROM {_whole(connection, reader, scopes[0])}"
     there = int(connection.exec_driver_sql(query).scalar_one())
-    return there - sum(item.actual.rows for item in proven if item.actual)
+    return there - sum(verdict.actual.rows for verdict in proven if verdict.actual)
 
 
 def _strays(connection: Connection, reader: Reader, scopes: Sequence[Table]) -> Findings:
@@ -170,14 +170,14 @@ def _strays(connection: Connection, reader: Reader, scopes: Sequence[Table]) -> 
 
 
 def _told(result: Result, strays: Findings) -> Result:
-    verdict, found = result
+    verdict, findings = result
     why = words(strays.total)
     reasons = [verdict.reason, why] if verdict.verdict != "MATCH" else [why]
     verdict = replace(verdict, verdict="MISMATCH", reason="; ".join(filter(None, reasons)))
-    if found is None:
+    if findings is None:
         return verdict, strays
     return verdict, replace(
-        found,
-        differences=(*strays.differences, *found.differences),
-        total=found.total + strays.total,
+        findings,
+        differences=(*strays.differences, *findings.differences),
+        total=findings.total + strays.total,
     )

@@ -56,7 +56,7 @@ def word(found: Sequence[Untouched]) -> QuickWord:
 def untouched(
     connection: Connection,
     table: Table,
-    known: Transactions,
+    transactions: Transactions,
     expected: Fingerprint,
     elsewhere: str = "",
 ) -> Untouched:
@@ -65,7 +65,7 @@ def untouched(
     Args:
         connection: of a database that knows, in a snapshot.
         table: to look at.
-        known: its transactions by the ledger.
+        transactions: its transactions by the ledger.
         expected: the sum of its receipts.
         elsewhere: why the name means another table now; empty if it does not.
     """
@@ -74,19 +74,23 @@ def untouched(
     try:
         with refusals(f"table {table.name}"), connection.begin_nested():
             shape = writers.shape(connection, table)
-            rows = written(connection, table, known) if shape.is_ordinary else Written()
+            rows = written(connection, table, transactions) if shape.is_ordinary else Written()
     except TargetError as error:
         if connection.invalidated:
             raise
         why = f"the table could not be read: {error.why or error.what}"
         return Untouched(table.name, table.scope, expected.rows, 0, None, "UNKNOWN", why)
-    word, why = _judged(table, known, expected, shape, rows)
+    word, why = _judged(table, transactions, expected, shape, rows)
     others = None if rows.others is None else sum(rows.others.values())
     return Untouched(table.name, table.scope, expected.rows, rows.ours, others, word, why)
 
 
 def _judged(
-    table: Table, known: Transactions, expected: Fingerprint, shape: writers.Shape, rows: Written
+    table: Table,
+    transactions: Transactions,
+    expected: Fingerprint,
+    shape: writers.Shape,
+    rows: Written,
 ) -> tuple[QuickWord, str]:
     if not shape.is_ordinary:
         return "UNKNOWN", "the table is gone or no ordinary one"
@@ -100,18 +104,18 @@ def _judged(
     there = rows.ours + rows.before
     if there != expected.rows:
         return "TOUCHED", f"{there:,} rows are there, {expected.rows:,} were loaded"
-    if known.adopted is not None:
+    if transactions.adopted is not None:
         why = "rows were adopted or there before the first run, and have no transaction of ours"
         return "UNKNOWN", why
-    if len(shape.altered) == 0 or _altered_since(shape, known):
+    if len(shape.altered) == 0 or _altered_since(shape, transactions):
         return "UNKNOWN", f"columns of {table.name} were altered since the load"
     return "UNTOUCHED", ""
 
 
-def _altered_since(shape: writers.Shape, known: Transactions) -> bool:
+def _altered_since(shape: writers.Shape, transactions: Transactions) -> bool:
     """A column that is dropped and made again changes no row's transaction."""
-    if not known.ours:
+    if not transactions.ours:
         return False
-    last = max(known.ours)
+    last = max(transactions.ours)
     # Older catalogue rows may be of any age; of those only the newest reading could be later.
     return any(writers.whole(xmin, last + (1 << 31)) > last for xmin in shape.altered)

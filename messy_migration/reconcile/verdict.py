@@ -131,7 +131,7 @@ def not_taken_words(verdict: TableVerdict) -> str:
 
 def overall(verdicts: Sequence[TableVerdict]) -> Word:
     """One word for all tables: the worst, and UNKNOWN where nothing was compared."""
-    words = {item.verdict for item in verdicts}
+    words = {verdict.verdict for verdict in verdicts}
     if "MISMATCH" in words:
         return "MISMATCH"
     return "UNKNOWN" if "UNKNOWN" in words or not words else "MATCH"

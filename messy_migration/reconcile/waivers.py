@@ -13,24 +13,26 @@ from messy_migration.reconcile.verdict import TableVerdict
 
 
 def waived(
-    verdict: TableVerdict, found: Findings | None, waivers: Sequence[Waiver], today: date
+    verdict: TableVerdict, findings: Findings | None, waivers: Sequence[Waiver], today: date
 ) -> TableVerdict:
     """The verdict under the waivers; MATCH only if each single difference is covered by one.
 
     Args:
         verdict: of the rows, parents, counters and keys.
-        found: the differences behind it, all of them listed.
+        findings: the differences behind it, all of them listed.
         waivers: of the configuration; expired ones count for nothing.
         today: the day, in UTC.
     """
     valid = [
-        item for item in waivers if item.table == verdict.table and not item.has_expired(today)
+        waiver
+        for waiver in waivers
+        if waiver.table == verdict.table and not waiver.has_expired(today)
     ]
     if verdict.verdict != "MISMATCH" or verdict.actual is None or not valid:
         return verdict
     used: Counter[str] = Counter()
     is_covered = (
-        _rows(verdict, found, valid, used)
+        _rows(verdict, findings, valid, used)
         and _parents(verdict, valid, used)
         and _checks(verdict, valid, used)
     )
@@ -45,51 +47,51 @@ def remarks(
     waivers: Iterable[Waiver], verdicts: Sequence[TableVerdict], today: date
 ) -> tuple[str, ...]:
     """What is to be said of waivers that covered nothing."""
-    used = {name for item in verdicts for name, _ in item.waivers}
-    proven = {item.table for item in verdicts}
+    used = {name for verdict in verdicts for name, _ in verdict.waivers}
+    proven = {verdict.table for verdict in verdicts}
     said = []
-    for item in waivers:
-        if item.has_expired(today):
-            said.append(f"waiver {item.name} expired on {item.until}")
-        elif item.table in proven and item.name not in used:
-            said.append(f"waiver {item.name} was not used")
+    for waiver in waivers:
+        if waiver.has_expired(today):
+            said.append(f"waiver {waiver.name} expired on {waiver.until}")
+        elif waiver.table in proven and waiver.name not in used:
+            said.append(f"waiver {waiver.name} was not used")
     return tuple(said)
 
 
 def _rows(
-    verdict: TableVerdict, found: Findings | None, waivers: Sequence[Waiver], used: Counter[str]
+    verdict: TableVerdict, findings: Findings | None, waivers: Sequence[Waiver], used: Counter[str]
 ) -> bool:
-    if found is None:
+    if findings is None:
         return verdict.actual == verdict.expected
     if (
-        found.note
-        or not found.is_exact
-        or sum(item.rows for item in found.differences) != found.total
+        findings.note
+        or not findings.is_exact
+        or sum(difference.rows for difference in findings.differences) != findings.total
     ):
         return False
-    for item in found.differences:
-        names = _covering(item, waivers)
+    for difference in findings.differences:
+        names = _covering(difference, waivers)
         if not names:
             return False
-        used.update(dict.fromkeys(names, item.rows))
+        used.update(dict.fromkeys(names, difference.rows))
     return True
 
 
-def _covering(item: Difference, waivers: Sequence[Waiver]) -> list[str]:
+def _covering(difference: Difference, waivers: Sequence[Waiver]) -> list[str]:
     """The waivers that cover a difference together; empty if something of it is left."""
     fitting = [
         waiver
         for waiver in waivers
-        if waiver.kind in (None, item.kind)
-        and all((name, str(value)) in item.key for name, value in waiver.key.items())
+        if waiver.kind in (None, difference.kind)
+        and all((name, str(value)) in difference.key for name, value in waiver.key.items())
     ]
     whole = next((waiver.name for waiver in fitting if waiver.column is None), None)
     if whole is not None:
         return [whole]
     by_column = {waiver.column: waiver.name for waiver in fitting}
-    if not item.columns or not by_column.keys() >= set(item.columns):
+    if not difference.columns or not by_column.keys() >= set(difference.columns):
         return []
-    return list(dict.fromkeys(by_column[column] for column in item.columns))
+    return list(dict.fromkeys(by_column[column] for column in difference.columns))
 
 
 def _parents(verdict: TableVerdict, waivers: Sequence[Waiver], used: Counter[str]) -> bool:

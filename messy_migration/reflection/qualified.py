@@ -54,7 +54,7 @@ class QualifiedCompiler(PGCompiler_psycopg):
         if clauselist.operator in (operators.and_, operators.or_):
             return str(super().visit_expression_clauselist(clauselist, **kw))  # type: ignore[no-untyped-call]
         sign = f" OPERATOR(pg_catalog.{OPERATORS[clauselist.operator].strip()}) "
-        return f"({sign.join(self.process(item, **kw) for item in clauselist.clauses)})"
+        return f"({sign.join(self.process(entry, **kw) for entry in clauselist.clauses)})"
 
     def visit_in_op_binary(self, binary: Any, operator: object, **kw: Any) -> str:
         """IN of bound values."""

@@ -232,13 +232,13 @@ def reflect(connection: Connection, name: str, schema: str | None = None) -> Ref
     read = _catalogued if kind in _COLUMNS else _inspected
     found = read(connection, name, schema)
     types = {column: spelled for column, spelled, _ in found.columns}
-    known = {column: column_type(kind, spelled) for column, spelled in types.items()}
+    kinds = {column: column_type(kind, spelled) for column, spelled in types.items()}
     columns = tuple(
         Column(column, type_, required or column in found.primary)
         for column, _, required in found.columns
-        if (type_ := known[column]) is not None
+        if (type_ := kinds[column]) is not None
     )
-    unsupported = {column: types[column] for column in types if known[column] is None}
+    unsupported = {column: types[column] for column in types if kinds[column] is None}
     if not columns:
         raise SourceError(
             "no column of a table has a supported type",
@@ -302,31 +302,31 @@ def _unique_keys(inspector: sa.Inspector, name: str, schema: str | None) -> list
 def _foreign_keys(
     inspector: sa.Inspector, items: Sequence[Any], schema: str | None
 ) -> list[ForeignKey]:
-    local = [item for item in items if item["referred_schema"] in (None, schema)]
+    local = [entry for entry in items if entry["referred_schema"] in (None, schema)]
     respelled = _sqlite_parent if inspector.dialect.name == "sqlite" else _as_said
-    found = (respelled(inspector, item, schema) for item in local)
-    return [key for key in found if len(key.columns) == len(key.parent_columns)]
+    references = (respelled(inspector, entry, schema) for entry in local)
+    return [key for key in references if len(key.columns) == len(key.parent_columns)]
 
 
-def _as_said(inspector: sa.Inspector, item: Mapping[str, Any], schema: str | None) -> ForeignKey:
+def _as_said(inspector: sa.Inspector, entry: Mapping[str, Any], schema: str | None) -> ForeignKey:
     del inspector, schema
-    columns, parent_columns = item["constrained_columns"], item["referred_columns"]
-    return ForeignKey(tuple(columns), item["referred_table"], tuple(parent_columns))
+    columns, parent_columns = entry["constrained_columns"], entry["referred_columns"]
+    return ForeignKey(tuple(columns), entry["referred_table"], tuple(parent_columns))
 
 
 def _sqlite_parent(
-    inspector: sa.Inspector, item: Mapping[str, Any], schema: str | None
+    inspector: sa.Inspector, entry: Mapping[str, Any], schema: str | None
 ) -> ForeignKey:
     """SQLite lets a foreign key spell its parent in any case, leave out its key, or miss it."""
     names = {one.lower(): one for one in inspector.get_table_names(schema)}
-    parent = names.get(item["referred_table"].lower())
+    parent = names.get(entry["referred_table"].lower())
     if parent is None:
-        return _as_said(inspector, item, schema)
+        return _as_said(inspector, entry, schema)
     key = inspector.get_pk_constraint(parent, schema)["constrained_columns"]
     spelled = {one["name"].lower(): one["name"] for one in inspector.get_columns(parent, schema)}
-    said = item["referred_columns"] or key
+    said = entry["referred_columns"] or key
     columns = tuple(spelled.get(one.lower(), one) for one in said)
-    return ForeignKey(tuple(item["constrained_columns"]), parent, columns)
+    return ForeignKey(tuple(entry["constrained_columns"]), parent, columns)
 
 
 def _catalogued(connection: Connection, name: str, schema: str | None) -> _Found:

@@ -87,7 +87,9 @@ def _chunks(rows: Sequence[Unequal]) -> Iterator[Sequence[Unequal]]:
 def _put(state: RunState, todo: Todo, chunk: Sequence[Unequal]) -> None:
     """Insert and restore the rows of a chunk; they have to be as they were found."""
     table, dialect = todo.state.table, state.workspace.target.dialect
-    rows = [item.mine for item in chunk for _ in range(item.count) if item.mine is not None]
+    rows = [
+        unequal.mine for unequal in chunk for _ in range(unequal.count) if unequal.mine is not None
+    ]
     data = decoded(table, rows)
     wanted = fingerprint_of(rows) - fingerprint_of(_there(chunk))
     keyed = _keyed(state.signature().key, rows, list(_there(chunk)))
@@ -117,7 +119,7 @@ def _put(state: RunState, todo: Todo, chunk: Sequence[Unequal]) -> None:
 def _remove(state: RunState, todo: Todo, chunk: Sequence[Unequal]) -> None:
     """Remove the extra rows of a chunk; they have to be as they were found."""
     table, dialect = todo.state.table, state.workspace.target.dialect
-    rows = [item.there for item in chunk if item.there is not None]
+    rows = [unequal.there for unequal in chunk if unequal.there is not None]
     try:
         data = decoded(table, rows)
     except ValueError:
@@ -133,7 +135,7 @@ def _remove(state: RunState, todo: Todo, chunk: Sequence[Unequal]) -> None:
         if table.key:
             net = Fingerprint() - remove_keyed(connection, dialect, table, data)
         else:
-            counts = [item.count for item in chunk]
+            counts = [unequal.count for unequal in chunk]
             net = Fingerprint() - remove_equal(connection, dialect, table, data, counts)
         _as_found(todo, net, wanted)
         keyed = _keyed(state.signature().key, (), list(_there(chunk)))
@@ -144,10 +146,10 @@ def _remove(state: RunState, todo: Todo, chunk: Sequence[Unequal]) -> None:
 
 
 def _there(chunk: Sequence[Unequal]) -> Iterator[Row]:
-    for item in chunk:
-        if item.there is not None:
-            for _ in range(item.count):
-                yield item.there
+    for unequal in chunk:
+        if unequal.there is not None:
+            for _ in range(unequal.count):
+                yield unequal.there
 
 
 def _keyed(key: Key | None, put: Sequence[Row], gone: Sequence[Row]) -> Fingerprint | None:

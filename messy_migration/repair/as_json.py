@@ -14,14 +14,14 @@ def repair_facts(repaired: Repaired) -> dict[str, Any]:
         "report": repaired.report,
         "tables": [
             {
-                "table": item.table,
-                "scope": dict(item.scope),
-                "inserted": item.inserted,
-                "restored": item.restored,
-                "removed": item.removed,
-                "left": dict(item.kept),
-                "problem": item.problem,
+                "table": table.table,
+                "scope": dict(table.scope),
+                "inserted": table.inserted,
+                "restored": table.restored,
+                "removed": table.removed,
+                "left": dict(table.kept),
+                "problem": table.problem,
             }
-            for item in repaired.tables
+            for table in repaired.tables
         ],
     }

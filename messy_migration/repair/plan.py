@@ -53,7 +53,7 @@ class Todo:
 
     def count(self, kind: str) -> int:
         """Rows of a kind that are to be dealt with."""
-        return sum(item.count for item in (*self.put, *self.remove) if item.kind == kind)
+        return sum(unequal.count for unequal in (*self.put, *self.remove) if unequal.kind == kind)
 
 
 def plan_repair(
@@ -72,11 +72,11 @@ def plan_repair(
         wanted = _in_order(workspace, wanted_states(workspace, connection, tables))
         sums = receipts.expected(connection, workspace.ledger)
         verdicts = list(prove(connection, target.dialect, wanted, sums, incomplete))
-        found = by_value(workspace, connection, wanted, verdicts, from_source=False)
+        against = by_value(workspace, connection, wanted, verdicts, from_source=False)
         return [
             _todo(workspace, connection, state, before, after, compared, wish)
             for state, before, after, compared in zip(
-                wanted, verdicts, found.verdicts, found.compared, strict=True
+                wanted, verdicts, against.verdicts, against.compared, strict=True
             )
         ]
 
@@ -88,7 +88,7 @@ def _in_order(workspace: Workspace, states: Sequence[TableState]) -> list[TableS
         for stream in level:
             for table in stream.tables:
                 order[table.name, table.scope] = len(order)
-    return sorted(states, key=lambda item: order.get(item.key, len(order)))
+    return sorted(states, key=lambda state: order.get(state.key, len(order)))
 
 
 def _todo(
@@ -109,12 +109,12 @@ def _todo(
         pass
     elif compared.expected != before.expected:
         todo.problem = "the input read again does not give the rows that the receipts add up to"
-    elif compared.total > sum(item.count for item in compared.rows):
+    elif compared.total > sum(unequal.count for unequal in compared.rows):
         todo.problem = f"{compared.total:,} rows differ: load the table again"
     else:
         by_others = _by_others(workspace, connection, state, compared)
-        for item, is_foreign in zip(compared.rows, by_others, strict=True):
-            _sort(todo, item, compared, wish, is_foreign=is_foreign)
+        for unequal, is_foreign in zip(compared.rows, by_others, strict=True):
+            _sort(todo, unequal, compared, wish, is_foreign=is_foreign)
     return todo
 
 
@@ -126,33 +126,35 @@ def _by_others(
     if not writers.are_known(reader):
         return [False] * len(compared.rows)
     known = transactions.of_table(connection, workspace.ledger, *state.key)
-    found = Findings(state.table.name, tuple(compared.differences), compared.total, ())
-    _, marked = drift(connection, reader, state.table, known, found)
-    return [item.writer == "others" for item in marked.differences]
+    findings = Findings(state.table.name, tuple(compared.differences), compared.total, ())
+    _, marked = drift(connection, reader, state.table, known, findings)
+    return [difference.writer == "others" for difference in marked.differences]
 
 
-def _sort(todo: Todo, item: Unequal, compared: Compared, wish: Repair, *, is_foreign: bool) -> None:
+def _sort(
+    todo: Todo, unequal: Unequal, compared: Compared, wish: Repair, *, is_foreign: bool
+) -> None:
     """Decide on one difference."""
-    if item.is_doubled:
+    if unequal.is_doubled:
         todo.kept["rows share a key with another row"] += 1
-    elif item.kind == "extra" and wish != "all":
-        todo.kept["extra rows are only listed"] += item.count
-    elif _is_newer(todo.state, item, compared):
-        todo.kept["rows are newer than what was loaded"] += item.count
+    elif unequal.kind == "extra" and wish != "all":
+        todo.kept["extra rows are only listed"] += unequal.count
+    elif _is_newer(todo.state, unequal, compared):
+        todo.kept["rows are newer than what was loaded"] += unequal.count
     elif is_foreign and wish == "corrupted":
-        todo.kept["rows were written by others since the load"] += item.count
-    elif item.kind == "extra":
-        todo.remove.append(item)
+        todo.kept["rows were written by others since the load"] += unequal.count
+    elif unequal.kind == "extra":
+        todo.remove.append(unequal)
     else:
-        todo.put.append(item)
+        todo.put.append(unequal)
 
 
-def _is_newer(state: TableState, item: Unequal, compared: Compared) -> bool:
+def _is_newer(state: TableState, unequal: Unequal, compared: Compared) -> bool:
     """The row's own bookmark says that it was written after what was loaded."""
-    if state.bookmark is None or item.there is None:
+    if state.bookmark is None or unequal.there is None:
         return False
     place = state.table.names.index(state.bookmark)
     column = state.table.columns[place]
-    theirs = number(column, item.there[place])
-    ours = compared.newest if item.mine is None else number(column, item.mine[place])
+    theirs = number(column, unequal.there[place])
+    ours = compared.newest if unequal.mine is None else number(column, unequal.mine[place])
     return theirs is not None and (ours is None or theirs > ours)

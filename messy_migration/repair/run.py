@@ -49,9 +49,9 @@ def repair(
     """
     wish: Repair = asked.repair or "differing"
     todos = plan_repair(workspace, tables, incomplete, wish)
-    told = tuple(_told(todo) for todo in todos)
+    repaired = tuple(_told(todo) for todo in todos)
     if asked.dry_run or not any(todo.is_any for todo in todos):
-        return Repaired(told), None
+        return Repaired(repaired), None
     began = time.monotonic()
     with StopSignals() as stop:
         state = _opened(workspace, hold, stop, REPAIR, {todo.state.key for todo in todos}, events)
@@ -61,7 +61,7 @@ def repair(
             state.patiently(lambda: make_derived(state, again=True))
         state.is_settled = not state.problems and not stop.requested
         outcome = close_run(state, stop, began)
-    return Repaired(told, outcome.run.run_id, outcome.report), outcome
+    return Repaired(repaired, outcome.run.run_id, outcome.report), outcome
 
 
 def adopt(

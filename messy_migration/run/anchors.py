@@ -157,12 +157,12 @@ def refuse_lost(workspace: Workspace) -> None:
         )
 
 
-def refused(workspace: Workspace, found: Audit) -> ProofError:
+def refused(workspace: Workspace, ledger_audit: Audit) -> ProofError:
     """The error that says what is wrong with a ledger, and what can be done."""
     return ProofError(
         "the ledger is not what runs have written",
         workspace.target.label,
-        "; ".join(found.reasons[:3]) + ("; ..." if len(found.reasons) > 3 else ""),
+        "; ".join(ledger_audit.reasons[:3]) + ("; ..." if len(ledger_audit.reasons) > 3 else ""),
         "restore ledger and data together; if an older state was restored on purpose, give its "
         "head with --anchor HEAD",
     )
@@ -179,9 +179,9 @@ def adopt(
     ledger = workspace.ledger
     before = chain.newest(connection, ledger)
     if before is not None:
-        found = audited(workspace, connection, given, full=False)
-        if found.reasons:
-            raise refused(workspace, found)
+        ledger_audit = audited(workspace, connection, given, full=False)
+        if ledger_audit.reasons:
+            raise refused(workspace, ledger_audit)
     fence.raise_epoch(connection, ledger)
     dialect = workspace.target.dialect
     changes.adopt(connection, ledger, signature)

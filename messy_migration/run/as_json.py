@@ -19,7 +19,7 @@ from messy_migration.run.outcome import Outcome
 
 def run_object(outcome: Outcome) -> dict[str, Any]:
     """The object that `migrate run --json` prints."""
-    rows = {(item.table, item.scope): item for item in outcome.tables}
+    rows = {(totals.table, totals.scope): totals for totals in outcome.tables}
     tables = []
     for verdict in outcome.proof.verdicts:
         counts = rows.get((verdict.table, verdict.scope))
@@ -43,8 +43,8 @@ def run_object(outcome: Outcome) -> dict[str, Any]:
         "seconds": round(outcome.seconds, 3),
         "skipped_partitions": outcome.skipped,
         "streams": [
-            {**stream_object(item), "usage": usage_object(outcome, item)}
-            for item in outcome.streams
+            {**stream_object(stream_totals), "usage": usage_object(outcome, stream_totals)}
+            for stream_totals in outcome.streams
         ],
         "tables": tables,
         "differences": difference_objects(outcome.proof.findings),
@@ -63,24 +63,24 @@ def run_object(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def usage_object(outcome: Outcome, item: StreamTotals) -> dict[str, Any]:
+def usage_object(outcome: Outcome, totals: StreamTotals) -> dict[str, Any]:
     """What a stream cost since the command began, as far as its workers lived to tell."""
-    usage = outcome.usage.get((item.stream, item.tenant), Usage())
+    usage = outcome.usage.get((totals.stream, totals.tenant), Usage())
     return {**asdict(usage), "cpu_seconds": round(usage.cpu_seconds, 3)}
 
 
-def stream_object(item: StreamTotals) -> dict[str, Any]:
+def stream_object(totals: StreamTotals) -> dict[str, Any]:
     """What a run did with a stream, in records."""
     return {
-        "stream": item.stream,
-        "tenant": item.tenant,
-        "extracted": item.extracted,
-        "loaded": item.loaded,
-        "quarantined": item.quarantined,
-        "filtered": item.filtered,
-        "filters": dict(item.filters),
-        "warnings": item.warnings,
-        "batches": item.batches,
+        "stream": totals.stream,
+        "tenant": totals.tenant,
+        "extracted": totals.extracted,
+        "loaded": totals.loaded,
+        "quarantined": totals.quarantined,
+        "filtered": totals.filtered,
+        "filters": dict(totals.filters),
+        "warnings": totals.warnings,
+        "batches": totals.batches,
     }
 
 

@@ -115,9 +115,9 @@ def _behind_sources(state: RunState, proof: Proof) -> list[Findings]:
         for partition in plan.partitions
     }
     places = (
-        (item.stream, item.tenant, one.planned.partition.digest)
-        for item in proof.sources
-        for one in item.differing
+        (verdict.stream, verdict.tenant, one.planned.partition.digest)
+        for verdict in proof.sources
+        for one in verdict.differing
     )
     return [
         source_findings(state.workspace, *ours[place], LISTED)
@@ -213,10 +213,10 @@ def _refuse_forged(connection: Connection, state: RunState) -> None:
         )
 
 
-def _all_streams(state: RunState, found: Sequence[StreamTotals]) -> tuple[StreamTotals, ...]:
+def _all_streams(state: RunState, totals: Sequence[StreamTotals]) -> tuple[StreamTotals, ...]:
     """The counts of every selected stream, zeros included."""
     by_name: Mapping[tuple[str, str], StreamTotals] = {
-        (item.stream, item.tenant): item for item in found
+        (stream_totals.stream, stream_totals.tenant): stream_totals for stream_totals in totals
     }
     return tuple(
         by_name.get(

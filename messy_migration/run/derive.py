@@ -50,7 +50,7 @@ def derivable(state: RunState, connection: Connection) -> list[Derived]:
         return []
     there = {name for name, _ in states.all_states(connection, workspace.ledger)}
     there.update(table.name for stream in state.streams for table in stream.tables)
-    found = []
+    derivations = []
     for derived in wanted:
         missing = [name for name in derived.bases if name not in there]
         if missing:
@@ -61,8 +61,8 @@ def derivable(state: RunState, connection: Connection) -> list[Derived]:
             )
             continue
         there.add(derived.table.name)
-        found.append(derived)
-    return found
+        derivations.append(derived)
+    return derivations
 
 
 def make_derived(state: RunState, *, again: bool = False) -> None:
@@ -100,26 +100,26 @@ def _unread(state: RunState, derived: Derived) -> str:
 def _make(state: RunState, connection: Connection, derived: Derived, *, again: bool) -> None:
     workspace, table = state.workspace, derived.table
     dialect, ledger = workspace.target.dialect, workspace.ledger
-    known = states.all_states(connection, ledger)
+    table_states = states.all_states(connection, ledger)
     expected = receipts.expected(connection, ledger)
-    item = known[table.name, table.scope]
-    before = expected.get((*item.key, item.format_id), Fingerprint())
-    told = json.dumps(basis(workspace.registry, derived, known, expected), sort_keys=True)
-    is_same = told in receipts.reasons(connection, ledger, KIND, *item.key)[-1:]
+    table_state = table_states[table.name, table.scope]
+    before = expected.get((*table_state.key, table_state.format_id), Fingerprint())
+    told = json.dumps(basis(workspace.registry, derived, table_states, expected), sort_keys=True)
+    is_same = told in receipts.reasons(connection, ledger, KIND, *table_state.key)[-1:]
     if is_same and not again:
         return
     source = scoped(connection, dialect, table)
     removed, removed_keyed = sums_of(connection, dialect, table, source, state.key)
     if is_same and removed == before:
         return
-    _refuse_others(item, is_changed=removed != before and not again)
+    _refuse_others(table_state, is_changed=removed != before and not again)
     if again:
-        _refuse_changed_bases(state, connection, derived, known, expected)
-    added, keyed = _replace(state, connection, derived, known)
+        _refuse_changed_bases(state, connection, derived, table_states, expected)
+    added, keyed = _replace(state, connection, derived, table_states)
     signature = state.signature()
     text = f"{KIND}\n{state.run.run_id}\n{state.briefing.epoch}\n{table.name}\n{told}"
     identity = hashlib.sha256(text.encode()).hexdigest()[:32]
-    part = TableReceipt(table.name, table.scope, item.format_id, 0, 0, 0, removed - before)
+    part = TableReceipt(table.name, table.scope, table_state.format_id, 0, 0, 0, removed - before)
     if removed != before:
         found = receipts.receipt_of_table(f"{identity}.found", derived.label, "", part)
         receipts.write(connection, ledger, signature, found, kind="found")
@@ -133,54 +133,54 @@ def _make(state: RunState, connection: Connection, derived: Derived, *, again: b
     receipts.write(connection, ledger, signature, receipt, kind=KIND, reason=told)
 
 
-def _refuse_others(item: TableState, *, is_changed: bool) -> None:
+def _refuse_others(state: TableState, *, is_changed: bool) -> None:
     """Nothing that somebody else put there is thrown away without a word."""
-    if item.baseline_rows:
+    if state.baseline_rows:
         raise ConfigurationError(
             "a derived table is there already, with rows that no run has made",
-            f"table {item.table.name}",
+            f"table {state.table.name}",
             next="give the derived table another name",
         )
     if is_changed:
         raise ProofError(
             "another program changed a derived table",
-            f"table {item.table.name}",
+            f"table {state.table.name}",
             "it is not what was made, and would be thrown away",
             "migrate reconcile --repair makes it again",
         )
 
 
 def _refuse_changed_bases(
-    state: RunState, connection: Connection, derived: Derived, known: States, expected: Sums
+    state: RunState, connection: Connection, derived: Derived, table_states: States, expected: Sums
 ) -> None:
     """From a base that is not as its receipts say nothing is made in their name."""
     dialect = state.workspace.target.dialect
-    for item in known.values():
-        if item.table.name not in derived.bases:
+    for table_state in table_states.values():
+        if table_state.table.name not in derived.bases:
             continue
-        source = scoped(connection, dialect, item.table)
-        found = dialect.fingerprint(connection, item.table, source)
-        if found != expected.get((*item.key, item.format_id), Fingerprint()):
+        source = scoped(connection, dialect, table_state.table)
+        stored = dialect.fingerprint(connection, table_state.table, source)
+        if stored != expected.get((*table_state.key, table_state.format_id), Fingerprint()):
             raise ProofError(
                 "a derived table is not made again",
                 f"table {derived.table.name}",
-                f"its base {item.table.name} is not as it was loaded",
+                f"its base {table_state.table.name} is not as it was loaded",
                 "migrate reconcile names the rows of the base",
             )
 
 
 def _replace(
-    state: RunState, connection: Connection, derived: Derived, known: States
+    state: RunState, connection: Connection, derived: Derived, table_states: States
 ) -> tuple[Fingerprint, Fingerprint | None]:
     """Make the rows twice, in two ways, and put them in the place of what is there."""
     workspace, table = state.workspace, derived.table
     dialect = workspace.target.dialect
     first = Fingerprint()
-    for data in made(workspace, connection, derived, known):
+    for data in made(workspace, connection, derived, table_states):
         first += fingerprint(data, table.columns)
     connection.exec_driver_sql(f"DELETE FROM {dialect.rows_of(connection, table.name)}")
     added, keyed = Fingerprint(), Fingerprint()
-    with closing(made(workspace, connection, derived, known, otherwise=True)) as chunks:
+    with closing(made(workspace, connection, derived, table_states, otherwise=True)) as chunks:
         for data in chunks:
             dialect.insert(connection, table, data)
             net, keyed_net = sums(data, table.columns, state.key)

@@ -118,11 +118,11 @@ class RunEvents:
 
     def failed(self, error: BaseException, request: Request) -> None:
         """The command ends without a result: say what was met, and that it ended."""
-        known = _known(error)
-        met = condition(known)
+        problem = _known(error)
+        met = condition(problem)
         if met is not None:
             tell(met)
-        end = failure(known, known.exit_code)
+        end = failure(problem, problem.exit_code)
         tell(end if self._run_id else kinds.ReconcileFailed(**end.facts()))
         if self._observers is None and (registry := open_observers(request)) is not None:
             self.observe(registry)
@@ -150,10 +150,10 @@ class RunEvents:
         """With the run, and without any secret: plugins and servers say what they like."""
         changed: dict[str, Any] = {"run": self._run_id}
         if not isinstance(event, BatchCommitted):
-            for item in fields(event):
-                value = getattr(event, item.name)
-                if isinstance(value, str) and item.name != "run":
-                    changed[item.name] = self._clean(value)
+            for field in fields(event):
+                value = getattr(event, field.name)
+                if isinstance(value, str) and field.name != "run":
+                    changed[field.name] = self._clean(value)
         return replace(event, **changed)
 
 
@@ -183,31 +183,33 @@ def condition(error: MigrationError, stream: str = "", tenant: str = "") -> Cond
 
 def ending(outcome: Outcome) -> list[Event]:
     """What there is to say when a run has its verdict; the last one says how it ended."""
-    found: list[Event] = list(over_limit(outcome.proof.completeness))
-    wrong = tuple(item.table for item in outcome.proof.verdicts if item.verdict == "MISMATCH")
+    events: list[Event] = list(over_limit(outcome.proof.completeness))
+    wrong = tuple(
+        verdict.table for verdict in outcome.proof.verdicts if verdict.verdict == "MISMATCH"
+    )
     if wrong:
-        found.append(kinds.ReconcileMismatch(target=outcome.target, tables=wrong))
+        events.append(kinds.ReconcileMismatch(target=outcome.target, tables=wrong))
     if outcome.verdict == "MATCH" and outcome.exit_code in (0, 7):
         is_whole = outcome.exit_code == 0 and not outcome.waiting
         kind = kinds.RunSucceeded if is_whole else kinds.RunDegraded
         return [
-            *found,
+            *events,
             kind(
                 verdict=outcome.verdict,
                 exit_code=outcome.exit_code,
-                extracted=sum(item.extracted for item in outcome.streams),
-                loaded=sum(item.loaded for item in outcome.streams),
-                quarantined=sum(item.quarantined for item in outcome.streams),
-                filtered=sum(item.filtered for item in outcome.streams),
+                extracted=sum(totals.extracted for totals in outcome.streams),
+                loaded=sum(totals.loaded for totals in outcome.streams),
+                quarantined=sum(totals.quarantined for totals in outcome.streams),
+                filtered=sum(totals.filtered for totals in outcome.streams),
                 seconds=round(outcome.seconds, 3),
                 report=outcome.report,
             ),
         ]
-    by_code = [item for item in outcome.problems if item.exit_code == outcome.exit_code]
+    by_code = [error for error in outcome.problems if error.exit_code == outcome.exit_code]
     first = next(iter([*by_code, *outcome.problems]), None) or MigrationError(
         f"the verdict is {outcome.verdict}", outcome.target, next="migrate reconcile"
     )
-    return [*found, failure(first, outcome.exit_code, outcome.verdict, outcome.report)]
+    return [*events, failure(first, outcome.exit_code, outcome.verdict, outcome.report)]
 
 
 def failure(

@@ -200,29 +200,29 @@ def _content(
 def _masked(found: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
     """With the parts cleaned that quote data, files or what somebody else's code said."""
     body = dict(found)
-    body["differences"] = [_masked_difference(item, mask) for item in found["differences"]]
-    body["tables"] = [{**item, "reason": mask.text(item["reason"])} for item in found["tables"]]
-    body["sources"] = [_masked_source(item, mask) for item in found["sources"]]
+    body["differences"] = [_masked_difference(entry, mask) for entry in found["differences"]]
+    body["tables"] = [{**entry, "reason": mask.text(entry["reason"])} for entry in found["tables"]]
+    body["sources"] = [_masked_source(entry, mask) for entry in found["sources"]]
     for name in ("located", "problems", "sandbox", "notes", "allowed"):
         if name in body:
             body[name] = mask.deep(body[name])
     return body
 
 
-def _masked_source(item: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
+def _masked_source(entry: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
     """The names of its partitions: a plugin may make them of what it likes."""
-    parts = [{**one, "partition": mask.text(one["partition"])} for one in item["partitions"]]
-    return {**item, "partitions": parts}
+    parts = [{**one, "partition": mask.text(one["partition"])} for one in entry["partitions"]]
+    return {**entry, "partitions": parts}
 
 
-def _masked_difference(item: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
+def _masked_difference(entry: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
     """Its key column by column; values, where somebody asked for them, likewise."""
-    key = {name: mask.value(name, value) for name, value in item["key"].items()}
+    key = {name: mask.value(name, value) for name, value in entry["key"].items()}
     values = {
         column: {side: mask.value(column, value) for side, value in pair.items()}
-        for column, pair in item.get("values", {}).items()
+        for column, pair in entry.get("values", {}).items()
     }
-    return {**item, "key": key, **({"values": values} if values else {})}
+    return {**entry, "key": key, **({"values": values} if values else {})}
 
 
 def _environment(workspace: Workspace, mask: Mask) -> dict[str, Any]:
@@ -243,24 +243,24 @@ def _adopted(
     """Changes of somebody else that the expected figures include, and why they were adopted."""
     ledger = workspace.ledger
     return [
-        {"table": item.table, "scope": dict(item.scope), "reason": reason}
-        for item in outcome.proof.verdicts
-        for reason in receipts.reasons(connection, ledger, "foreign", item.table, item.scope)
+        {"table": verdict.table, "scope": dict(verdict.scope), "reason": reason}
+        for verdict in outcome.proof.verdicts
+        for reason in receipts.reasons(connection, ledger, "foreign", verdict.table, verdict.scope)
     ]
 
 
 def _audit(state: RunState, name: str, before: Link | None) -> dict[str, Any]:
     """What the chain was found to be when the run began."""
-    found = state.audit
-    words = found.anchor if found else "a new ledger: its chain begins with this run"
+    audit = state.audit
+    words = audit.anchor if audit else "a new ledger: its chain begins with this run"
     return {
         "id": name,
         "links": before.ordinal if before else 0,
         "anchor": words,
-        "is_anchored": found.is_anchored if found else True,
-        "is_full": bool(found and found.is_full),
-        "unsealed": found.unsealed if found else 0,
-        "notes": list(found.words) if found else [],
+        "is_anchored": audit.is_anchored if audit else True,
+        "is_full": bool(audit and audit.is_full),
+        "unsealed": audit.unsealed if audit else 0,
+        "notes": list(audit.words) if audit else [],
     }
 
 
@@ -281,7 +281,7 @@ def _sums(
     connection: Connection, state: RunState, outcome: Outcome, rows: Sequence[Row], after: int
 ) -> list[dict[str, Any]]:
     """Of each table: under which format it is proven, and what earlier links brought."""
-    known = all_states(connection, state.workspace.ledger)
+    states = all_states(connection, state.workspace.ledger)
     added: dict[tuple[str, str, str], Fingerprint] = {}
     for row in rows:
         for part in row[-1] if int(str(row[0])) > after else ():  # type: ignore[attr-defined]
@@ -290,14 +290,14 @@ def _sums(
             net = Fingerprint.of(values["net_rows"], values["net_lanes"])
             added[key] = added.get(key, Fingerprint()) + net
     found = []
-    for item in outcome.proof.verdicts:
-        format_id = known[item.table, item.scope].format_id
-        key = (item.table, receipts.scope_text(item.scope), format_id)
-        carried = item.expected - added.get(key, Fingerprint())
+    for verdict in outcome.proof.verdicts:
+        format_id = states[verdict.table, verdict.scope].format_id
+        key = (verdict.table, receipts.scope_text(verdict.scope), format_id)
+        carried = verdict.expected - added.get(key, Fingerprint())
         found.append(
             {
-                "table": item.table,
-                "scope": dict(item.scope),
+                "table": verdict.table,
+                "scope": dict(verdict.scope),
                 "format_id": format_id,
                 "carried_rows": carried.rows,
                 "carried_lanes": carried.lanes,

@@ -74,16 +74,16 @@ def _ordinals(
     One that was read again under another digest keeps the place that it had at first.
     """
     ours = [
-        item
-        for item in runs.planned(connection, ledger)
-        if (item.run_id, item.stream, item.tenant) == (run_id, stream.name, stream.tenant)
+        planned
+        for planned in runs.planned(connection, ledger)
+        if (planned.run_id, planned.stream, planned.tenant) == (run_id, stream.name, stream.tenant)
     ]
     places: dict[str, int] = {}
-    for item in ours:
-        places[item.partition.name] = min(
-            item.ordinal, places.get(item.partition.name, item.ordinal)
+    for planned in ours:
+        places[planned.partition.name] = min(
+            planned.ordinal, places.get(planned.partition.name, planned.ordinal)
         )
-    return {item.partition.digest: places[item.partition.name] for item in ours}
+    return {planned.partition.digest: places[planned.partition.name] for planned in ours}
 
 
 def _miscounted(

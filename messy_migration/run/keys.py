@@ -41,15 +41,15 @@ def add_keys(state: RunState) -> None:
     """
     target, ledger = state.workspace.target, state.workspace.ledger
     with target.dialect.reading(target.engine) as connection:
-        known = states.all_states(connection, ledger).values()
-    for item in known:
-        label = stream_label(item.stream, item.tenant)
-        is_ours = item.key_pending and item.first_run == state.run.run_id
+        table_states = states.all_states(connection, ledger).values()
+    for table_state in table_states:
+        label = stream_label(table_state.stream, table_state.tenant)
+        is_ours = table_state.key_pending and table_state.first_run == state.run.run_id
         if is_ours and label not in state.unfinished:
-            where = f"key of table {item.table.name}"
+            where = f"key of table {table_state.table.name}"
             with refusals(where), target.engine.begin() as connection:
                 site = Site(connection, target.dialect, ledger, state.signature())
-                _complete(site, item)
+                _complete(site, table_state)
 
 
 def add_earlier_keys(site: Site, streams: Sequence[Stream]) -> None:
@@ -60,51 +60,51 @@ def add_earlier_keys(site: Site, streams: Sequence[Stream]) -> None:
         streams: the streams of this run.
     """
     names = {table.name for stream in streams for table in stream.tables}
-    for item in states.all_states(site.connection, site.ledger).values():
-        is_left = item.key_pending and item.first_run != site.signature.run_id
-        if is_left and item.table.name in names:
-            _complete(site, item)
+    for state in states.all_states(site.connection, site.ledger).values():
+        is_left = state.key_pending and state.first_run != site.signature.run_id
+        if is_left and state.table.name in names:
+            _complete(site, state)
 
 
-def _complete(site: Site, item: TableState) -> None:
+def _complete(site: Site, state: TableState) -> None:
     """Remove what stands in the way of the key, add it, and remember it."""
     late = site.dialect.late_keys
-    if late is not None and item.table.key:
-        late.lock(site.connection, item.table)
+    if late is not None and state.table.key:
+        late.lock(site.connection, state.table)
         try:
             with site.connection.begin_nested():
-                late.add(site.connection, item.table)
+                late.add(site.connection, state.table)
         except KeyTaken:
-            _settle(site, late, item)
-            late.add(site.connection, item.table)
-    states.make_ready(site.connection, site.ledger, site.signature, item.table)
+            _settle(site, late, state)
+            late.add(site.connection, state.table)
+    states.make_ready(site.connection, site.ledger, site.signature, state.table)
     fence.check(site.connection, site.ledger, site.signature.epoch)
 
 
-def _settle(site: Site, late: LateKeys, item: TableState) -> None:
+def _settle(site: Site, late: LateKeys, state: TableState) -> None:
     """Take the losers out, and sign for it in the name of the run that loaded them."""
-    found = late.find(site.connection, item.table, item.bookmark)
-    removed, removed_keyed = _removed(site, late, item)
-    text = f"late\n{item.first_run}\n{item.table.name}\n{item.table.scope}"
+    found = late.find(site.connection, state.table, state.bookmark)
+    removed, removed_keyed = _removed(site, late, state)
+    text = f"late\n{state.first_run}\n{state.table.name}\n{state.table.scope}"
     identity = hashlib.sha256(text.encode()).hexdigest()[:32]
-    held = _quarantine(site, late, item, identity)
+    held = _quarantine(site, late, state, identity)
     refused = len(held)
-    if late.remove(site.connection, item.table) != found or removed.rows != found:
+    if late.remove(site.connection, state.table) != found or removed.rows != found:
         raise TargetError(
             "the target removed a different number of rows than it announced",
-            f"table {item.table.name}",
+            f"table {state.table.name}",
             f"announced {found}",
             "look for a trigger or rule on the table",
         )
     # A record with other rows in the table is still there when one of them repeats another's.
     is_exact = receipts.has_one_row_a_record(
-        site.connection, site.ledger, item.table.name, item.table.scope
+        site.connection, site.ledger, state.table.name, state.table.scope
     )
     filtered = found - refused if is_exact else 0
     part = TableReceipt(
-        item.table.name,
-        item.table.scope,
-        item.format_id,
+        state.table.name,
+        state.table.scope,
+        state.format_id,
         -found,
         0,
         0,
@@ -114,9 +114,9 @@ def _settle(site: Site, late: LateKeys, item: TableState) -> None:
     receipts.write(
         site.connection,
         site.ledger,
-        replace(site.signature, run_id=item.first_run),
+        replace(site.signature, run_id=state.first_run),
         replace(
-            receipts.receipt_of_table(identity, item.stream, item.tenant, part),
+            receipts.receipt_of_table(identity, state.stream, state.tenant, part),
             loaded=-(refused + filtered),
             quarantined=refused,
             filtered={DUPLICATE: filtered} if filtered else {},
@@ -126,23 +126,23 @@ def _settle(site: Site, late: LateKeys, item: TableState) -> None:
     )
 
 
-def _removed(site: Site, late: LateKeys, item: TableState) -> Sums:
+def _removed(site: Site, late: LateKeys, state: TableState) -> Sums:
     """The sums of the rows that were set apart."""
     if site.signature.key is None:
-        return late.fingerprint(site.connection, item.table), None
-    source = late.source(site.connection, item.table)
-    return sums_of(site.connection, site.dialect, item.table, source, site.signature.key)
+        return late.fingerprint(site.connection, state.table), None
+    source = late.source(site.connection, state.table)
+    return sums_of(site.connection, site.dialect, state.table, source, site.signature.key)
 
 
-def _quarantine(site: Site, late: LateKeys, item: TableState, identity: str) -> list[Row]:
+def _quarantine(site: Site, late: LateKeys, state: TableState, identity: str) -> list[Row]:
     """Put away what contradicts a winner, but what the run put away before; as it is sealed."""
     held: list[Row] = []
-    place = (item.first_run, item.stream, item.tenant)
-    for chunk in late.contradictions(site.connection, item.table):
+    place = (state.first_run, state.stream, state.tenant)
+    for chunk in late.contradictions(site.connection, state.table):
         lanes = [one for one, _ in chunk]
         known = quarantine.known(site.connection, site.ledger, *place, lanes)
-        entries = [displaced_entry(item.table, *one) for one in chunk if one[0] not in known]
+        entries = [displaced_entry(state.table, *one) for one in chunk if one[0] not in known]
         held += quarantine.write(
-            site.connection, site.ledger, item.first_run, identity, *place[1:], entries
+            site.connection, site.ledger, state.first_run, identity, *place[1:], entries
         )
     return held

@@ -49,14 +49,14 @@ def new_run_id() -> str:
 
 def locked(workspace: Workspace, patience: Patience) -> Locked:
     """The error that names who holds the target."""
-    who, found = "", None
+    who, holder = "", None
     with suppress(MigrationError):
-        who, found = patience.persist(lambda: _holders(workspace))
+        who, holder = patience.persist(lambda: _holders(workspace))
     # The heartbeat of a run that has just begun may still be that of the one before it.
-    if found and (not who or f"process {found.pid}" in who):
+    if holder and (not who or f"process {holder.pid}" in who):
         who = (
-            f"run {short(found.run_id)} on {found.host}, process {found.pid},"
-            f" since {found.started_at}"
+            f"run {short(holder.run_id)} on {holder.host}, process {holder.pid},"
+            f" since {holder.started_at}"
         )
     return Locked(
         "another run holds the target",
@@ -113,10 +113,10 @@ def open_run(
         key = signing_key(connection, workspace, options)
     with target.engine.begin() as connection:
         epoch = fence.raise_epoch(connection, workspace.ledger)
-        found = runs.find_open(
+        earlier = runs.find_open(
             connection, workspace.ledger, settings.profile, workspace.registry.names, selection
         )
-        run = found or Run(
+        run = earlier or Run(
             run_id=run_id,
             profile=settings.profile,
             plugins=workspace.registry.names,
@@ -140,7 +140,7 @@ def open_run(
         signature = Signature(run.run_id, epoch, os.getpid(), clock.now(), lane, key)
         stamp = stamps.stamp(connection, workspace.ledger, signature, _kind(options))
         _check_stamp(stamp, workspace, options)
-        if found is None:
+        if earlier is None:
             runs.add(connection, workspace.ledger, signature, run)
         holder = Holder(run.run_id, socket.gethostname(), os.getpid(), clock.now(), "")
         fence.beat(connection, workspace.ledger, holder)
@@ -165,7 +165,7 @@ def open_run(
         holder,
         hold,
         patience,
-        found is not None and found.run_id != run_id,
+        earlier is not None and earlier.run_id != run_id,
         streams,
         events,
         lane=lane,

@@ -66,9 +66,10 @@ def build(
     for stream in ordered(streams):
         identity = plan_id(workspace, stream, cutting)
         earlier = [
-            item.partition
-            for item in history.planned
-            if (item.run_id, item.stream, item.tenant) == (run_id, stream.name, stream.tenant)
+            planned.partition
+            for planned in history.planned
+            if (planned.run_id, planned.stream, planned.tenant)
+            == (run_id, stream.name, stream.tenant)
         ]
         start = since or _bookmark(stream, history)
         try:
@@ -105,11 +106,11 @@ def _offered(
         return list(earlier)
     if not workspace.registry.implements(stream.plugin, "partitions"):
         return [whole(stream, run_id)]
-    done = [item for item in earlier if history.is_complete(stream, item)]
+    done = [partition for partition in earlier if history.is_complete(stream, partition)]
     left = _left(stream, history, earlier, done) if earlier else None
     records = min(cutting.records, workspace.target.dialect.batch_records)
     offered = partitions(workspace, stream, since, left, records)
-    if any(item.held is None for item in offered):
+    if any(partition.held is None for partition in offered):
         return offered
     # A plugin that keeps what was planned gives only what is left of it.
     return [*offered, *done]
@@ -119,11 +120,13 @@ def _left(
     stream: Stream, history: History, earlier: Sequence[Partition], done: Sequence[Partition]
 ) -> list[Partition]:
     """What a run planned and has not completed; of two of one name the one not yet begun."""
-    names = {item.name for item in done}
+    names = {partition.name for partition in done}
     left: dict[str, Partition] = {}
-    for item in earlier:
-        if item.name not in names and (item.name not in left or not history.is_begun(stream, item)):
-            left[item.name] = item
+    for partition in earlier:
+        if partition.name not in names and (
+            partition.name not in left or not history.is_begun(stream, partition)
+        ):
+            left[partition.name] = partition
     return list(left.values())
 
 
@@ -136,8 +139,8 @@ def _stream(
 ) -> StreamPlan:
     todo, skipped, problems = [], [], []
     loaded = history.loaded(stream)
-    by_digest = {item.partition.digest: item for item in loaded}
-    newest = {item.partition.input: item for item in loaded}
+    by_digest = {planned.partition.digest: planned for planned in loaded}
+    newest = {planned.partition.input: planned for planned in loaded}
     siblings: dict[str, set[str]] = {}
     for offer in offered:
         siblings.setdefault(offer.input, set()).add(offer.digest)
@@ -168,8 +171,8 @@ def _stream(
     return StreamPlan(stream, identity, tuple(todo), tuple(skipped), tuple(problems), renewed)
 
 
-def _content(item: Planned) -> str:
-    return item.partition.digest.partition("~")[0]
+def _content(planned: Planned) -> str:
+    return planned.partition.digest.partition("~")[0]
 
 
 def _renewed(partition: Partition, last: Planned, *, is_same: bool, was_there: bool) -> Partition:

@@ -53,39 +53,41 @@ def prove_earlier(site: Site, streams: Sequence[Stream], accept: str | None) -> 
     Raises:
         ProofError: somebody else changed a table, or it cannot be read.
     """
-    known = states.all_states(site.connection, site.ledger)
+    table_states = states.all_states(site.connection, site.ledger)
     wanted = [
-        known[table.name, table.scope]
+        table_states[table.name, table.scope]
         for stream in streams
         for table in stream.tables
-        if (table.name, table.scope) in known
+        if (table.name, table.scope) in table_states
     ]
     sums = receipts.expected(site.connection, site.ledger)
     # A run that was killed has added no stubs, so that rows miss parents: nobody's change.
     verdicts = list(prove(site.connection, site.dialect, wanted, sums, {}, rows_only=True))
     if site.connection.invalidated:
         raise TargetUnavailable("the target went away", why=verdicts[-1].reason)
-    wrong = [item for item in verdicts if item.verdict != "MATCH"]
+    wrong = [verdict for verdict in verdicts if verdict.verdict != "MATCH"]
     if accept is not None:
         # Rows that add up to the sums without a key are adopted too, where the keyed ones differ.
-        wrong += [one for one in verdicts if one not in wrong and _is_forged(site, known, one)]
+        wrong += [
+            one for one in verdicts if one not in wrong and _is_forged(site, table_states, one)
+        ]
     if not wrong:
         return []
     hiding = {
-        item.table: hidden
-        for item in wrong
-        if (hidden := site.dialect.policies(site.connection, item.table))
+        verdict.table: hidden
+        for verdict in wrong
+        if (hidden := site.dialect.policies(site.connection, verdict.table))
     }
-    if accept is None or hiding or any(item.actual is None for item in wrong):
+    if accept is None or hiding or any(verdict.actual is None for verdict in wrong):
         raise ProofError(
             "the target is not as earlier runs left it",
-            ", ".join(f"table {item.table}" for item in wrong),
-            "; ".join(dict.fromkeys([*(item.reason for item in wrong), *hiding.values()])),
+            ", ".join(f"table {verdict.table}" for verdict in wrong),
+            "; ".join(dict.fromkeys([*(verdict.reason for verdict in wrong), *hiding.values()])),
             "`migrate reconcile` names the rows; put them right, or adopt the changes with "
             '`migrate run --accept-foreign "reason"`',
         )
-    for item in wrong:
-        _adopt(site, known[item.table, item.scope], item, accept)
+    for verdict in wrong:
+        _adopt(site, table_states[verdict.table, verdict.scope], verdict, accept)
     return wrong
 
 
@@ -103,7 +105,7 @@ def prepare_tables(
         TargetError: a table does not fit its stream.
         ConfigurationError: a table belongs to another stream.
     """
-    known = states.all_states(site.connection, site.ledger)
+    table_states = states.all_states(site.connection, site.ledger)
     for stream in streams:
         for table in stream.tables:
             is_late = (
@@ -111,7 +113,7 @@ def prepare_tables(
                 and not table.amounts
                 and _key_comes_later(site.dialect, streams, stream, table)
             )
-            state = known.get((table.name, table.scope))
+            state = table_states.get((table.name, table.scope))
             is_there = site.dialect.columns(site.connection, table.name) is not None
             if is_there:
                 _tell_of_policies(site, table)
@@ -160,11 +162,11 @@ def _key_comes_later(
 
 def _meet(site: Site, stream: Stream, table: Table, *, created: bool, key_pending: bool) -> None:
     """Remember a table; what it holds already becomes its baseline."""
-    found = Fingerprint()
+    fingerprint = Fingerprint()
     keyed: Fingerprint | None = None
     money: Totals = {}
     if not created:
-        found, keyed = _sums(site, table)
+        fingerprint, keyed = _sums(site, table)
         money = of_source(site.connection, site.dialect, table, _rows(site, table))
     run_id = site.signature.run_id
     state = TableState(
@@ -174,16 +176,16 @@ def _meet(site: Site, stream: Stream, table: Table, *, created: bool, key_pendin
         format_id(table),
         created,
         run_id,
-        found.rows,
+        fingerprint.rows,
         stream.bookmark if stream.bookmark in table.names else None,
         key_pending,
         site.dialect.identity(site.connection, table),
         site.signature.key_id,
     )
     states.add(site.connection, site.ledger, site.signature, state)
-    if found.rows:
+    if fingerprint.rows:
         place = (stream.name, stream.tenant)
-        _receipt(site, place, table, (found, keyed), money, "baseline", None)
+        _receipt(site, place, table, (fingerprint, keyed), money, "baseline", None)
 
 
 def _meet_again(site: Site, stream: Stream, table: Table, state: TableState) -> None:
@@ -231,10 +233,10 @@ def _adopt(site: Site, state: TableState, verdict: TableVerdict, reason: str) ->
 
 
 def _is_forged(
-    site: Site, known: Mapping[tuple[str, Scope], TableState], one: TableVerdict
+    site: Site, table_states: Mapping[tuple[str, Scope], TableState], one: TableVerdict
 ) -> bool:
     """Do the rows of a table add up to its sums, and not to the one under the key?"""
-    state, key = known[one.table, one.scope], site.signature.key
+    state, key = table_states[one.table, one.scope], site.signature.key
     if key is None:
         return False
     _, keyed = _sums(site, state.table)

@@ -115,8 +115,8 @@ def _change(state: RunState) -> None:
 
 
 def _is_whole(one: TableState, sums: KeyedSums, key: Key) -> bool:
-    found = sums.get((*one.key, one.format_id), KeyedSum())
-    return one.key_id == key.id and not found.unkeyed
+    keyed = sums.get((*one.key, one.format_id), KeyedSum())
+    return one.key_id == key.id and not keyed.unkeyed
 
 
 def _prove(connection: Connection, state: RunState, tables: Sequence[TableState]) -> None:

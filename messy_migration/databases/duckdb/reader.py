@@ -56,8 +56,8 @@ class DuckDB:
         return {str(row[0]): str(row[1]) for row in rows} if rows else None
 
     def unique_keys(self, connection: Connection, table: str) -> list[set[str]]:
-        found = connection.execute(text(_UNIQUE), {"name": table})
-        return [set(names) for names in found.scalars()]
+        cursor = connection.execute(text(_UNIQUE), {"name": table})
+        return [set(names) for names in cursor.scalars()]
 
     def schema(self, connection: Connection) -> str | None:
         del connection

@@ -49,8 +49,8 @@ class MySQL:
     def check(self, connection: Connection) -> str:
         words = str(connection.execute(text("SELECT VERSION()")).scalar_one())
         is_mariadb = "mariadb" in words.lower()
-        found = re.match(r"(\d+)\.(\d+)", words)
-        version = (int(found[1]), int(found[2])) if found else (0, 0)
+        match = re.match(r"(\d+)\.(\d+)", words)
+        version = (int(match[1]), int(match[2])) if match else (0, 0)
         oldest = MINIMUM_MARIADB if is_mariadb else MINIMUM_MYSQL
         kind = "MariaDB" if is_mariadb else "MySQL"
         if version < oldest:

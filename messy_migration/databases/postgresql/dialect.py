@@ -169,12 +169,12 @@ class PostgreSQL:
         return {row[0]: row[1].removeprefix(_CATALOGUE) for row in rows} if rows else None
 
     def demanded(self, connection: Connection, table: str) -> set[str]:
-        found = connection.execute(text(_DEMANDED), {"name": self.place(connection, table)})
-        return set(found.scalars())
+        cursor = connection.execute(text(_DEMANDED), {"name": self.place(connection, table)})
+        return set(cursor.scalars())
 
     def unique_keys(self, connection: Connection, table: str) -> list[set[str]]:
-        found = connection.execute(text(_UNIQUE), {"name": self.place(connection, table)})
-        return [set(names) for names in found.scalars()]
+        cursor = connection.execute(text(_UNIQUE), {"name": self.place(connection, table)})
+        return [set(names) for names in cursor.scalars()]
 
     def folded(self, connection: Connection, table: Table) -> list[str]:
         loose = connection.execute(text(_FOLDED), {"name": self.place(connection, table.name)})

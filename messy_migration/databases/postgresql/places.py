@@ -35,8 +35,8 @@ class Place:
 
 def find(connection: Connection, name: str) -> Place | None:
     """Where the role's path finds a name; asked once a connection, and again for each proof."""
-    known: dict[str, Place] = connection.info.setdefault(pins.PLACES, {})
-    if name not in known:
+    places: dict[str, Place] = connection.info.setdefault(pins.PLACES, {})
+    if name not in places:
         path = ", ".join(literal(schema) for schema in pins.schemas(connection))
         array = f"ARRAY[{path}]::pg_catalog.name[]"
         row = connection.exec_driver_sql(
@@ -49,8 +49,8 @@ def find(connection: Connection, name: str) -> Place | None:
         ).first()
         if row is None:
             return None
-        known[name] = Place(row[0], name, row[1])
-    return known[name]
+        places[name] = Place(row[0], name, row[1])
+    return places[name]
 
 
 def rows_of(connection: Connection, name: str) -> str:

@@ -162,7 +162,7 @@ def blockers(engine: Engine, tables: Sequence[str], *, exclusive: bool = False) 
         # The path is known once a transaction has begun.
         connection.begin()
         places = (find(connection, table) for table in tables)
-        names = [found.full for found in places if found]
+        names = [place.full for place in places if place]
         rows = connection.execute(text(_BLOCKERS), {"tables": names, "exclusive": exclusive})
         return ", ".join(f"process {pid} ({name or 'nameless'})" for pid, name in rows)
     return ""

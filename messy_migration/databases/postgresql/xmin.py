@@ -88,11 +88,11 @@ def snapshot(connection: Connection) -> str:
 def rows_by_writer(connection: Connection, table: Table) -> Mapping[int, int]:
     """Low 32 bits of a transaction -> how many rows of the table (in its scope) it wrote."""
     with refusals(f"table {table.name}"):
-        found = connection.exec_driver_sql(
+        cursor = connection.exec_driver_sql(
             "SELECT t.xmin::pg_catalog.text, pg_catalog.count(*)"
             f" FROM {_rows(connection, table)} GROUP BY t.xmin"
         )
-        return {int(xmin): int(count) for xmin, count in found}
+        return {int(xmin): int(count) for xmin, count in cursor}
 
 
 def sums_by_writer(

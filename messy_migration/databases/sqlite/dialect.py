@@ -88,14 +88,14 @@ class SQLite:
         return {name: spelled.upper() for name, spelled in rows} if rows else None
 
     def demanded(self, connection: Connection, table: str) -> set[str]:
-        found = connection.execute(
+        cursor = connection.execute(
             text(
                 "SELECT name FROM pragma_table_info(:name, 'main')"
                 ' WHERE "notnull" AND dflt_value IS NULL'
             ),
             {"name": table},
         )
-        return set(found.scalars())
+        return set(cursor.scalars())
 
     def unique_keys(self, connection: Connection, table: str) -> list[set[str]]:
         key = connection.execute(
@@ -228,13 +228,13 @@ class SQLite:
         if raw is None:
             raise TargetError("the target went away", f"table {table.name}")
         with refusals(f"table {table.name}"):
-            found = None
+            stored = None
             if any(column.type.kind in rows.KINDS for column in table.columns):
-                found = rows.fingerprint(raw, table, source)
-            if found is None:
+                stored = rows.fingerprint(raw, table, source)
+            if stored is None:
                 texts = raw.execute(f"SELECT {self.row_bytes(table, 't')} FROM {source}")
-                found = fingerprint_texts(row[0] for row in texts)
-            return found
+                stored = fingerprint_texts(row[0] for row in texts)
+            return stored
 
     def row_fields(
         self, connection: Connection, table: Table, source: str

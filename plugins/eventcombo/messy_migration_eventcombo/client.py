@@ -68,8 +68,8 @@ def listed(
             numbers.page_param: str(page + numbers.first),
             numbers.size_param: str(top),
         }
-        found = unwrap(client.get_json(path, asked, tries=tries), settings.envelope, path)
-        return Answer(found.records, found.total)
+        answer = unwrap(client.get_json(path, asked, tries=tries), settings.envelope, path)
+        return Answer(answer.records, answer.total)
 
     yield from walk(
         fetch, top=numbers.size, floor=numbers.size, key=identity, step="pages", where=path
@@ -83,22 +83,22 @@ def _whole(
     query: Mapping[str, str],
 ) -> Page:
     """A list that comes in one answer; what repeats in it is counted and given once."""
-    found = unwrap(client.get_json(path, query), settings.envelope, path)
+    answer = unwrap(client.get_json(path, query), settings.envelope, path)
     records: dict[str, Mapping[str, Any]] = {}
-    for record in found.records:
+    for record in answer.records:
         if not isinstance(record, dict):
             raise SourceError(
                 "a list holds something that is no record", path, f"a {type(record).__name__}"
             )
         records.setdefault(dump(record), record)
-    if found.total is not None and found.total > len(found.records):
+    if answer.total is not None and answer.total > len(answer.records):
         raise SourceCountDrift(
             "INCOMPLETE: a list holds fewer records than it counts",
             path,
-            f"{len(found.records):,} of {found.total:,}",
+            f"{len(answer.records):,} of {answer.total:,}",
             'set paging = "page" for this list',
         )
-    return Page(tuple(records.values()), tuple(records), len(found.records) - len(records))
+    return Page(tuple(records.values()), tuple(records), len(answer.records) - len(records))
 
 
 def _address(template: str, event: str) -> tuple[str, dict[str, str]]:

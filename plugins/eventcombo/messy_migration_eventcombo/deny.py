@@ -75,10 +75,10 @@ def without_denied(value: object, denied: Collection[str] = DENIED) -> object:
     """A parsed answer without the denied fields, wherever in the tree they are."""
     if isinstance(value, dict):
         return {
-            key: without_denied(item, denied)
-            for key, item in value.items()
+            key: without_denied(entry, denied)
+            for key, entry in value.items()
             if bare(key) not in denied
         }
     if isinstance(value, list):
-        return [without_denied(item, denied) for item in value]
+        return [without_denied(entry, denied) for entry in value]
     return value

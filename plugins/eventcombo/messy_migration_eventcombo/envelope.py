@@ -86,7 +86,7 @@ def _get(document: Mapping[str, Any], name: str) -> Any:
     if name in document:
         return document[name]
     wanted = name.casefold()
-    return next((item for key, item in document.items() if key.casefold() == wanted), None)
+    return next((entry for key, entry in document.items() if key.casefold() == wanted), None)
 
 
 def _total(document: Any, path: str, names: Sequence[str]) -> int | None:

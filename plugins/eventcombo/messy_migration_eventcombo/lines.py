@@ -123,7 +123,7 @@ def charges(fields: Fields, total: Decimal | None) -> list[Charge]:
     """The variable charges: in detail where the order has it, else its list of ids and the sum."""
     detailed = listed(fields["Variables"], "order_items")
     if detailed:
-        return [_charge(item) for item in detailed]
+        return [_charge(entry) for entry in detailed]
     found = text(sentinel(fields["O_VariableId"], 0, "0"), "source_id") or ""
     keys = [key.strip() for key in found.split(",") if key.strip() not in ("", "0")]
     if len(keys) == 1:
@@ -166,15 +166,15 @@ def add_discounts(
     record: Record, reading: Reading, owner: Owner, found: Sequence[Discount]
 ) -> None:
     """The rows of `order_discounts`."""
-    for item in found:
-        key = f"{owner.key}:{item.promo}"
+    for discount in found:
+        key = f"{owner.key}:{discount.promo}"
         row = {
             "id": reading.id_of("order_discounts", key),
             "source_id": key,
             "order_id": owner.id,
-            "coupon_id": reading.link("coupons", item.promo, "coupon_id"),
-            "code": item.code,
-            "amount": item.amount,
+            "coupon_id": reading.link("coupons", discount.promo, "coupon_id"),
+            "code": discount.code,
+            "amount": discount.amount,
             "source_updated_at": owner.updated,
         }
         record.add("order_discounts", row)

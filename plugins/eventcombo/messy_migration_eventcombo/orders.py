@@ -77,7 +77,7 @@ def read(document: dict[str, Any], record: Record, reading: Reading) -> None:
     updated = utc(fields["ModifyDate"], "source_updated_at")
     owner = lines.Owner(reading.id_of("orders", key), key, updated)
     amounts = _amounts(fields)
-    bought = [lines.Line.read(item, reading) for item in listed(fields["Lines"], "order_items")]
+    bought = [lines.Line.read(entry, reading) for entry in listed(fields["Lines"], "order_items")]
     with at("order_items"):
         charges = lines.charges(fields, amounts.variable)
     with at("order_discounts"):
@@ -112,11 +112,11 @@ def state_of(fields: Fields) -> tuple[str, str]:
 def ordered_at(fields: Fields, reading: Reading, column: str) -> datetime:
     """When it was ordered: UTC, or a local time where the settings say so of old orders."""
     value = fields["O_OrderDateTime"]
-    found = required(utc(value, column), column)
+    moment = required(utc(value, column), column)
     before = reading.local_before
-    if before is not None and found.date() < before and not says_zone(value):
+    if before is not None and moment.date() < before and not says_zone(value):
         return required(local_instant(value, None, reading.zone, column), column)
-    return found
+    return moment
 
 
 def _amounts(fields: Fields) -> Amounts:
@@ -187,7 +187,7 @@ def _check_sums(
         if abs(delta) > lost:
             why = f"the amount differs from its lines by {delta:f}"
             record.warn("orders", "gross_amount", "lines_differ", why)
-    known = sum((item.amount or Decimal(0) for item in discounts), Decimal(0))
+    known = sum((discount.amount or Decimal(0) for discount in discounts), Decimal(0))
     # The platform drops a discount that is larger than the sum.
     delta = amounts.total - (amounts.gross - (known if known <= amounts.gross else Decimal(0)))
     if delta:

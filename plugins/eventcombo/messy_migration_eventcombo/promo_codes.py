@@ -78,6 +78,6 @@ def _applies_to(fields: Fields) -> dict[str, Any]:
 
 def _limit(fields: Fields, known: str, kind: str, column: str) -> datetime | None:
     """The UTC column; an offset from the event's date is a matter of the event, and in extra."""
-    found = utc(fields[known], column)
+    moment = utc(fields[known], column)
     is_offset = text(sentinel(fields[kind], 0, "0"), column) is not None
-    return None if is_offset and found is None else found
+    return None if is_offset and moment is None else moment

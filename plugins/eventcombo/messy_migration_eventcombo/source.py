@@ -96,7 +96,7 @@ def records(
         events = [""] if stream.name == EVENTS else _events(client, settings, partition.bounds)
         for event in events:
             for page in listed(
-                client, settings, endpoint, lambda item: key_of(entity, item, aliases), event
+                client, settings, endpoint, lambda entry: key_of(entity, entry, aliases), event
             ):
                 yield from _items(stream, page, aliases)
                 if page.duplicates:
@@ -135,7 +135,7 @@ def _events(client: Client, settings: EventComboSettings, bounds: Mapping[str, A
     aliases = settings.aliases.get("events", {})
     found: dict[str, None] = {}
     for page in listed(
-        client, settings, settings.events, lambda item: key_of("events", item, aliases)
+        client, settings, settings.events, lambda entry: key_of("events", entry, aliases)
     ):
         for record in page.records:
             key = key_of("events", record, aliases)
@@ -173,7 +173,7 @@ def _pointing_at(table: Table, written: Collection[str]) -> Table:
 
     The service has no list of customers, and an endpoint may be turned off.
     """
-    kept = tuple(item for item in table.foreign_keys if item.parent in written)
+    kept = tuple(foreign_key for foreign_key in table.foreign_keys if foreign_key.parent in written)
     return replace(table, foreign_keys=kept)
 
 

@@ -63,8 +63,8 @@ def convert(cells: pa.StringArray, column: SourceColumn) -> Converted:
         "decimal": _decimals,
     }
     if column.wide is not None:
-        found = _decimals(cells, replace(column, type=column.wide))
-        return replace(found, faults=dict.fromkeys(found.faults, _reason(column)))
+        converted = _decimals(cells, replace(column, type=column.wide))
+        return replace(converted, faults=dict.fromkeys(converted.faults, _reason(column)))
     return readers.get(column.type.kind, _numbers)(cells, column)
 
 
@@ -92,8 +92,8 @@ def _flags(values: Any) -> NDArray[np.bool_]:
 
 
 def _mismatches(cells: pa.StringArray, grammar: str) -> NDArray[np.bool_]:
-    found = pc.match_substring_regex(cells, rf"\A(?:{grammar})\z")
-    return ~_flags(pc.fill_null(found, pa.scalar(True)))  # noqa: FBT003
+    array = pc.match_substring_regex(cells, rf"\A(?:{grammar})\z")
+    return ~_flags(pc.fill_null(array, pa.scalar(True)))  # noqa: FBT003
 
 
 def _bytes_of(cells: pa.StringArray) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -197,9 +197,9 @@ def _float(text: str) -> float:
 
 def _bools(cells: pa.StringArray, column: SourceColumn) -> Converted:
     # One look-up for both: the place of the word among all, NULL where it is none of them.
-    found = pc.index_in(cells, value_set=_words((*column.true, *column.false)))
-    read = _flags(found.is_valid())
-    content: Any = found.buffers()[1]
+    array = pc.index_in(cells, value_set=_words((*column.true, *column.false)))
+    read = _flags(array.is_valid())
+    content: Any = array.buffers()[1]
     places = np.frombuffer(content, np.int32, len(cells))
     bits: list[pa.Buffer | None] = [_bits(read), _bits(places < len(column.true))]
     values = pa.Array.from_buffers(pa.bool_(), len(cells), bits)

@@ -156,14 +156,14 @@ def find_files(pattern: str, written: str) -> list[tuple[Path, str | None]]:
             pattern, _, wanted = pattern.partition("!")
         names = [pattern] if Path(pattern).exists() else glob.glob(pattern, recursive=True)  # noqa: PTH207
     literal = names == [pattern]
-    found = [Path(name) for name in sorted(names) if literal or not Path(name).is_dir()]
-    if not found:
+    paths = [Path(name) for name in sorted(names) if literal or not Path(name).is_dir()]
+    if not paths:
         raise SourceMissing(
             "no file matches", written, "a stream without files is a mistake", "check `path`"
         )
-    for path in found:
+    for path in paths:
         _check_file(path)
-    return [(path, wanted) for path in found]
+    return [(path, wanted) for path in paths]
 
 
 def survey(

@@ -124,7 +124,9 @@ class Schema:
     @property
     def strips_nul(self) -> bool:
         """Some column takes NULs out of its text; in others the core finds them."""
-        return any(loss.kind == "strip_nul" for item in self.table.columns for loss in item.losses)
+        return any(
+            loss.kind == "strip_nul" for column in self.table.columns for loss in column.losses
+        )
 
 
 def load_schema(path: Path, shown: str) -> Schema:

@@ -112,8 +112,8 @@ def _instants(values: Sequence[Any], kind: ColumnType) -> pa.Array[Any]:
 def _of_lengths(values: Sequence[Any], lengths: Sequence[int]) -> pa.Array[Any]:
     """Texts of which each has one of the lengths; of others Arrow knows more forms than we do."""
     texts = pa.array(values, pa.string())
-    known = pa.array(lengths, pa.int32())
-    if not pc.all(pc.is_in(pc.binary_length(texts.drop_null()), known), min_count=0).as_py():
+    array = pa.array(lengths, pa.int32())
+    if not pc.all(pc.is_in(pc.binary_length(texts.drop_null()), array), min_count=0).as_py():
         raise ValueError
     return texts
 

@@ -114,13 +114,13 @@ def _beyond(keys: Sequence[str], values: Sequence[str], order: _Order, word: str
             sql.SQL(", ").join(map(sql.Literal, values)),
         )
     columns = list(zip(keys, values, strict=True))
-    found = _compared(*columns[-1], order, strategy)
+    query = _compared(*columns[-1], order, strategy)
     for name, value in reversed(columns[:-1]):
         equal = _compared(name, value, order, _EQUAL)
         reach = _compared(name, value, order, strategy)
         template = "({0} OR ({1} AND {2}))" if word == "after" else "({0} AND (NOT {1} OR {2}))"
-        found = sql.SQL(template).format(reach, equal, found)
-    return found
+        query = sql.SQL(template).format(reach, equal, query)
+    return query
 
 
 def _compared(name: str, value: str, order: _Order, strategy: int) -> sql.Composed:

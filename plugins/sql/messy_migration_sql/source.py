@@ -118,13 +118,13 @@ def records(stream: Stream, partition: Partition, settings: SqlSettings) -> Iter
     table = stream.tables[0]
     shared = dict(table.scope)
     columns = [column for column in table.columns if column.name not in shared]
-    for item in _KINDS[source.kind].read(settings, source, columns, partition):
-        if shared and isinstance(item, Frame):
+    for piece in _KINDS[source.kind].read(settings, source, columns, partition):
+        if shared and isinstance(piece, Frame):
             (value,) = shared.values()
-            cells = pa.repeat(pa.scalar(value, pa.string()), item.table.num_rows)
-            yield replace(item, table=item.table.add_column(0, next(iter(shared)), cells))
+            cells = pa.repeat(pa.scalar(value, pa.string()), piece.table.num_rows)
+            yield replace(piece, table=piece.table.add_column(0, next(iter(shared)), cells))
         else:
-            yield item
+            yield piece
 
 
 def counted(stream: Stream, partition: Partition, settings: SqlSettings) -> int:
@@ -181,7 +181,7 @@ def _of(source: Source) -> list[Layout]:
     if source.kind == "sqlite":
         lines = sqlite.assumed(source)
         found = [
-            replace(item, stream=replace(item.stream, assumed=(*item.stream.assumed, *lines)))
-            for item in found
+            replace(layout, stream=replace(layout.stream, assumed=(*layout.stream.assumed, *lines)))
+            for layout in found
         ]
     return found

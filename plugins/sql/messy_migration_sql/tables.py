@@ -108,10 +108,10 @@ def _reflected(connection: Connection, name: str, source: Source) -> Reflected:
         ) from None
 
 
-def _refuse_unsupported(source: Source, found: Mapping[str, Reflected]) -> None:
+def _refuse_unsupported(source: Source, tables: Mapping[str, Reflected]) -> None:
     wrong = [
         f"{table}.{column} is {spelled or 'without a type'}"
-        for table, reflected in found.items()
+        for table, reflected in tables.items()
         for column, spelled in reflected.unsupported.items()
         if not source.leaves_out(table, column)
         and column not in source.tables.get(table, TableEntry()).types
@@ -214,20 +214,20 @@ def _foreign_keys(
     source: Source, draft: _Draft, drafts: Mapping[str, _Draft], shared: tuple[str, ...]
 ) -> list[ForeignKey]:
     """Those whose parent and columns are read too, in the names of the target."""
-    found = []
+    references = []
     for key in draft.reflected.table.foreign_keys if source.foreign_keys else ():
         parent = drafts.get(key.parent)
         if parent is None or not set(key.columns) <= set(draft.names):
             continue
         if set(key.parent_columns) <= set(parent.names):
-            found.append(
+            references.append(
                 ForeignKey(
                     (*shared, *(draft.names[name] for name in key.columns)),
                     source.prefix + parent.name,
                     (*shared, *(parent.names[name] for name in key.parent_columns)),
                 )
             )
-    return found
+    return references
 
 
 def _assumed(source: Source, draft: _Draft) -> list[str]:

@@ -232,8 +232,8 @@ def json_text(value: object) -> str:
     if isinstance(value, Decimal):
         return format(value, "f") if abs(value.adjusted()) < 400 else str(value)
     if isinstance(value, dict):
-        pairs = (f"{json.dumps(str(key))}: {json_text(item)}" for key, item in value.items())
+        pairs = (f"{json.dumps(str(key))}: {json_text(entry)}" for key, entry in value.items())
         return "{" + ", ".join(pairs) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(json_text(item) for item in value) + "]"
+        return "[" + ", ".join(json_text(entry) for entry in value) + "]"
     return json.dumps(value, allow_nan=False)

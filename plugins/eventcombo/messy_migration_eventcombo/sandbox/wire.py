@@ -15,7 +15,7 @@ def json_text(value: object) -> str:
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, Mapping):
-        pairs = (f"{json.dumps(key)}:{json_text(item)}" for key, item in value.items())
+        pairs = (f"{json.dumps(key)}:{json_text(entry)}" for key, entry in value.items())
         return "{" + ",".join(pairs) + "}"
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(json_text, value)) + "]"
@@ -39,7 +39,7 @@ def cased(value: object, case: Case) -> object:
     if case == "pascal":
         return value
     if isinstance(value, Mapping):
-        return {key[:1].lower() + key[1:]: cased(item, case) for key, item in value.items()}
+        return {key[:1].lower() + key[1:]: cased(entry, case) for key, entry in value.items()}
     if isinstance(value, list):
-        return [cased(item, case) for item in value]
+        return [cased(entry, case) for entry in value]
     return value

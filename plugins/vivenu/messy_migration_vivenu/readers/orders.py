@@ -181,31 +181,31 @@ def _items(
 
 
 def _line(
-    item: Document, kind: str, event: str | None, default_rate: Decimal | None, context: Context
+    entry: Document, kind: str, event: str | None, default_rate: Decimal | None, context: Context
 ) -> dict[str, Any]:
     if not kind:
-        kind = required(enum(item.get("type"), "kind", ADDITIONAL_ITEM), "kind")
-    quantity = amount_of(item.get("amount"), "quantity")
+        kind = required(enum(entry.get("type"), "kind", ADDITIONAL_ITEM), "kind")
+    quantity = amount_of(entry.get("amount"), "quantity")
     if kind in ("ticket", "product"):
         quantity = required(quantity, "quantity")
     quantity = 1 if quantity is None else quantity
     if not 1 <= quantity < 1 << 31:
         raise Bad("quantity", "quantity", "the quantity is less than 1, or absurd")
-    price = required(money(item.get("price"), "unit_price"), "unit_price")
-    ticket_type = identifier(item.get("ticketTypeId"), "ticket_type_id")
-    rate = percent(item.get("taxRate"), "tax_rate")
-    bundle = mapping(item.get("bundleInfo"), "bundle_source_id")
+    price = required(money(entry.get("price"), "unit_price"), "unit_price")
+    ticket_type = identifier(entry.get("ticketTypeId"), "ticket_type_id")
+    rate = percent(entry.get("taxRate"), "tax_rate")
+    bundle = mapping(entry.get("bundleInfo"), "bundle_source_id")
     return {
         "kind": kind,
         "ticket_type_id": context.uid("ticket_types", type_id(event, ticket_type)),
-        "name": text(item.get("name"), "name"),
+        "name": text(entry.get("name"), "name"),
         "quantity": quantity,
         "unit_price": price,
-        "unit_net_price": money(item.get("netPrice"), "unit_net_price"),
+        "unit_net_price": money(entry.get("netPrice"), "unit_net_price"),
         "line_total": money(quantity * price, "line_total"),
         "tax_rate": default_rate if rate is None else rate,
-        "parent_item_source_ids": listed(item.get("triggeredBy"), "parent_item_source_ids"),
+        "parent_item_source_ids": listed(entry.get("triggeredBy"), "parent_item_source_ids"),
         "bundle_source_id": identifier(bundle.get("bundleId"), "bundle_source_id"),
         # The slot is a wall clock without a day; the day is the event's, another record's.
-        "extra": extra(item, _ITEM_READ, _ITEM_IGNORED),
+        "extra": extra(entry, _ITEM_READ, _ITEM_IGNORED),
     }

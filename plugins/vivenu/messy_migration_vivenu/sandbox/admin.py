@@ -53,7 +53,7 @@ class Admin:
                 state.log.clear()
                 return answers.as_json({})
             case "POST faults":
-                faults = ({**item, "calls": tuple(item.get("calls", ()))} for item in asked)
+                faults = ({**entry, "calls": tuple(entry.get("calls", ()))} for entry in asked)
                 state.faults.set(tuple(Fault(**item) for item in faults))
                 return answers.as_json({})
             case "POST change":

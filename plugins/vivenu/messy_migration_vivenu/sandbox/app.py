@@ -34,7 +34,7 @@ class VivenuSandbox:
         self, accounts: tuple[Account, ...], manifest: Mapping[str, Any], knobs: Knobs
     ) -> None:
         self.state = State.of(accounts, manifest, knobs)
-        self._tenants = {f"Bearer {item.key}": item.profile.name for item in accounts}
+        self._tenants = {f"Bearer {account.key}": account.profile.name for account in accounts}
         self._admin = Admin(self.state)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

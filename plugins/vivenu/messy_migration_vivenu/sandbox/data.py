@@ -44,7 +44,7 @@ def make_account(profile: Profile, seed: int) -> Account:
     sales = make_sales(seller, catalogue, customers)
     roots = {event["rootId"] for event in catalogue.events if "rootId" in event}
     main = {event["_id"] for event in catalogue.events if event["eventType"] != "RECURRENCE"}
-    used = {item["_id"] for order in sales.orders for item in order.get("appliedCoupons", ())}
+    used = {entry["_id"] for order in sales.orders for entry in order.get("appliedCoupons", ())}
     passed_on = {t["originTicketId"] for t in sales.tickets if "originTicketId" in t}
     spoilt = {
         "events": spoil(seller, "events", catalogue.events, roots | main),
@@ -69,17 +69,19 @@ def manifest_of(seed: int, accounts: tuple[Account, ...]) -> dict[str, Any]:
     """What is served, over all tenants and for each: records, cases, rows and money."""
     streams: dict[str, Any] = {}
     for name in STREAMS:
-        parts = {item.profile.name: item.truth["streams"][name] for item in accounts}
+        parts = {account.profile.name: account.truth["streams"][name] for account in accounts}
         streams[f"vivenu.{name}"] = {**_sum(list(parts.values())), "tenants": parts}
     tables = {
         name: {
-            **_sum([item.truth["tables"][name] for item in accounts]),
-            "tenants": {item.profile.name: item.truth["tables"][name] for item in accounts},
+            **_sum([account.truth["tables"][name] for account in accounts]),
+            "tenants": {
+                account.profile.name: account.truth["tables"][name] for account in accounts
+            },
         }
         for name in accounts[0].truth["tables"]
     }
     money = {
-        name: {item.profile.currency: item.truth["money"][name] for item in accounts}
+        name: {account.profile.currency: account.truth["money"][name] for account in accounts}
         for name in accounts[0].truth["money"]
     }
     return {
@@ -88,7 +90,7 @@ def manifest_of(seed: int, accounts: tuple[Account, ...]) -> dict[str, Any]:
         "streams": streams,
         "tables": tables,
         "money": money,
-        "messes": {item.profile.name: item.truth["messes"] for item in accounts},
+        "messes": {account.profile.name: account.truth["messes"] for account in accounts},
         "rates": dict(RATES),
         "keep_out": KEEP_OUT,
     }

@@ -270,9 +270,9 @@ def values_at(record: Record, path: str) -> list[Any]:
     """The values that a dotted path leads to, through lists too; none if it leads nowhere."""
     found: list[Any] = [record]
     for name in path.split("."):
-        found = [item.get(name) for item in found if isinstance(item, dict)]
-        found = [one for item in found for one in (item if isinstance(item, list) else [item])]
-    return [item for item in found if item is not None]
+        found = [entry.get(name) for entry in found if isinstance(entry, dict)]
+        found = [one for entry in found for one in (entry if isinstance(entry, list) else [entry])]
+    return [entry for entry in found if entry is not None]
 
 
 def _comparison(name: str, rest: str) -> str:

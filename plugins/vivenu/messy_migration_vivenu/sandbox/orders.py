@@ -71,7 +71,7 @@ def _line(seller: Seller, show: Show, created: int) -> Line:
     cents = offer.cents
     amount = seller.pick((1, 1, 1, 2, 2, 2, 3, 4))
     net = round(cents * 100 / (100 + seller.profile.tax_percent))
-    item: Record = {
+    entry: Record = {
         "type": "ticket",
         "_id": seller.make_id(created),
         "name": offer.name,
@@ -84,9 +84,9 @@ def _line(seller: Seller, show: Show, created: int) -> Line:
         "seatingInfo": None,
     }
     if seller.is_messy("M12", "orders"):
-        item["bundleInfo"] = {"bundleId": seller.make_id(created), "componentId": "c1"}
-        item["triggeredBy"] = seller.pick(("rule-1", ["rule-1", "rule-2"]))
-    return Line(offer, amount, cents, item)
+        entry["bundleInfo"] = {"bundleId": seller.make_id(created), "componentId": "c1"}
+        entry["triggeredBy"] = seller.pick(("rule-1", ["rule-1", "rule-2"]))
+    return Line(offer, amount, cents, entry)
 
 
 def _order(seller: Seller, draft: Draft, place: int, codes: list[Record]) -> Record:
@@ -188,8 +188,8 @@ def _buyer(seller: Seller, draft: Draft) -> Record:
 
 def _amounts(seller: Seller, draft: Draft, order: Record, codes: list[Record]) -> Record:
     lines = sum(line.cents * line.amount for line in draft.lines)
-    gross = lines + sum(_cents(item) for item in order["products"])
-    gross += sum(_cents(item) for item in order.get("additionalItems", ()))
+    gross = lines + sum(_cents(entry) for entry in order["products"])
+    gross += sum(_cents(entry) for entry in order.get("additionalItems", ()))
     outer = 150 * sum(line.amount for line in draft.lines) if lines else 0
     amounts: Record = {
         "regularPrice": money(gross),
@@ -208,9 +208,9 @@ def _amounts(seller: Seller, draft: Draft, order: Record, codes: list[Record]) -
     return amounts
 
 
-def _cents(item: Record) -> int:
-    whole, _, fraction = digits(item["price"]).partition(".")
-    return (int(whole) * 100 + int(fraction)) * int(item.get("amount", 1))
+def _cents(entry: Record) -> int:
+    whole, _, fraction = digits(entry["price"]).partition(".")
+    return (int(whole) * 100 + int(fraction)) * int(entry.get("amount", 1))
 
 
 def _discount(seller: Seller, draft: Draft, lines: int, codes: list[Record]) -> tuple[int, Record]:

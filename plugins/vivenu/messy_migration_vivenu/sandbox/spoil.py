@@ -108,7 +108,7 @@ def _serve(spoilt: Spoilt, collection: str, record: Record, case: str, turn: int
     if (collection, case) in _DAMAGE:
         ways = _DAMAGE[collection, case]
         name, value = ways[turn % len(ways)]
-        broken = {key: item for key, item in record.items() if key != name}
+        broken = {key: entry for key, entry in record.items() if key != name}
         broken |= {} if value is _ABSENT else {name: value}
         spoilt.entries.append(_entry(broken, case, name))
     elif case == PERCENT:

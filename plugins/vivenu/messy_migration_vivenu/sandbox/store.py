@@ -70,29 +70,29 @@ class Collection:
             query: what is asked for.
             text: the same as text, without top and skip; lists are kept under it.
         """
-        known = self._lists.get(text)
-        if known is None:
+        entries = self._lists.get(text)
+        if entries is None:
             if len(self._lists) >= 64:
                 self._lists.clear()
-            known = self._lists[text] = self._ordered(query)
-        return known
+            entries = self._lists[text] = self._ordered(query)
+        return entries
 
     def _ordered(self, query: Query) -> list[Entry]:
-        found = self._entries
+        entries = self._entries
         for word, bound in query.window:
             compare = COMPARISONS[word]
-            found = [entry for entry in found if compare(entry.at, bound)]
+            entries = [entry for entry in entries if compare(entry.at, bound)]
         if query.matches:
-            found = [entry for entry in found if _fits(entry, query)]
+            entries = [entry for entry in entries if _fits(entry, query)]
         if query.oldest_first is None and self._order == "id":
-            return sorted(found, key=lambda entry: entry.record_id)
+            return sorted(entries, key=lambda entry: entry.record_id)
         newest = self._order == "newest" if query.oldest_first is None else not query.oldest_first
-        return sorted(found, key=lambda entry: (entry.at, entry.record_id), reverse=newest)
+        return sorted(entries, key=lambda entry: (entry.at, entry.record_id), reverse=newest)
 
     def find(self, record_id: str) -> Entry | None:
         """The newest record of that id."""
-        found = [entry for entry in self._entries if entry.record_id == record_id]
-        return max(found, key=lambda entry: entry.at, default=None)
+        entries = [entry for entry in self._entries if entry.record_id == record_id]
+        return max(entries, key=lambda entry: entry.at, default=None)
 
     def turn_page(self, listed: list[Entry]) -> None:
         """The first page of a list went out: let it drift, if it is to."""

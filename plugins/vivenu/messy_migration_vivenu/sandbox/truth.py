@@ -61,9 +61,9 @@ def money_of(spoilt: Mapping[str, Spoilt]) -> dict[str, str]:
         ),
         "order_discounts.amount": sum(
             (
-                _exact(item["absoluteDiscountValue"])
+                _exact(entry["absoluteDiscountValue"])
                 for order in orders
-                for item in _discounts(order)
+                for entry in _discounts(order)
             ),
             Decimal(),
         ),
@@ -112,7 +112,7 @@ def _missing(good: Mapping[str, list[Record]]) -> dict[str, set[str]]:
     for order in good["orders"]:
         wanted["events"].add(order["eventId"])
         wanted["customers"].add(order.get("customerId"))
-        wanted["coupons"] |= {item["_id"] for item in order.get("appliedCoupons", ())}
+        wanted["coupons"] |= {entry["_id"] for entry in order.get("appliedCoupons", ())}
         wanted["ticket_types"] |= {
             f"{order['eventId']}/{line['ticketTypeId']}" for line in order["tickets"]
         }
