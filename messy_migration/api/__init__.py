@@ -18,28 +18,28 @@ from messy_migration.api.run import RunResult, Silent, run
 from messy_migration.api.status import Status, status, watch
 from messy_migration.compare.budget import Budget
 from messy_migration.compare.databases import TableComparison
-from messy_migration.compare.matching import Wishes
-from messy_migration.reconcile.options import Asked
-from messy_migration.run.outcome import Options, Outcome
+from messy_migration.compare.matching import CompareOptions
+from messy_migration.reconcile.options import ReconcileOptions
+from messy_migration.run.outcome import Outcome, RunOptions
 from messy_migration.workspace import Request
 
 __all__ = [
-    "Asked",
     "Budget",
+    "CompareOptions",
     "Comparison",
-    "Options",
     "Outcome",
     "Plan",
+    "ReconcileOptions",
     "Reconciliation",
     "Report",
     "Request",
     "Result",
+    "RunOptions",
     "RunResult",
     "Silent",
     "Status",
     "TableComparison",
     "TablePlan",
-    "Wishes",
     "compare",
     "find_report",
     "key_at_hand",

@@ -17,7 +17,7 @@ from messy_migration.compare import databases as between
 from messy_migration.compare.budget import Budget
 from messy_migration.compare.databases import TableComparison
 from messy_migration.compare.findings import Word
-from messy_migration.compare.matching import Side, Wishes
+from messy_migration.compare.matching import CompareOptions, Side
 from messy_migration.config.secrets import builtin_secret, is_reference
 from messy_migration.config.settings import Settings
 from messy_migration.config.urls import is_loopback, parse_database
@@ -96,7 +96,7 @@ def compare(
     request: Request,
     left: str,
     right: str,
-    wishes: Wishes | None = None,
+    wishes: CompareOptions | None = None,
     budget: Budget | None = None,
 ) -> Comparison:
     """Hold two databases against each other, table by table; nothing is written on either side.
@@ -115,7 +115,7 @@ def compare(
         SourceError: the left database cannot be opened.
         TargetError: the right database cannot be opened, or a catalogue cannot be read.
     """
-    wishes, budget = wishes or Wishes(), budget or Budget()
+    wishes, budget = wishes or CompareOptions(), budget or Budget()
     settings = request.load()
     start_log(request, settings)
     for warning in settings.warnings:

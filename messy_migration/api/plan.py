@@ -23,7 +23,7 @@ from messy_migration.model import Table
 from messy_migration.pipeline.cut import Cutting
 from messy_migration.redaction import Redactor
 from messy_migration.run import plan as planning
-from messy_migration.run.outcome import Options
+from messy_migration.run.outcome import RunOptions
 from messy_migration.run.plan import StreamPlan
 from messy_migration.run.run import chosen
 from messy_migration.run.sandbox import served
@@ -107,15 +107,15 @@ class Plan(Result):
         }
 
 
-def plan(request: Request, options: Options | None = None) -> Plan:
+def plan(request: Request, options: RunOptions | None = None) -> Plan:
     """What `run` would read and write; reads sources and target, writes nothing."""
-    options = options or Options()
+    options = options or RunOptions()
     request, seed = where_unnamed(request, options.sandbox)
     with served(request, seed) as (asked, _):
         return _planned(open_workspace(asked), replace(options, sandbox=seed))
 
 
-def _planned(workspace: Workspace, options: Options) -> Plan:
+def _planned(workspace: Workspace, options: RunOptions) -> Plan:
     streams = chosen(workspace, options)
     target = workspace.target
     if is_missing(target):

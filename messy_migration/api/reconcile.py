@@ -32,7 +32,7 @@ from messy_migration.model.event import tell
 from messy_migration.model.events import ReconcileDone, ReconcileMismatch
 from messy_migration.reconcile import reconcile as proving
 from messy_migration.reconcile.as_json import audit_object, proof_object, quick_facts
-from messy_migration.reconcile.options import Asked
+from messy_migration.reconcile.options import ReconcileOptions
 from messy_migration.reconcile.reconcile import LISTED, Proof, Tables, quick
 from messy_migration.reconcile.untouched import CLAIM, Untouched, word
 from messy_migration.reconcile.verdict import TableVerdict, overall
@@ -44,7 +44,7 @@ from messy_migration.run.anchors import audited, note_again, refused
 from messy_migration.run.events import RunEvents, over_limit, telling
 from messy_migration.run.evidence import file_reconciliation
 from messy_migration.run.keying import prove_under
-from messy_migration.run.lock import Hold
+from messy_migration.run.lock import RunLock
 from messy_migration.run.sandbox import served
 from messy_migration.workspace import Request, Workspace, open_workspace
 
@@ -113,7 +113,7 @@ def reconcile(
     *,
     run_id: str | None = None,
     limit: int = LISTED,
-    asked: Asked | None = None,
+    options: ReconcileOptions | None = None,
     sandbox: int | None = None,
 ) -> Reconciliation:
     """Prove the target again, and name the rows and columns that differ.
@@ -124,7 +124,7 @@ def reconcile(
             not name are those of the ledger.
         run_id: beginning of a run's id, to prove only the tables that it wrote.
         limit: how many differences of a table to list.
-        asked: what to hold the target against, and what else to do.
+        options: what to hold the target against, and what else to do.
         sandbox: read the plugins' sandboxes of this seed instead of their sources.
 
     Raises:
@@ -132,15 +132,15 @@ def reconcile(
         ProofError: the target went away before anything was compared.
         Locked: a run is under way.
     """
-    asked = asked or Asked()
+    options = options or ReconcileOptions()
     with telling(request) as events:
-        request, sandbox = with_ledger(recalled(request), sandbox, asked.anchor)
+        request, sandbox = with_ledger(recalled(request), sandbox, options.anchor)
         with served(request, sandbox) as (found, _):
-            workspace = open_workspace(found, needs_plugins=asked.needs_plugins)
+            workspace = open_workspace(found, needs_plugins=options.needs_plugins)
             events.observe(workspace.registry)
             refuse_missing(workspace)
             with workspace.releasing():
-                result = _examined(workspace, run_id, limit, asked, events)
+                result = _examined(workspace, run_id, limit, options, events)
                 result = replace(result, redactor=workspace.request.redactor)
                 _tell(result)
                 return result
@@ -161,7 +161,11 @@ def _tell(result: Reconciliation) -> None:
 
 
 def _examined(
-    workspace: Workspace, run_id: str | None, limit: int, asked: Asked, events: RunEvents
+    workspace: Workspace,
+    run_id: str | None,
+    limit: int,
+    options: ReconcileOptions,
+    events: RunEvents,
 ) -> Reconciliation:
     """Reconcile a target while no run writes to it.
 
@@ -172,8 +176,8 @@ def _examined(
         Locked: a run is under way.
     """
     target = workspace.target
-    with refusals(f"target {target.label}"), Hold(target, workspace.ledger) as hold:
-        if not hold.take():
+    with refusals(f"target {target.label}"), RunLock(target, workspace.ledger) as lock:
+        if not lock.take():
             raise Locked(
                 "a run is under way",
                 target.label,
@@ -181,14 +185,14 @@ def _examined(
                 "`migrate status`",
             )
         try:
-            scope = _scope_of(workspace, run_id, asked)
+            scope = _scope_of(workspace, run_id, options)
             audit, tables = scope.audit, scope.tables
-            if asked.quick:
+            if options.quick:
                 return _quick(workspace, tables, audit)
-            if asked.repair or asked.accept_foreign:
-                result = _changed(workspace, hold, scope, limit, asked, events)
-                return _filed(workspace, result, asked)
-            proof = _proof(workspace, scope, limit, asked)
+            if options.repair or options.accept_foreign:
+                result = _changed(workspace, lock, scope, limit, options, events)
+                return _filed(workspace, result, options)
+            proof = _proof(workspace, scope, limit, options)
         except (TargetBusy, TargetUnavailable) as error:
             raise ProofError(
                 "UNKNOWN: the target went away before it was compared",
@@ -196,38 +200,45 @@ def _examined(
                 error.why or error.what,
                 error.next or "type the same command again",
             ) from error
-    result = concluded(target.label, proof, asked, audit)
+    result = concluded(target.label, proof, options, audit)
     if audit.newest and not audit.reasons:
         note_again(workspace, audit.ledger, audit.newest)
-    return _filed(workspace, result, asked)
+    return _filed(workspace, result, options)
 
 
-def _filed(workspace: Workspace, result: Reconciliation, asked: Asked) -> Reconciliation:
+def _filed(
+    workspace: Workspace, result: Reconciliation, options: ReconcileOptions
+) -> Reconciliation:
     """With its evidence written, if that was asked for."""
-    if not asked.report:
+    if not options.report:
         return result
     report, page = file_reconciliation(workspace, reconciliation_object(result))
     return replace(result, report=str(report), report_page=str(page))
 
 
 def _changed(
-    workspace: Workspace, hold: Hold, scope: _Scope, limit: int, asked: Asked, events: RunEvents
+    workspace: Workspace,
+    lock: RunLock,
+    scope: _Scope,
+    limit: int,
+    options: ReconcileOptions,
+    events: RunEvents,
 ) -> Reconciliation:
     """Repair or adopt as a run of its own, and give the proof at its end."""
     audit, tables, incomplete = scope.audit, scope.tables, scope.incomplete
     if audit.reasons:
         raise refused(workspace, audit)
     repaired: Repaired | None = None
-    if asked.repair:
-        repaired, outcome = repair(workspace, hold, tables, incomplete, asked, events)
+    if options.repair:
+        repaired, outcome = repair(workspace, lock, tables, incomplete, options, events)
     else:
-        reason = asked.accept_foreign or ""
-        outcome = adopt(workspace, hold, tables, incomplete, reason, events)
-    proof = proving.reconcile(workspace, tables, incomplete, limit, asked)
+        reason = options.accept_foreign or ""
+        outcome = adopt(workspace, lock, tables, incomplete, reason, events)
+    proof = proving.reconcile(workspace, tables, incomplete, limit, options)
     if outcome is not None:
         with workspace.target.dialect.reading(workspace.target.engine) as connection:
             audit = audited(workspace, connection, None, full=False, key=workspace.key)
-    result = replace(concluded(workspace.target.label, proof, asked, audit), repaired=repaired)
+    result = replace(concluded(workspace.target.label, proof, options, audit), repaired=repaired)
     if outcome is None:
         return result
     codes = {problem.exit_code for problem in outcome.problems if problem.exit_code != 7}
@@ -241,7 +252,7 @@ def _changed(
 
 
 def concluded(
-    target: str, proof: Proof, asked: Asked, audit: Audit | None = None
+    target: str, proof: Proof, options: ReconcileOptions, audit: Audit | None = None
 ) -> Reconciliation:
     """The verdict over all tables, and the exit code."""
     verdict = overall(proof.verdicts)
@@ -255,7 +266,7 @@ def concluded(
         mismatch=verdict == "MISMATCH",
         unknown=verdict == "UNKNOWN",
     )
-    if asked.strict and proof.allowed:
+    if options.strict and proof.allowed:
         code = 8
     return Reconciliation(
         target,
@@ -263,7 +274,7 @@ def concluded(
         verdict,
         code,
         completeness=proof.completeness,
-        strict=asked.strict,
+        strict=options.strict,
         problems=tuple(wanting),
         audit=audit,
     )
@@ -281,17 +292,17 @@ def reconciliation_object(result: Reconciliation) -> dict[str, Any]:
     }
 
 
-def _proof(workspace: Workspace, scope: _Scope, limit: int, asked: Asked) -> Proof:
+def _proof(workspace: Workspace, scope: _Scope, limit: int, options: ReconcileOptions) -> Proof:
     """What the ledger says of the tables; if somebody else wrote into it, no more than that."""
     audit, tables, incomplete = scope.audit, scope.tables, scope.incomplete
     if not audit.reasons:
-        return proving.reconcile(workspace, tables, incomplete, limit, asked)
+        return proving.reconcile(workspace, tables, incomplete, limit, options)
     try:
-        proof = proving.reconcile(workspace, tables, incomplete, limit, asked)
+        proof = proving.reconcile(workspace, tables, incomplete, limit, options)
     except TargetUnavailable:
         raise
     except TargetError:
-        return Proof((), (), asked.against)  # what was written into it cannot even be read
+        return Proof((), (), options.against)  # what was written into it cannot even be read
     return replace(proof, verdicts=tuple(map(_doubted, proof.verdicts)))
 
 
@@ -333,12 +344,12 @@ class _Scope:
     incomplete: dict[str, str]
 
 
-def _scope_of(workspace: Workspace, run_id: str | None, asked: Asked) -> _Scope:
+def _scope_of(workspace: Workspace, run_id: str | None, options: ReconcileOptions) -> _Scope:
     target = workspace.target
     with target.dialect.reading(target.engine) as connection:
         refuse_empty(workspace, schema.version(connection))
         key = prove_under(connection, workspace)
-        audit = audited(workspace, connection, asked.anchor, full=not asked.quick, key=key)
+        audit = audited(workspace, connection, options.anchor, full=not options.quick, key=key)
         tables = _tables_of(workspace, connection, run_id)
         incomplete = {} if audit.reasons else _incomplete(workspace, connection)
         return _Scope(audit, tables, incomplete)

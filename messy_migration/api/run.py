@@ -18,7 +18,7 @@ from messy_migration.redaction import Redactor
 from messy_migration.run.as_json import run_object
 from messy_migration.run.events import RunEvents, telling
 from messy_migration.run.open import new_run_id
-from messy_migration.run.outcome import Observer, Options, Outcome
+from messy_migration.run.outcome import Observer, Outcome, RunOptions
 from messy_migration.run.rotation import rotate
 from messy_migration.run.run import execute
 from messy_migration.run.sandbox import Served, served
@@ -68,7 +68,7 @@ class Silent:
 
 
 def run(
-    request: Request, observer: Observer | None = None, options: Options | None = None
+    request: Request, observer: Observer | None = None, options: RunOptions | None = None
 ) -> RunResult:
     """Migrate, then reconcile; called again it resumes what is unfinished.
 
@@ -80,7 +80,7 @@ def run(
     Raises:
         MigrationError: the run could not begin; what goes wrong later is in the outcome.
     """
-    options = options or Options()
+    options = options or RunOptions()
     # The nursery comes first: a copy of it must hold no plugin and no connection.
     request = replace(request, run_id=new_run_id())
     with (
@@ -100,15 +100,17 @@ def run(
 
 @contextmanager
 def _asked(
-    request: Request, options: Options, nursery: Nursery | None
-) -> Iterator[tuple[Request, Options, list[Served]]]:
+    request: Request, options: RunOptions, nursery: Nursery | None
+) -> Iterator[tuple[Request, RunOptions, list[Served]]]:
     """What is asked for, with what the ledger knows where no plugin is named, and the sandboxes."""
     request, seed = where_unnamed(request, options.sandbox)
     with served(request, seed, nursery) as (asked, boxes):
         yield asked, replace(options, sandbox=seed), boxes
 
 
-def _rotated(request: Request, observer: Observer, options: Options, events: RunEvents) -> Outcome:
+def _rotated(
+    request: Request, observer: Observer, options: RunOptions, events: RunEvents
+) -> Outcome:
     """Change the key of a target that was loaded before."""
     workspace = open_workspace(request, application=f"mm:{request.run_id}", keep=True)
     events.observe(workspace.registry)

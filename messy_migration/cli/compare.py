@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from messy_migration import api
-from messy_migration.api import Budget, Comparison, TableComparison, Wishes
+from messy_migration.api import Budget, CompareOptions, Comparison, TableComparison
 from messy_migration.cli.options import (
     Common,
     common_options,
@@ -41,7 +41,7 @@ def _names(_ctx: click.Context, _param: click.Parameter, text: str | None) -> li
 
 
 def _wish_options(beside: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The options that say what is compared; the command gets them as one `Wishes`."""
+    """The options that say what is compared; the command gets them as one `CompareOptions`."""
 
     def add(function: Callable[..., Any]) -> Callable[..., Any]:
         @click.option(
@@ -109,7 +109,7 @@ def _budget_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @json_option
 @common_options
 def command(
-    common: Common, *, left: str, right: str, wishes: Wishes, budget: Budget, as_json: bool
+    common: Common, *, left: str, right: str, wishes: CompareOptions, budget: Budget, as_json: bool
 ) -> int:
     """Hold two databases against each other, table by table, row by row, column by column.
 
@@ -126,7 +126,7 @@ class Between:
 
     left: str
     right: str
-    wishes: Wishes
+    wishes: CompareOptions
 
 
 def between_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -141,7 +141,9 @@ def between_options(function: Callable[..., Any]) -> Callable[..., Any]:
     )
     @_wish_options("With --between: ")
     @functools.wraps(function)
-    def wrapper(*args: Any, urls: tuple[str, str] | None, wishes: Wishes, **kwargs: Any) -> Any:
+    def wrapper(
+        *args: Any, urls: tuple[str, str] | None, wishes: CompareOptions, **kwargs: Any
+    ) -> Any:
         if urls is not None:
             return function(*args, between=Between(*urls, wishes), **kwargs)
         given = {
@@ -247,7 +249,7 @@ def _last_line(result: Comparison) -> str:
     return f"{result.verdict}  {names}{size}{rest}{but}"
 
 
-def _wishes(tables: Sequence[str], maps: Sequence[str], ignored: Sequence[str]) -> Wishes:
+def _wishes(tables: Sequence[str], maps: Sequence[str], ignored: Sequence[str]) -> CompareOptions:
     named: dict[str, str] = {}
     columns: dict[tuple[str, str], str] = {}
     for text in maps:
@@ -259,7 +261,7 @@ def _wishes(tables: Sequence[str], maps: Sequence[str], ignored: Sequence[str]) 
             columns[one, column] = right.strip().rpartition(".")[2]
         else:
             named[left.strip()] = right.strip()
-    return Wishes(tuple(tables), named, columns, tuple(_column(text) for text in ignored))
+    return CompareOptions(tuple(tables), named, columns, tuple(_column(text) for text in ignored))
 
 
 def _column(text: str) -> tuple[str, str]:

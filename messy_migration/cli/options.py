@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from messy_migration import logs
-from messy_migration.api import Options, Request
+from messy_migration.api import Request, RunOptions
 from messy_migration.api.recall import recalled
 from messy_migration.cli.render import GIVEN
 from messy_migration.config import settings
@@ -159,7 +159,7 @@ def _parts(_ctx: click.Context, _param: click.Parameter, text: str | None) -> li
 
 
 def choice_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--select`, `--tenant` and `--since`; the command gets `choice`, an `api.Options`."""
+    """Add `--select`, `--tenant` and `--since`; the command gets `choice`, an `api.RunOptions`."""
 
     @click.option(
         "--select",
@@ -182,7 +182,7 @@ def choice_options(function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(*args: Any, select: list[str], tenant: list[str], since: Any, **kwargs: Any) -> Any:
         if since is not None and since.tzinfo is None:
             since = since.replace(tzinfo=UTC)
-        choice = Options(selection=tuple(select), tenants=tuple(tenant), since=since)
+        choice = RunOptions(selection=tuple(select), tenants=tuple(tenant), since=since)
         return function(*args, choice=choice, **kwargs)
 
     return wrapper

@@ -31,7 +31,7 @@ from messy_migration.run.plan import StreamPlan
 def command(
     common: Common,
     *,
-    choice: api.Options,
+    choice: api.RunOptions,
     sandbox: int | None,
     as_json: bool,
     **flags: Any,

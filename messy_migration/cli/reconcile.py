@@ -43,7 +43,7 @@ def command(
     run_id: str | None,
     limit: int,
     sandbox: int | None,
-    asked: api.Asked,
+    options: api.ReconcileOptions,
     verbose: bool,
     as_json: bool,
     **flags: Any,
@@ -57,11 +57,11 @@ def command(
     databases are held against each other instead. Exit code 0 only if all of it is MATCH.
     """
     if between is not None:
-        given = changed_options(replace(asked, stop_after=None, seconds=None, show_values=False))
+        given = changed_options(replace(options, stop_after=None, seconds=None, show_values=False))
         others = {"run": run_id, "sandbox": sandbox, **given, **flags}
-        return two.run(common, between, asked.budget(limit), as_json=as_json, others=others)
+        return two.run(common, between, options.budget(limit), as_json=as_json, others=others)
     result = api.reconcile(
-        common.recalled(**flags), run_id=run_id, limit=limit, asked=asked, sandbox=sandbox
+        common.recalled(**flags), run_id=run_id, limit=limit, options=options, sandbox=sandbox
     )
     for problem in result.problems:
         complain(problem)

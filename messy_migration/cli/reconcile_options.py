@@ -1,4 +1,4 @@
-"""The options that say how to reconcile; the command gets them as one `Asked`."""
+"""The options that say how to reconcile; the command gets them as one `ReconcileOptions`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 import click
 
 from messy_migration.cli.options import anchor_option, stop_options
-from messy_migration.reconcile.options import Asked
+from messy_migration.reconcile.options import ReconcileOptions
 
 
 def asked_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options behind `Asked`; the command gets one as `asked`."""
+    """Add the options behind `ReconcileOptions`; the command gets one as `options`."""
 
     @click.option(
         "--against",
@@ -54,18 +54,18 @@ def asked_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @anchor_option
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        given = {field.name: kwargs.pop(field.name) for field in fields(Asked)}
-        asked = Asked(**{**given, "accept_foreign": given["accept_foreign"] or None})
-        return function(*args, asked=asked, **kwargs)
+        given = {field.name: kwargs.pop(field.name) for field in fields(ReconcileOptions)}
+        options = ReconcileOptions(**{**given, "accept_foreign": given["accept_foreign"] or None})
+        return function(*args, options=options, **kwargs)
 
     return wrapper
 
 
-def changed_options(asked: Asked) -> dict[str, object]:
+def changed_options(options: ReconcileOptions) -> dict[str, object]:
     """What was given on the command line, name of the option -> value."""
-    default = Asked()
+    default = ReconcileOptions()
     return {
-        field.name: getattr(asked, field.name)
-        for field in fields(asked)
-        if getattr(asked, field.name) != getattr(default, field.name)
+        field.name: getattr(options, field.name)
+        for field in fields(options)
+        if getattr(options, field.name) != getattr(default, field.name)
     }

@@ -48,7 +48,7 @@ def rotation_options(function: Callable[..., Any]) -> Callable[..., Any]:
         choice, others = kwargs.pop("choice"), ("dry_run", "engine", "accept_foreign")
         if lost_key and not rotate_key:
             raise UsageProblem("--lost-key goes with --rotate-key", next="add --rotate-key")
-        if rotate_key and (choice != api.Options() or any(kwargs[name] for name in others)):
+        if rotate_key and (choice != api.RunOptions() or any(kwargs[name] for name in others)):
             raise UsageProblem(
                 "--rotate-key reads no source and proves all tables; no other option goes with it"
             )
@@ -79,7 +79,7 @@ def rotation_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def command(
     common: Common,
     *,
-    choice: api.Options,
+    choice: api.RunOptions,
     sandbox: int | None,
     engine: str | None,
     dry_run: bool,

@@ -18,7 +18,7 @@ from messy_migration.compare import differences as pairing
 from messy_migration.compare import matching as tables
 from messy_migration.compare.budget import Budget, Course, TimeUp
 from messy_migration.compare.findings import Findings, Word
-from messy_migration.compare.matching import Pair, Side, Wishes
+from messy_migration.compare.matching import CompareOptions, Pair, Side
 from messy_migration.compare.resolve import MOST, resolve
 from messy_migration.databases import convert as reading
 from messy_migration.databases.dialect import planned_otherwise
@@ -59,7 +59,7 @@ class Compared(NamedTuple):
     hashing: Hashing
 
 
-def compare(left: Side, right: Side, wishes: Wishes, budget: Budget) -> Compared:
+def compare(left: Side, right: Side, wishes: CompareOptions, budget: Budget) -> Compared:
     """A verdict for each table.
 
     Raises:

@@ -32,7 +32,7 @@ Replay = Callable[[], Iterator[pa.Table]]
 
 
 @dataclass(frozen=True)
-class Part:
+class Replayable:
     """Rows of a table, and how to have them again.
 
     Attributes:
@@ -55,11 +55,11 @@ def locate(
     connection: Connection,
     dialect: Reader,
     table: Table,
-    whole: Part,
+    whole: Replayable,
     limit: int,
     bookmark: str | None = None,
     *,
-    rest: Part | None = None,
+    rest: Replayable | None = None,
     course: Course | None = None,
 ) -> Findings:
     """The rows in which the target differs from what was loaded.

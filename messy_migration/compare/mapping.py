@@ -15,13 +15,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from messy_migration.compare.matching import Wishes
+from messy_migration.compare.matching import CompareOptions
 from messy_migration.errors import ConfigurationError
 
 _LISTS, _TABLES = ("only", "ignore"), ("tables", "columns")
 
 
-def read_mapping(path: Path) -> Wishes:
+def read_mapping(path: Path) -> CompareOptions:
     """What a mapping file asks for.
 
     Raises:
@@ -34,7 +34,7 @@ def read_mapping(path: Path) -> Wishes:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise _unusable(path, str(error)) from error
     _check(path, content)
-    return Wishes(
+    return CompareOptions(
         tuple(content.get("only", ())),
         dict(content.get("tables", {})),
         {_column(path, left): right for left, right in content.get("columns", {}).items()},
@@ -42,9 +42,9 @@ def read_mapping(path: Path) -> Wishes:
     )
 
 
-def merged(first: Wishes, second: Wishes) -> Wishes:
+def merged(first: CompareOptions, second: CompareOptions) -> CompareOptions:
     """Both; where they say different things of one name, the second counts."""
-    return Wishes(
+    return CompareOptions(
         (*first.tables, *second.tables),
         {**first.tables_map, **second.tables_map},
         {**first.columns_map, **second.columns_map},

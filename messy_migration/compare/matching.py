@@ -33,7 +33,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class CompareOptions:
     """What somebody asked to be compared.
 
     Attributes:
@@ -79,7 +79,7 @@ class Pair:
         return self.left or self.right or ""
 
 
-def pairs(left: Side, right: Side, wishes: Wishes) -> list[Pair]:
+def pairs(left: Side, right: Side, wishes: CompareOptions) -> list[Pair]:
     """Who is compared with whom, in order of the names on the left.
 
     Raises:
@@ -171,7 +171,7 @@ def _pair(
     left: Side,
     right: Side,
     names: tuple[str | None, str | None],
-    wishes: Wishes,
+    wishes: CompareOptions,
     used: set[object],
     refused: list[str],
 ) -> Pair:
@@ -217,7 +217,7 @@ class _Shared:
 def _columns(
     databases: tuple[Side, Side],
     sides: tuple[_Described, _Described],
-    wishes: Wishes,
+    wishes: CompareOptions,
     used: set[object],
     refused: list[str],
 ) -> Pair:
@@ -253,7 +253,7 @@ def _columns(
 
 
 def _kept(
-    ours: _Described, theirs: _Described, wishes: Wishes, used: set[object]
+    ours: _Described, theirs: _Described, wishes: CompareOptions, used: set[object]
 ) -> tuple[list[tuple[str | None, str | None]], list[str]]:
     """Columns that belong together, and those that somebody wants to be left out."""
     mapped = {
@@ -330,7 +330,7 @@ def _quoted(connection: Connection, name: str) -> str:
     return connection.dialect.identifier_preparer.quote_identifier(name)
 
 
-def _refuse_unused(wishes: Wishes, used: set[object], found: Sequence[Pair]) -> None:
+def _refuse_unused(wishes: CompareOptions, used: set[object], found: Sequence[Pair]) -> None:
     asked = [
         *(("--ignore", f"{table}.{column}", (table, column)) for table, column in wishes.ignored),
         *(("--map", f"{table}.{column}", (table, column)) for table, column in wishes.columns_map),

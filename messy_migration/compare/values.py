@@ -87,7 +87,7 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class Third:
+class LoadedRows:
     """What is known of the rows as they were loaded.
 
     Attributes:
@@ -109,7 +109,7 @@ def compare(
     *,
     bookmark: str | None,
     is_one_read: bool,
-    third: Third | None = None,
+    third: LoadedRows | None = None,
     course: Course | None = None,
 ) -> Compared:
     """Hold the side `target` against the side `expected`.
@@ -217,7 +217,7 @@ def _keyed(
     expected: Mapping[Row, Row],
     there: list[Row],
     loaded: Mapping[Row, Row] | None,
-    third: Third | None,
+    third: LoadedRows | None,
 ) -> None:
     table = sides.table
     lenient = tolerances(table)
@@ -260,7 +260,9 @@ def _keyed(
             _note(comparison, table, key, (), since, Unequal("missing", mine, None))
 
 
-def _since(mine: Row | None, there: Row | None, loaded: Row | None, third: Third | None) -> Since:
+def _since(
+    mine: Row | None, there: Row | None, loaded: Row | None, third: LoadedRows | None
+) -> Since:
     """Who moved: `loaded` is the row of the target where that was proven."""
     if third is None or not (third.is_known or third.is_target):
         return ""
@@ -298,7 +300,7 @@ def _multisets(
     expected: Counter[Row],
     there: Counter[Row],
     loaded: Counter[Row] | None,
-    third: Third | None,
+    third: LoadedRows | None,
 ) -> None:
     """Without a key a difference is a whole row, with its multiplicity."""
     if loaded is None:

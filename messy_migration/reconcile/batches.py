@@ -21,7 +21,7 @@ _READABLE = frozenset(("load", "stub"))
 
 
 @dataclass(frozen=True)
-class Rest:
+class UnsettledBatches:
     """What is left of a table without the batches that are as they were loaded.
 
     Attributes:
@@ -35,7 +35,9 @@ class Rest:
     expected: Fingerprint
 
 
-def rest(receipts: Sequence[Signed], fingerprints: Mapping[int, Fingerprint]) -> Rest | None:
+def rest(
+    receipts: Sequence[Signed], fingerprints: Mapping[int, Fingerprint]
+) -> UnsettledBatches | None:
     """What differs batch by batch; None if reading the whole input again costs no more.
 
     Args:
@@ -55,4 +57,4 @@ def rest(receipts: Sequence[Signed], fingerprints: Mapping[int, Fingerprint]) ->
     left = sum((signed.net for signed in others), Fingerprint())
     if 2 * left.rows > sum(net.rows for net in sums.values()):
         return None
-    return Rest(frozenset(settled), others, left)
+    return UnsettledBatches(frozenset(settled), others, left)

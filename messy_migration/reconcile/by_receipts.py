@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from messy_migration.compare.budget import Course, TimeUp
 from messy_migration.compare.findings import Findings
-from messy_migration.compare.locate import Part, locate
+from messy_migration.compare.locate import Replayable, locate
 from messy_migration.databases.errors import refusals
 from messy_migration.databases.naming import scoped
 from messy_migration.databases.postgresql import places as relations
@@ -19,7 +19,7 @@ from messy_migration.ledger.receipts import Scope
 from messy_migration.model import Fingerprint
 from messy_migration.model.derived import is_derived
 from messy_migration.reconcile.authors import Authors, adopted_until, authors
-from messy_migration.reconcile.batches import Rest, rest
+from messy_migration.reconcile.batches import UnsettledBatches, rest
 from messy_migration.reconcile.replay import replayed, stream_of
 from messy_migration.reconcile.verdict import TableVerdict
 from messy_migration.workspace import Workspace
@@ -28,14 +28,14 @@ _MOST = 1_000_000
 """Differences that are held at once, to say who wrote each and which are waived."""
 
 
-class ByLedger:
+class ByReceipts:
     """The tables of one target in one snapshot; remembers which batches differ, and who wrote."""
 
     def __init__(self, workspace: Workspace, connection: Connection, course: Course) -> None:
         self._workspace = workspace
         self._connection = connection
         self._course = course
-        self._rests: dict[tuple[str, Scope], Rest] = {}
+        self._rests: dict[tuple[str, Scope], UnsettledBatches] = {}
         self._authors: dict[tuple[str, Scope], Authors] = {}
 
     def scan(self, state: TableState) -> Fingerprint:
@@ -91,7 +91,7 @@ class ByLedger:
                     connection,
                     workspace.target.dialect,
                     state.table,
-                    Part(expected, lambda: replayed(workspace, connection, state)),
+                    Replayable(expected, lambda: replayed(workspace, connection, state)),
                     _MOST,
                     bookmark,
                     rest=self._part(state),
@@ -102,12 +102,12 @@ class ByLedger:
         except MigrationError as error:
             return Findings(state.table.name, (), 0, (), str(error))
 
-    def _part(self, state: TableState) -> Part | None:
+    def _part(self, state: TableState) -> Replayable | None:
         """What is left of a table without the batches that are as they were loaded."""
         found = self._rests.get(state.key)
         if found is None:
             return None
-        return Part(
+        return Replayable(
             found.expected,
             lambda: replayed(self._workspace, self._connection, state, found.receipts),
             writers.by_none_of(found.settled),

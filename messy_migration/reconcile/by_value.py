@@ -18,7 +18,15 @@ from sqlalchemy import Connection
 from messy_migration.compare.buckets import Sides
 from messy_migration.compare.budget import Course, TimeUp
 from messy_migration.compare.findings import Findings
-from messy_migration.compare.values import EXPECTED, LOADED, STUBS, TARGET, Compared, Third, compare
+from messy_migration.compare.values import (
+    EXPECTED,
+    LOADED,
+    STUBS,
+    TARGET,
+    Compared,
+    LoadedRows,
+    compare,
+)
 from messy_migration.databases.dialect import Dialect, planned
 from messy_migration.databases.naming import scoped
 from messy_migration.errors import MigrationError, SourceError
@@ -136,7 +144,7 @@ def _stream(
             all_sides[state.table.name] = stack.enter_context(
                 closing(Sides(place, state.table, rows))
             )
-        thirds: Mapping[str, Third] = {}
+        thirds: Mapping[str, LoadedRows] = {}
         if from_source:
             _read_again(workspace, connection, stream, all_sides, notes, Path(folder), course)
             thirds = _loaded_side(workspace, connection, stream, group, all_sides, notes, course)
@@ -153,7 +161,11 @@ def _stream(
                 _add_stored(connection, dialect, state.table, sides, course)
                 sides.close()
                 comparison = compare(
-                    sides, bookmark=bookmark, is_one_read=from_source, third=third, course=course
+                    sides,
+                    bookmark=bookmark,
+                    is_one_read=from_source,
+                    third=third,
+                    course=course,
                 )
                 course.found += comparison.total
                 results[number] = comparison
@@ -204,14 +216,14 @@ def _loaded_side(
     sides: Mapping[str, Sides],
     notes: list[str],
     course: Course,
-) -> Mapping[str, Third]:
+) -> Mapping[str, LoadedRows]:
     """What was loaded: by proof the target itself, else the input read again, if it is there."""
     for state, _ in group:
         # Rows that stood for missing parents are no source's.
         for data in stubs(workspace, connection, state):
             sides[state.table.name].add(STUBS, data)
     if all(verdict.actual == verdict.expected for _, verdict in group):
-        return {state.table.name: Third(is_target=True) for state, _ in group}
+        return {state.table.name: LoadedRows(is_target=True) for state, _ in group}
     try:
         _replay(workspace, connection, stream, group, sides, LOADED, course)
     except MigrationError as error:
@@ -222,7 +234,7 @@ def _loaded_side(
             " cannot be told on which side a row changed"
         )
         return {}
-    return {state.table.name: Third(is_known=True) for state, _ in group}
+    return {state.table.name: LoadedRows(is_known=True) for state, _ in group}
 
 
 def _read_again(

@@ -13,7 +13,7 @@ Repair = Literal["differing", "corrupted", "all"]
 
 
 @dataclass(frozen=True)
-class Asked:
+class ReconcileOptions:
     """How a target is to be reconciled.
 
     Attributes:

@@ -36,7 +36,7 @@ from messy_migration.model import Fingerprint, stream_label
 from messy_migration.pipeline.rules import FIRST
 from messy_migration.reconcile import strays
 from messy_migration.reconcile.authors import Authors
-from messy_migration.reconcile.by_receipts import ByLedger
+from messy_migration.reconcile.by_receipts import ByReceipts
 from messy_migration.reconcile.by_value import by_value
 from messy_migration.reconcile.checks import unread
 from messy_migration.reconcile.derived import with_derived
@@ -44,7 +44,7 @@ from messy_migration.reconcile.drift import drift, words
 from messy_migration.reconcile.identity import another_table
 from messy_migration.reconcile.keyed import UnderKey, unkeyed
 from messy_migration.reconcile.money import with_money
-from messy_migration.reconcile.options import Asked, Form
+from messy_migration.reconcile.options import Form, ReconcileOptions
 from messy_migration.reconcile.prove import prove
 from messy_migration.reconcile.source import (
     SourceVerdict,
@@ -98,7 +98,7 @@ def reconcile(
     tables: Tables | None,
     incomplete: Mapping[str, str],
     limit: int = LISTED,
-    asked: Asked | None = None,
+    options: ReconcileOptions | None = None,
 ) -> Proof:
     """Prove tables in one snapshot of the target, and locate what differs.
 
@@ -107,10 +107,10 @@ def reconcile(
         tables: (table, scope) pairs, or None for all that the ledger knows.
         incomplete: label of a stream -> why not all of it was read.
         limit: how many differences of a table to list.
-        asked: what to hold it against, and what else to try.
+        options: what to hold it against, and what else to try.
     """
-    asked = asked or Asked()
-    course = Course(asked.budget(limit))
+    options = options or ReconcileOptions()
+    course = Course(options.budget(limit))
     target = workspace.target
     notes: tuple[str, ...] = ()
     with target.dialect.reading(target.engine) as connection:
@@ -119,16 +119,16 @@ def reconcile(
         complete = completeness_of(workspace, connection, wanted)
         extracted = source_proofs.standing(connection, workspace.ledger)
         sums = receipts.expected(connection, workspace.ledger)
-        ledger = ByLedger(workspace, connection, course)
-        scan = ledger.scan if asked.against == "ledger" else None
+        ledger = ByReceipts(workspace, connection, course)
+        scan = ledger.scan if options.against == "ledger" else None
         verdicts: Iterable[TableVerdict] = prove(
             connection, target.dialect, wanted, sums, incomplete, scan=scan, course=course
         )
-        if asked.against != "ledger" or asked.stop_after is None:
+        if options.against != "ledger" or options.stop_after is None:
             # All verdicts come first; only to stop after differences they have to be located.
             verdicts = list(verdicts)
         key_id = ""
-        if asked.against == "ledger":
+        if options.against == "ledger":
             under_key = UnderKey(workspace, connection, course)
             key_id = under_key.key.id if under_key.key else ""
             located = [
@@ -139,7 +139,7 @@ def reconcile(
                 for state, verdict in zip(wanted, verdicts, strict=True)
             ]
         else:
-            from_source = asked.against == "source"
+            from_source = options.against == "source"
             against = by_value(
                 workspace, connection, wanted, list(verdicts), course, from_source=from_source
             )
@@ -163,7 +163,7 @@ def reconcile(
     today = datetime.now(UTC).date()
     waivers = workspace.settings.waivers
     judged = [waived(verdict, behind, waivers, today) for verdict, behind in results]
-    if asked.probe:
+    if options.probe:
         judged = [
             _probed(workspace, state, verdict)
             for state, verdict in zip(wanted, judged, strict=True)
@@ -172,7 +172,7 @@ def reconcile(
     return Proof(
         tuple(judged),
         tuple(shown(behind, limit) for _, behind in results if behind is not None),
-        asked.against,
+        options.against,
         (*notes, *remarks(waivers, judged, today)),
         (*allowed, *_allowed(judged), *unkeyed(judged), *unheld(sources)),
         seen,

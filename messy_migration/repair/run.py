@@ -7,7 +7,7 @@ import time
 from messy_migration.errors import ProofError
 from messy_migration.ledger import stamps
 from messy_migration.ledger.receipts import Scope
-from messy_migration.reconcile.options import Asked, Repair
+from messy_migration.reconcile.options import ReconcileOptions, Repair
 from messy_migration.reconcile.reconcile import Tables
 from messy_migration.repair.apply import Repaired, RepairedTable, carry_out
 from messy_migration.repair.plan import Todo, plan_repair
@@ -15,9 +15,9 @@ from messy_migration.run.close import close_run
 from messy_migration.run.derive import derivable, make_derived
 from messy_migration.run.events import RunEvents
 from messy_migration.run.keying import begin_key
-from messy_migration.run.lock import Hold
+from messy_migration.run.lock import RunLock
 from messy_migration.run.open import new_run_id, open_run, say_begun
-from messy_migration.run.outcome import Options, Outcome
+from messy_migration.run.outcome import Outcome, RunOptions
 from messy_migration.run.prepare import Site, prove_earlier
 from messy_migration.run.sandbox import SEED
 from messy_migration.run.signals import StopSignals
@@ -31,30 +31,30 @@ _MADE = "table is made again from its bases"
 
 def repair(
     workspace: Workspace,
-    hold: Hold,
+    lock: RunLock,
     tables: Tables | None,
     incomplete: dict[str, str],
-    asked: Asked,
+    options: ReconcileOptions,
     events: RunEvents,
 ) -> tuple[Repaired, Outcome | None]:
     """Repair, and reconcile what was repaired; the caller holds the run lock.
 
     Args:
         workspace: with the plugins of the streams.
-        hold: the run lock.
+        lock: the run lock.
         tables: (table, scope) pairs, or None for all.
         incomplete: label of a stream -> why not all of it was read.
-        asked: how far to go, and whether only to say so.
+        options: how far to go, and whether only to say so.
         events: what is said of the run.
     """
-    wish: Repair = asked.repair or "differing"
+    wish: Repair = options.repair or "differing"
     todos = plan_repair(workspace, tables, incomplete, wish)
     repaired = tuple(_told(todo) for todo in todos)
-    if asked.dry_run or not any(todo.is_any for todo in todos):
+    if options.dry_run or not any(todo.is_any for todo in todos):
         return Repaired(repaired), None
     began = time.monotonic()
     with StopSignals() as stop:
-        state = _opened(workspace, hold, stop, REPAIR, {todo.state.key for todo in todos}, events)
+        state = _opened(workspace, lock, stop, REPAIR, {todo.state.key for todo in todos}, events)
         state.unfinished.update(incomplete)
         carry_out(state, todos, stop)
         if not state.problems and not stop.requested:
@@ -66,7 +66,7 @@ def repair(
 
 def adopt(
     workspace: Workspace,
-    hold: Hold,
+    lock: RunLock,
     tables: Tables | None,
     incomplete: dict[str, str],
     reason: str,
@@ -88,7 +88,7 @@ def adopt(
         )
     with StopSignals() as stop:
         chosen = None if tables is None else set(tables)
-        state = _opened(workspace, hold, stop, ADOPT, chosen, events)
+        state = _opened(workspace, lock, stop, ADOPT, chosen, events)
         with state.writing() as connection:
             target = workspace.target
             site = Site(connection, target.dialect, workspace.ledger, state.signature())
@@ -100,7 +100,7 @@ def adopt(
 
 def _opened(
     workspace: Workspace,
-    hold: Hold,
+    lock: RunLock,
     stop: StopSignals,
     selection: str,
     tables: set[tuple[str, Scope]] | None,
@@ -115,9 +115,9 @@ def _opened(
     target = workspace.target
     with target.dialect.reading(target.engine) as connection:
         kind = stamps.kind(connection, workspace.ledger)
-    options = Options(selection=(selection,), sandbox=SEED if kind == "sandbox" else None)
+    options = RunOptions(selection=(selection,), sandbox=SEED if kind == "sandbox" else None)
     patience = workspace.patience(lambda: stop.requested)
-    state = open_run(workspace, new_run_id(), streams, options, hold, patience, events)
+    state = open_run(workspace, new_run_id(), streams, options, lock, patience, events)
     say_begun(state)
     begin_key(state)
     with target.dialect.reading(target.engine) as connection:

@@ -50,7 +50,7 @@ def derivable(state: RunState, connection: Connection) -> list[Derived]:
         return []
     there = {name for name, _ in states.all_states(connection, workspace.ledger)}
     there.update(table.name for stream in state.streams for table in stream.tables)
-    derivations = []
+    makeable = []
     for derived in wanted:
         missing = [name for name in derived.bases if name not in there]
         if missing:
@@ -61,8 +61,8 @@ def derivable(state: RunState, connection: Connection) -> list[Derived]:
             )
             continue
         there.add(derived.table.name)
-        derivations.append(derived)
-    return derivations
+        makeable.append(derived)
+    return makeable
 
 
 def make_derived(state: RunState, *, again: bool = False) -> None:

@@ -13,7 +13,7 @@ from messy_migration.ledger.chain import Link
 from messy_migration.ledger.clock import now
 from messy_migration.ledger.lanes import Lane
 from messy_migration.run.anchors import note
-from messy_migration.run.outcome import Options
+from messy_migration.run.outcome import RunOptions
 from messy_migration.run.state import RunState
 from messy_migration.workspace import Workspace
 
@@ -66,7 +66,7 @@ def prove_under(connection: Connection, workspace: Workspace) -> Key | None:
     return key
 
 
-def signing_key(connection: Connection, workspace: Workspace, options: Options) -> Key | None:
+def signing_key(connection: Connection, workspace: Workspace, options: RunOptions) -> Key | None:
     """The key under which a run signs from its first row on; None without one.
 
     A rotation signs under the key that it replaces, until all tables are under the new one.

@@ -24,7 +24,7 @@ TRIES = 3
 PAUSE_SECONDS = 0.2
 
 
-class Hold:
+class RunLock:
     """The run lock of a target, as a context manager that gives it back.
 
     Attributes:

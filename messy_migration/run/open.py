@@ -28,8 +28,8 @@ from messy_migration.pipeline.cut import Cutting
 from messy_migration.run.anchors import adopt, begin_anew
 from messy_migration.run.events import RunEvents
 from messy_migration.run.keying import signing_key
-from messy_migration.run.lock import Hold
-from messy_migration.run.outcome import Options
+from messy_migration.run.lock import RunLock
+from messy_migration.run.outcome import RunOptions
 from messy_migration.run.state import RunState
 from messy_migration.workers.task import Briefing
 from messy_migration.workspace import Workspace
@@ -81,8 +81,8 @@ def open_run(
     workspace: Workspace,
     run_id: str,
     streams: list[Stream],
-    options: Options,
-    hold: Hold,
+    options: RunOptions,
+    lock: RunLock,
     patience: Patience,
     events: RunEvents,
 ) -> RunState:
@@ -155,7 +155,7 @@ def open_run(
         Cutting.of_options(run.options),
         key_id=key.id if key else "",
     )
-    hold.epoch = epoch
+    lock.epoch = epoch
     events.name_run(run.run_id)
     return RunState(
         workspace,
@@ -163,7 +163,7 @@ def open_run(
         run,
         briefing,
         holder,
-        hold,
+        lock,
         patience,
         earlier is not None and earlier.run_id != run_id,
         streams,
@@ -203,11 +203,11 @@ def _actor() -> str:
         return f"uid {os.getuid()}"
 
 
-def _kind(options: Options) -> str:
+def _kind(options: RunOptions) -> str:
     return "real" if options.sandbox is None else "sandbox"
 
 
-def _check_stamp(found: str, workspace: Workspace, options: Options) -> None:
+def _check_stamp(found: str, workspace: Workspace, options: RunOptions) -> None:
     if found == _kind(options):
         return
     raise ConfigurationError(

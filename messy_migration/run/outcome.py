@@ -18,7 +18,7 @@ from messy_migration.run.plan import StreamPlan
 
 
 @dataclass(frozen=True)
-class Options:
+class RunOptions:
     """What one run is asked to do, beside its settings.
 
     Attributes:

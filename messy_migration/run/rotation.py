@@ -33,9 +33,9 @@ from messy_migration.run.anchors import check_ledger
 from messy_migration.run.close import close_run
 from messy_migration.run.events import RunEvents
 from messy_migration.run.keying import note_link, put_link
-from messy_migration.run.lock import Hold
+from messy_migration.run.lock import RunLock
 from messy_migration.run.open import locked, open_run, say_begun
-from messy_migration.run.outcome import Observer, Options, Outcome
+from messy_migration.run.outcome import Observer, Outcome, RunOptions
 from messy_migration.run.signals import StopSignals
 from messy_migration.run.state import RunState
 from messy_migration.workspace import Workspace
@@ -47,7 +47,7 @@ KeyedSums = Mapping[tuple[str, Scope, str], KeyedSum]
 
 
 def rotate(
-    workspace: Workspace, observer: Observer, options: Options, events: RunEvents
+    workspace: Workspace, observer: Observer, options: RunOptions, events: RunEvents
 ) -> Outcome:
     """Prove all tables under the key that counts, and put them under the one that is set.
 
@@ -66,14 +66,14 @@ def rotate(
     with (
         StopSignals() as stop,
         refusals(f"target {target.label}"),
-        Hold(target, workspace.ledger) as hold,
+        RunLock(target, workspace.ledger) as lock,
     ):
         patience = workspace.patience(lambda: stop.requested)
-        if not hold.take():
+        if not lock.take():
             raise locked(workspace, patience)
         streams = workspace.streams()
         state = patience.persist(
-            lambda: open_run(workspace, run_id, streams, options, hold, patience, events)
+            lambda: open_run(workspace, run_id, streams, options, lock, patience, events)
         )
         say_begun(state)
         observer.started(state.run, target.label, streams, resumed=state.resumed)

@@ -38,9 +38,9 @@ from messy_migration.run.events import RunEvents
 from messy_migration.run.finish import finish
 from messy_migration.run.keying import begin_key
 from messy_migration.run.keys import add_earlier_keys
-from messy_migration.run.lock import Hold
+from messy_migration.run.lock import RunLock
 from messy_migration.run.open import locked, open_run, say_begun
-from messy_migration.run.outcome import Observer, Options, Outcome
+from messy_migration.run.outcome import Observer, Outcome, RunOptions
 from messy_migration.run.prepare import Site, prepare_tables, prove_earlier
 from messy_migration.run.scouts import find_scouts, is_hopeless
 from messy_migration.run.sealing import Sealer
@@ -62,7 +62,7 @@ FIRST_SECONDS = 1.0
 def execute(
     request: Request,
     observer: Observer,
-    options: Options,
+    options: RunOptions,
     events: RunEvents,
     nursery: Nursery | None = None,
 ) -> Outcome:
@@ -91,7 +91,7 @@ def execute(
 def _execute(
     workspace: Workspace,
     observer: Observer,
-    options: Options,
+    options: RunOptions,
     events: RunEvents,
     began: float,
     nursery: Nursery | None,
@@ -102,17 +102,17 @@ def _execute(
     with (
         StopSignals() as stop,
         refusals(f"target {target.label}"),
-        Hold(target, workspace.ledger) as hold,
+        RunLock(target, workspace.ledger) as lock,
     ):
         # Of several that begin at once the winner ends the connections of the others.
-        if not at_first.persist(hold.take):
+        if not at_first.persist(lock.take):
             raise locked(workspace, at_first)
         try:
             patience = workspace.patience(lambda: stop.requested)
             with _local(workspace, run_id, nursery) as pool:
                 patience.persist(lambda: _warm(pool, workspace, options))
                 state = patience.persist(
-                    lambda: open_run(workspace, run_id, streams, options, hold, patience, events)
+                    lambda: open_run(workspace, run_id, streams, options, lock, patience, events)
                 )
                 say_begun(state)
                 observer.started(state.run, target.label, streams, resumed=state.resumed)
@@ -165,7 +165,7 @@ def _local(workspace: Workspace, run_id: str, nursery: Nursery | None) -> LocalP
     return LocalPool(briefing, core.worker_count, core.frozen_after, nursery)
 
 
-def _warm(pool: LocalPool, workspace: Workspace, options: Options) -> None:
+def _warm(pool: LocalPool, workspace: Workspace, options: RunOptions) -> None:
     """Where nothing was ever loaded there is something to do, whatever the plan will say.
 
     One worker keeps the second processor busy while this process makes the ledger and plans.
@@ -176,7 +176,7 @@ def _warm(pool: LocalPool, workspace: Workspace, options: Options) -> None:
         pool.warm(int(is_new))
 
 
-def chosen(workspace: Workspace, options: Options) -> list[Stream]:
+def chosen(workspace: Workspace, options: RunOptions) -> list[Stream]:
     """The streams that a run is asked for.
 
     Raises:
@@ -322,7 +322,7 @@ def _pulse(state: RunState, observer: Observer, stop: StopSignals) -> Callable[[
             return
         last = time.monotonic()
         try:
-            state.hold.ensure()
+            state.lock.ensure()
             _beat(state)
             observer.progressed(_totals(state))
             sealer.seal()

@@ -25,8 +25,8 @@ from messy_migration.ledger.runs import Run
 from messy_migration.model import Derived, Stream, stream_label
 from messy_migration.model.event import tell
 from messy_migration.run.events import RunEvents, condition
-from messy_migration.run.lock import Hold
-from messy_migration.run.outcome import Options
+from messy_migration.run.lock import RunLock
+from messy_migration.run.outcome import RunOptions
 from messy_migration.run.plan import StreamPlan
 from messy_migration.workers.task import Briefing
 from messy_migration.workspace import Workspace
@@ -44,7 +44,7 @@ class RunState:
         run: as the ledger has it.
         briefing: what its workers have to know.
         holder: who this process is, for the heartbeat.
-        hold: the run lock.
+        lock: the run lock.
         patience: how long the run waits for its target.
         resumed: it took up an unfinished run.
         streams: the selected ones.
@@ -64,11 +64,11 @@ class RunState:
     """
 
     workspace: Workspace
-    options: Options
+    options: RunOptions
     run: Run
     briefing: Briefing
     holder: Holder
-    hold: Hold
+    lock: RunLock
     patience: Patience
     resumed: bool
     streams: list[Stream]
@@ -106,7 +106,7 @@ class RunState:
         """
 
         def attempt() -> T:
-            self.hold.ensure()
+            self.lock.ensure()
             with refusals(f"target {self.workspace.target.label}"):
                 return step()
 

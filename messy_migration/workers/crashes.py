@@ -14,7 +14,7 @@ LIMIT = 100
 """Workers that may die of one partition; more records that kill are no accident of the data."""
 
 
-class Deaths:
+class Crashes:
     """The deaths of one run's workers."""
 
     def __init__(self) -> None:

@@ -23,7 +23,7 @@ from messy_migration.ledger.lanes import Heads
 from messy_migration.model.event import Event, tell
 from messy_migration.model.events import BatchRetriesExhausted, WorkerDied
 from messy_migration.model.usage import Usage
-from messy_migration.workers.crashes import Deaths
+from messy_migration.workers.crashes import Crashes
 from messy_migration.workers.loop import work_for
 from messy_migration.workers.nursery import Nursery, start
 from messy_migration.workers.processes import Process
@@ -94,7 +94,7 @@ class LocalPool:
         self._workers = workers
         self._frozen_after = frozen_after
         self._nursery = nursery
-        self._deaths = Deaths()
+        self._deaths = Crashes()
         self._listened = time.monotonic()
         self._slots: list[_Slot] = []
 

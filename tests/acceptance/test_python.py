@@ -87,12 +87,12 @@ def test_a_mismatch_is_raised_with_its_exit_code_and_shown_in_words(demo, tmp_pa
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda: api.Asked(against="sauce"),
-        lambda: api.Asked(repair="some"),
-        lambda: api.Asked(quick=True, strict=True),
-        lambda: api.Asked(repair="all", against="landed"),
-        lambda: api.Options(selection="files.*"),
-        lambda: api.Options(since=datetime(2026, 1, 1)),  # noqa: DTZ001
+        lambda: api.ReconcileOptions(against="sauce"),
+        lambda: api.ReconcileOptions(repair="some"),
+        lambda: api.ReconcileOptions(quick=True, strict=True),
+        lambda: api.ReconcileOptions(repair="all", against="landed"),
+        lambda: api.RunOptions(selection="files.*"),
+        lambda: api.RunOptions(since=datetime(2026, 1, 1)),  # noqa: DTZ001
         lambda: api.project("/nowhere/at/all"),
         lambda: api.project(workers=0),
         lambda: api.project(plugins=["a", "a"]),

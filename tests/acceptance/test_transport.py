@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from messy_migration import api
-from messy_migration.api import Asked, Budget, Request, Wishes
+from messy_migration.api import Budget, CompareOptions, ReconcileOptions, Request
 from messy_migration.errors import ConfigurationError
 
 FAR = "postgresql://me@203.0.113.9/shop"
@@ -18,7 +18,9 @@ def request_of(folder, profile="", more=""):
     return Request(config=folder / "migrate.toml")
 
 
-@pytest.mark.parametrize("act", [api.run, api.plan, lambda one: api.reconcile(one, asked=Asked())])
+@pytest.mark.parametrize(
+    "act", [api.run, api.plan, lambda one: api.reconcile(one, options=ReconcileOptions())]
+)
 def test_g21_a_target_behind_an_open_way_is_refused_before_anything(tmp_path, act):
     request = request_of(tmp_path, f'target = "{FAR}"', 'url = "sqlite:///source.db"')
     with pytest.raises(ConfigurationError, match="open to others") as caught:
@@ -38,4 +40,4 @@ def test_g21_a_source_behind_an_open_way_is_refused(tmp_path, monkeypatch):
 def test_g21_databases_that_are_compared_are_refused_too(tmp_path, kind):
     far = FAR.replace("postgresql", kind)
     with pytest.raises(ConfigurationError, match="open to others"):
-        api.compare(request_of(tmp_path), far, far, Wishes(), Budget())
+        api.compare(request_of(tmp_path), far, far, CompareOptions(), Budget())

@@ -7,7 +7,7 @@ from itertools import combinations
 import pytest
 
 from messy_migration import api
-from messy_migration.api import Budget, Request, Wishes
+from messy_migration.api import Budget, CompareOptions, Request
 from messy_migration.testing.conformance import without
 from messy_migration.testing.nasty_rows import nasty
 
@@ -29,7 +29,7 @@ def two(request, place_of):
 
 def compared(two, wishes=None):
     left, right = two
-    return api.compare(Request(), left.url, right.url, wishes or Wishes(), Budget())
+    return api.compare(Request(), left.url, right.url, wishes or CompareOptions(), Budget())
 
 
 def test_they_match_and_one_changed_cell_is_named(two):

@@ -70,11 +70,11 @@ class Shop(Project):
 
     def run(self, **options):
         """A run, to its end."""
-        return api.run(self.request, options=api.Options(**options))
+        return api.run(self.request, options=api.RunOptions(**options))
 
     def reconcile(self, **asked):
         """A reconciliation."""
-        return api.reconcile(self.request, asked=api.Asked(**asked))
+        return api.reconcile(self.request, options=api.ReconcileOptions(**asked))
 
     def report(self, outcome):
         """The evidence of a run."""

@@ -13,7 +13,7 @@ import psycopg
 from sqlalchemy import make_url
 
 from messy_migration import api
-from messy_migration.api import Budget, Request, Wishes
+from messy_migration.api import Budget, CompareOptions, Request
 from messy_migration.errors import MigrationError
 from messy_migration.testing.project import Project, fresh_logging
 
@@ -148,7 +148,7 @@ class Site(Project):
 
     def _judged(self, form, act, login):
         if form == BETWEEN:
-            wishes = Wishes(tables=("orders", "notes"))
+            wishes = CompareOptions(tables=("orders", "notes"))
             found = api.compare(
                 Request(directory=self.folder), self.copy, login or self.target, wishes, Budget()
             )
@@ -162,8 +162,12 @@ class Site(Project):
             done = api.run(self.request, watcher)
             told = " ".join([*_reasons(done.proof), *map(str, done.problems)])
             return Seen(done.verdict, done.exit_code, told, named(done.proof.findings))
-        asked = api.Asked(quick=True) if form == QUICK else api.Asked(against=form)
-        found = api.reconcile(self.request, asked=asked)
+        asked = (
+            api.ReconcileOptions(quick=True)
+            if form == QUICK
+            else api.ReconcileOptions(against=form)
+        )
+        found = api.reconcile(self.request, options=asked)
         if form == QUICK:
             words = {item.verdict for item in found.untouched}
             word = next((one for one in ("TOUCHED", "UNKNOWN") if one in words), "UNTOUCHED")

@@ -73,11 +73,11 @@ class Site(Project):
         self.write(name, f"email,name,points\n{body}")
 
     def run(self, **options):
-        self.outcomes.append(api.run(self.request, options=api.Options(**options)))
+        self.outcomes.append(api.run(self.request, options=api.RunOptions(**options)))
         return self.outcomes[-1]
 
     def reconcile(self, **asked):
-        return api.reconcile(self.request, asked=api.Asked(**asked))
+        return api.reconcile(self.request, options=api.ReconcileOptions(**asked))
 
     def document(self, place=-1):
         return json.loads(Path(self.outcomes[place].report).read_text(encoding="utf-8"))
@@ -107,7 +107,7 @@ class Site(Project):
     def refused(self, **options):
         """The error of a run that must not begin."""
         with pytest.raises(MigrationError) as caught:
-            api.run(self.request, options=api.Options(**options))
+            api.run(self.request, options=api.RunOptions(**options))
         return caught.value
 
 

@@ -200,7 +200,7 @@ def test_neither_secrets_nor_personal_data_are_in_what_is_filed(site, monkeypatc
     site.execute(
         "UPDATE people SET name = 'x' WHERE points = 1", "DELETE FROM people WHERE points = 2"
     )
-    result = api.reconcile(request, asked=api.Asked(report=True))
+    result = api.reconcile(request, options=api.ReconcileOptions(report=True))
     assert result.verdict == "MISMATCH"
     texts = [Path(path).read_text(encoding="utf-8") for path in (result.report, result.report_page)]
     texts += [Path(one).read_text(encoding="utf-8") for outcome in site.outcomes
@@ -210,7 +210,7 @@ def test_neither_secrets_nor_personal_data_are_in_what_is_filed(site, monkeypatc
     # Equal values have equal masks, on this machine; unlike ones have not.
     masks = re.findall(r"masked:[0-9a-f]{12}", texts[0])
     assert len(set(masks)) >= 2
-    again = api.reconcile(request, asked=api.Asked(report=True))
+    again = api.reconcile(request, options=api.ReconcileOptions(report=True))
     assert set(re.findall(r"masked:[0-9a-f]{12}", Path(again.report).read_text())) == set(masks)
     shown_keys = {dict(item.key)["email"] for found in result.proof.findings
                   for item in found.differences}  # fmt: skip

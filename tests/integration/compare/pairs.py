@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import make_url
 
 from messy_migration import api
-from messy_migration.api import Budget, Request, Wishes
+from messy_migration.api import Budget, CompareOptions, Request
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Two:
 
     def compare(self, wishes=None, **budget):
         return api.compare(
-            Request(), self.left.url, self.right.url, wishes or Wishes(), Budget(**budget)
+            Request(), self.left.url, self.right.url, wishes or CompareOptions(), Budget(**budget)
         )
 
     def only(self, wishes=None, **budget):

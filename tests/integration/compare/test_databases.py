@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import make_url
 
 from messy_migration import api
-from messy_migration.api import Budget, Request, Wishes
+from messy_migration.api import Budget, CompareOptions, Request
 
 from .pairs import Two
 
@@ -46,7 +46,9 @@ class Guarded(Two):
 
 def compare(guarded, **budget):
     """As that role."""
-    return api.compare(Request(), guarded.left.url, guarded.login, Wishes(), Budget(**budget))
+    return api.compare(
+        Request(), guarded.left.url, guarded.login, CompareOptions(), Budget(**budget)
+    )
 
 
 def raising(guarded, body):

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import make_url
 
 from messy_migration import api
-from messy_migration.api import Budget, Request, Wishes
+from messy_migration.api import Budget, CompareOptions, Request
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def _in_mariadb(url, statements):
 
 def compared(left, right):
     """The verdict of the one table, its differences in short, and how it was compared."""
-    result = api.compare(Request(), left, right, Wishes(), Budget(show_values=True))
+    result = api.compare(Request(), left, right, CompareOptions(), Budget(show_values=True))
     (table,) = result.tables
     differences = table.findings.differences if table.findings else ()
     return (
@@ -248,7 +248,7 @@ def test_one_value_that_is_another_is_named_with_its_key(sides, name):
 def test_g16_what_is_stored_is_what_is_shown(sides):
     left = sides("mariadb", *table("TINYINT(1)", ["2"]))
     right = sides("left", *table("boolean", ["false"]))
-    result = api.compare(Request(), left, right, Wishes(), Budget(show_values=True))
+    result = api.compare(Request(), left, right, CompareOptions(), Budget(show_values=True))
     (difference,) = result.tables[0].findings.differences
     assert "2" in str(difference)
     assert "'false'" in str(difference)
@@ -257,7 +257,7 @@ def test_g16_what_is_stored_is_what_is_shown(sides):
 def test_g02_a_day_that_is_none_is_shown_as_it_is_stored(sides):
     left = sides("mariadb", *table("DATE", ["'2024-02-30'"]))
     right = sides("left", *table("date", ["'2024-03-01'"]))
-    result = api.compare(Request(), left, right, Wishes(), Budget(show_values=True))
+    result = api.compare(Request(), left, right, CompareOptions(), Budget(show_values=True))
     (difference,) = result.tables[0].findings.differences
     assert "2024-02-30 (no date)" in str(difference)
 

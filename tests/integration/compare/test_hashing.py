@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import make_url
 
 from messy_migration.compare import matching as tables
-from messy_migration.compare.matching import Side, Wishes
+from messy_migration.compare.matching import CompareOptions, Side
 from messy_migration.databases import convert as reading
 from messy_migration.databases.ddl import prepare
 from messy_migration.databases.open import open_database, open_target
@@ -102,7 +102,7 @@ def snapshot(side):
 def seen(two, name="t"):
     """Both views of a table, each with its side."""
     with snapshot(two.left) as left, snapshot(two.right) as right:
-        (pair,) = tables.pairs(left, right, Wishes(tables=(name,)))
+        (pair,) = tables.pairs(left, right, CompareOptions(tables=(name,)))
     return list(zip((two.left, two.right), pair.views, strict=True))
 
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from messy_migration.compare.locate import Part, locate
+from messy_migration.compare.locate import Replayable, locate
 from messy_migration.compare.readable import readable
 from messy_migration.errors import SourceError
 from messy_migration.fingerprint.rows import fields, fingerprint
@@ -35,7 +35,12 @@ def located(site, table, *batches, expected=None, limit=50, bookmark=None):
         expected = sum((fingerprint(one, table.columns) for one in data), Fingerprint())
     with site.reading() as connection:
         return locate(
-            connection, site.dialect, table, Part(expected, lambda: iter(data)), limit, bookmark
+            connection,
+            site.dialect,
+            table,
+            Replayable(expected, lambda: iter(data)),
+            limit,
+            bookmark,
         )
 
 
@@ -161,7 +166,7 @@ def test_an_input_that_is_gone_is_said_and_nothing_is_made_up(site, table):
         yield
 
     with site.reading() as connection:
-        found = locate(connection, site.dialect, table, Part(Fingerprint(), gone), 50)
+        found = locate(connection, site.dialect, table, Replayable(Fingerprint(), gone), 50)
     assert (found.differences, found.total) == ((), 0)
     assert "cannot be read again" in found.note
     assert "sales.csv" in found.note

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from messy_migration import api
-from messy_migration.api import Budget, Request, Wishes
+from messy_migration.api import Budget, CompareOptions, Request
 
 duckdb = pytest.importorskip("duckdb")
 
@@ -51,7 +51,7 @@ def test_g05_a_changed_amount_is_found_and_equal_rows_are_equal(tmp_path):
 
     def compared():
         urls = [f"duckdb:///{path}" for path in (left, right)]
-        return api.compare(Request(), *urls, Wishes(), Budget())
+        return api.compare(Request(), *urls, CompareOptions(), Budget())
 
     assert compared().verdict == "MATCH"
     with duckdb.connect(str(left)) as connection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from messy_migration import api
-from messy_migration.api import Request, Wishes
+from messy_migration.api import CompareOptions, Request
 from messy_migration.errors import SourceError, TargetError, UsageProblem
 
 ROWS = [(1, "a", 10), (2, "b", 20), (3, None, 30)]
@@ -111,7 +111,7 @@ def test_a_table_or_a_column_of_one_side_only_is_a_difference(same):
 
 def test_what_is_ignored_is_said_and_not_compared(same):
     same.right.run("UPDATE t SET n = 0", "ALTER TABLE t ADD COLUMN more integer")
-    found = same.only(Wishes(ignored=(("t", "n"), ("t", "more"))))
+    found = same.only(CompareOptions(ignored=(("t", "n"), ("t", "more"))))
     assert (found.verdict, found.pair.ignored) == ("MATCH", ("n", "more"))
 
 
@@ -122,7 +122,7 @@ def test_names_match_exactly_or_but_for_case_or_as_somebody_says(two, listed):
     two.right.run("CREATE TABLE plain (id integer PRIMARY KEY)")
     two.left.fill("Order Details", [(1, "x"), (2, "y")])
     two.right.fill("lines", [(1, "x"), (2, "z")])
-    wishes = Wishes(
+    wishes = CompareOptions(
         tables_map={"Order Details": "lines"},
         columns_map={("Order Details", 'Unit"Price'): "price"},
     )
@@ -133,7 +133,7 @@ def test_names_match_exactly_or_but_for_case_or_as_somebody_says(two, listed):
 
 def test_only_chosen_tables_are_compared(same):
     same.left.run("CREATE TABLE other (id integer)")
-    result = same.compare(Wishes(tables=("T*",)))
+    result = same.compare(CompareOptions(tables=("T*",)))
     assert [item.pair.label for item in result.tables] == ["t"]
     assert result.verdict == "MATCH"
 
@@ -141,13 +141,13 @@ def test_only_chosen_tables_are_compared(same):
 @pytest.mark.parametrize(
     "wishes, words",
     [
-        (Wishes(tables=("nope*",)), "no table has such a name"),
-        (Wishes(tables_map={"x": "t"}), "left side has no table 'x'"),
-        (Wishes(tables_map={"t": "x"}), "right side has no table 'x'"),
-        (Wishes(columns_map={("t", "v"): "x"}), "right side has no column 'x'"),
-        (Wishes(columns_map={("x", "v"): "v"}), "--map x.v names no column"),
-        (Wishes(ignored=(("t", "x"),)), "--ignore t.x names no column"),
-        (Wishes(tables_map={"t": "u", "u": "u"}), "two tables to u"),
+        (CompareOptions(tables=("nope*",)), "no table has such a name"),
+        (CompareOptions(tables_map={"x": "t"}), "left side has no table 'x'"),
+        (CompareOptions(tables_map={"t": "x"}), "right side has no table 'x'"),
+        (CompareOptions(columns_map={("t", "v"): "x"}), "right side has no column 'x'"),
+        (CompareOptions(columns_map={("x", "v"): "v"}), "--map x.v names no column"),
+        (CompareOptions(ignored=(("t", "x"),)), "--ignore t.x names no column"),
+        (CompareOptions(tables_map={"t": "u", "u": "u"}), "two tables to u"),
     ],
 )
 def test_a_wish_that_names_nothing_is_refused(same, wishes, words):

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import make_url
 
 from messy_migration import api
-from messy_migration.api import Budget, Request, Wishes
+from messy_migration.api import Budget, CompareOptions, Request
 from messy_migration.databases.postgresql import pins
 
 from ..hostile import TRACES, hostile
@@ -33,7 +33,11 @@ def reader(two_postgres):
 def compare(two):
     right = make_url(two.right.url).set(username=ROLE, password="throw-away")
     return api.compare(
-        Request(), two.left.url, right.render_as_string(hide_password=False), Wishes(), Budget()
+        Request(),
+        two.left.url,
+        right.render_as_string(hide_password=False),
+        CompareOptions(),
+        Budget(),
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import make_url
 
 from messy_migration import api
-from messy_migration.api import Request, Wishes
+from messy_migration.api import CompareOptions, Request
 from messy_migration.errors import UsageProblem
 
 # What a shop would have: a file that binds nobody to its types, and a strict copy of it.
@@ -182,7 +182,7 @@ def test_types_that_have_nothing_in_common_are_refused_by_name(two_postgres, lef
     with pytest.raises(UsageProblem, match=r"t\.x is .* on the left.* on the right") as caught:
         two.compare()
     assert "--ignore" in caught.value.next
-    assert two.only(Wishes(ignored=(("t", "x"),))).verdict == "MATCH"
+    assert two.only(CompareOptions(ignored=(("t", "x"),))).verdict == "MATCH"
 
 
 SAME = (

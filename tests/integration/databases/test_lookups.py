@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import make_url
 
 from messy_migration import api
-from messy_migration.api import Budget, Request, Wishes
+from messy_migration.api import Budget, CompareOptions, Request
 from messy_migration.testing.servers import postgres
 
 from .lookups import logged, lookups
@@ -166,16 +166,16 @@ def test_g05_all_that_reaches_a_server_is_named_in_full(moved, telling_server):
     )
     execute(target, "INSERT INTO notes VALUES ('c')")
     for asked in (
-        api.Asked(quick=True),
-        api.Asked(),
-        api.Asked(against="landed", probe=True),
-        api.Asked(against="source", show_values=True),
-        api.Asked(repair="all"),
+        api.ReconcileOptions(quick=True),
+        api.ReconcileOptions(),
+        api.ReconcileOptions(against="landed", probe=True),
+        api.ReconcileOptions(against="source", show_values=True),
+        api.ReconcileOptions(repair="all"),
     ):
-        api.reconcile(request, asked=asked)
+        api.reconcile(request, options=asked)
     last = api.reconcile(request)
     assert last.verdict == "MATCH", last
-    api.compare(Request(), source, target, Wishes(), Budget(seconds=60))
+    api.compare(Request(), source, target, CompareOptions(), Budget(seconds=60))
     api.status(request)
     api.plan(request)
     problems = statements_that_look_up(telling_server, source, target)

@@ -50,10 +50,10 @@ class Site:
         return Request(config=self.folder / "migrate.toml")
 
     def run(self, **options):
-        return api.run(self.request, options=api.Options(**options))
+        return api.run(self.request, options=api.RunOptions(**options))
 
     def reconcile(self, **asked):
-        return api.reconcile(self.request, asked=api.Asked(**asked))
+        return api.reconcile(self.request, options=api.ReconcileOptions(**asked))
 
     def execute(self, *statements, level=None):
         engine = create_engine(

@@ -12,12 +12,12 @@ from types import SimpleNamespace
 import pytest
 
 from messy_migration.api.reconcile import concluded
-from messy_migration.compare.locate import Part, locate
+from messy_migration.compare.locate import Replayable, locate
 from messy_migration.errors import TargetError
 from messy_migration.fingerprint.rows import fingerprint
 from messy_migration.model import ForeignKey
 from messy_migration.reconcile import money, prove
-from messy_migration.reconcile.options import Asked
+from messy_migration.reconcile.options import ReconcileOptions
 from messy_migration.reconcile.reconcile import Proof
 
 from ...promises.faults.inject.proof import PROOF
@@ -95,7 +95,7 @@ def another_input(ground):
     site = site_in(ground.tmp_path)
     site.create(table, (1, "changed"), (2, "b"))
     loaded = fingerprint(data_of(table, (1, "a"), (2, "b")), table.columns)
-    part = Part(loaded, lambda: [data_of(table, (1, "a"), (2, "c"))])
+    part = Replayable(loaded, lambda: [data_of(table, (1, "a"), (2, "c"))])
     with site.reading() as connection:
         note = locate(connection, site.dialect, table, part, 50).note
     is_said = "does not give the rows that were loaded" in note
@@ -103,7 +103,7 @@ def another_input(ground):
 
 
 def nothing_compared(_):
-    return said(concluded("target", Proof((), ()), Asked()), "UNKNOWN", 8)
+    return said(concluded("target", Proof((), ()), ReconcileOptions()), "UNKNOWN", 8)
 
 
 def proven(ground, table, *rows, stranger=(), spoil=(), incomplete=None):

@@ -135,7 +135,7 @@ def test_a_repair_that_is_killed_is_finished_by_the_same_command(loaded):
                 os.kill(os.getpid(), signal.SIGKILL)
         repair._sign = sign
         api.reconcile(Request(config=Path({str(loaded.folder / "migrate.toml")!r})),
-                      asked=api.Asked(repair="differing"))
+                      options=api.ReconcileOptions(repair="differing"))
     """
     killed = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False)
     assert killed.returncode == -signal.SIGKILL

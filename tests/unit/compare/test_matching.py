@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 from sqlalchemy import make_url
 
-from messy_migration.compare.matching import Side, Wishes, pairs
+from messy_migration.compare.matching import CompareOptions, Side, pairs
 from messy_migration.databases.open import open_target
 from messy_migration.errors import UsageProblem
 
@@ -29,7 +29,7 @@ def matched(tmp_path):
                 stack.callback(target.engine.dispose)
                 connection = stack.enter_context(target.dialect.reading(target.engine))
                 sides.append(Side(connection, target.dialect))
-            return pairs(*sides, Wishes(**wishes))
+            return pairs(*sides, CompareOptions(**wishes))
 
     return match
 

@@ -18,7 +18,7 @@ from messy_migration.compare.values import (
     LOADED,
     STUBS,
     TARGET,
-    Third,
+    LoadedRows,
     Unequal,
     compare,
     fingerprint_of,
@@ -32,7 +32,7 @@ COLUMNS = (
     Column("at", ColumnType("int32")),
 )
 KEYED, KEYLESS = Table("t", COLUMNS, ("id",)), Table("t", COLUMNS)
-KNOWN, IS_TARGET = Third(is_known=True), Third(is_target=True)
+KNOWN, IS_TARGET = LoadedRows(is_known=True), LoadedRows(is_target=True)
 
 
 def row(number, v="a", at=0):
@@ -256,7 +256,7 @@ def test_where_the_target_is_proven_to_be_what_was_loaded_the_source_moved(held)
     assert found.since == {"source": 4}
 
 
-@pytest.mark.parametrize("third", [None, Third()])
+@pytest.mark.parametrize("third", [None, LoadedRows()])
 @pytest.mark.parametrize("table", [KEYED, KEYLESS], ids=["key", "no key"])
 def test_nobody_is_blamed_where_it_is_not_known_what_was_loaded(held, table, third):
     found = held(

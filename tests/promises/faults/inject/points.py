@@ -103,7 +103,7 @@ POINTS = {
     "bookmark.moved": _parent("after", "ledger.bookmarks:move", often=True),
     "settled": _parent("after", "run.finish:finish"),
     "reconcile.before": _parent("before", "reconcile.reconcile:reconcile"),
-    "reconcile.mid": _parent("after", "reconcile.by_receipts:ByLedger.scan", often=True),
+    "reconcile.mid": _parent("after", "reconcile.by_receipts:ByReceipts.scan", often=True),
     "reconcile.after": _parent("after", "reconcile.reconcile:reconcile"),
     "evidence.before": _parent("before", "evidence.files:write"),
     "evidence.after": _parent("after", "evidence.files:write"),
