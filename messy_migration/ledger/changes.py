@@ -100,7 +100,7 @@ def state_digest(
     return _salted(held, salted)
 
 
-def adopt(connection: Connection, ledger: Ledger, signature: Signature) -> None:
+def start(connection: Connection, ledger: Ledger, signature: Signature) -> None:
     """Record all current state of a ledger whose runs recorded none of it."""
     for name in sealed.CURRENT:
         for key, _ in list(_rows(connection, ledger, name)):

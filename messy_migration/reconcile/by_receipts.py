@@ -71,7 +71,7 @@ class ByReceipts:
         """Who wrote the rows that `scan` summed; None where no database can tell."""
         return self._authors.get(state.key)
 
-    def behind(self, state: TableState, verdict: TableVerdict) -> Findings | None:
+    def differences(self, state: TableState, verdict: TableVerdict) -> Findings | None:
         """The rows that differ, where fingerprints do."""
         connection = self._connection
         if verdict.actual in (None, verdict.expected) or connection.invalidated:

@@ -45,7 +45,7 @@ from messy_migration.reconcile.identity import another_table
 from messy_migration.reconcile.keyed import UnderKey, unkeyed
 from messy_migration.reconcile.money import with_money
 from messy_migration.reconcile.options import Form, ReconcileOptions
-from messy_migration.reconcile.prove import prove
+from messy_migration.reconcile.prove import Scan, prove
 from messy_migration.reconcile.source import (
     SourceVerdict,
     source_verdicts,
@@ -61,6 +61,7 @@ LISTED = 50
 """Differences that are listed by default; all are counted."""
 
 Tables = Sequence[tuple[str, Scope]]
+_Located = tuple[list[tuple[TableVerdict, Findings | None]], tuple[str, ...], str]
 
 
 @dataclass(frozen=True)
@@ -112,41 +113,14 @@ def reconcile(
     options = options or ReconcileOptions()
     course = Course(options.budget(limit))
     target = workspace.target
-    notes: tuple[str, ...] = ()
     with target.dialect.reading(target.engine) as connection:
         seen = (now(), writers.snapshot(connection)) if writers.are_known(target.dialect) else None
         wanted = wanted_states(workspace, connection, tables)
         complete = completeness_of(workspace, connection, wanted)
         extracted = source_proofs.standing(connection, workspace.ledger)
-        sums = receipts.expected(connection, workspace.ledger)
-        ledger = ByReceipts(workspace, connection, course)
-        scan = ledger.scan if options.against == "ledger" else None
-        verdicts: Iterable[TableVerdict] = prove(
-            connection, target.dialect, wanted, sums, incomplete, scan=scan, course=course
-        )
-        if options.against != "ledger" or options.stop_after is None:
-            # All verdicts come first; only to stop after differences they have to be located.
-            verdicts = list(verdicts)
-        key_id = ""
-        if options.against == "ledger":
-            under_key = UnderKey(workspace, connection, course)
-            key_id = under_key.key.id if under_key.key else ""
-            located = [
-                (
-                    under_key.judged(state, _with_authors(verdict, ledger.authors(state))),
-                    ledger.behind(state, verdict),
-                )
-                for state, verdict in zip(wanted, verdicts, strict=True)
-            ]
-        else:
-            from_source = options.against == "source"
-            against = by_value(
-                workspace, connection, wanted, list(verdicts), course, from_source=from_source
-            )
-            located, notes = (
-                list(zip(against.verdicts, against.findings, strict=True)),
-                against.notes,
-            )
+        held = _Held(workspace, connection, wanted, incomplete, course)
+        by = held.by_receipts if options.against == "ledger" else held.by_value
+        located, notes, key_id = by(options)
         results = [
             _told(workspace, connection, state, verdict, behind)
             for state, (verdict, behind) in zip(wanted, located, strict=True)
@@ -181,6 +155,63 @@ def reconcile(
         key_id,
         is_lost,
     )
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Tables held against their receipts, in either of two ways.
+
+    Each way gives a verdict and its differences for each of the tables, what is to be said of
+    all of them, and the id of the `fingerprint_key` that was used.
+    """
+
+    workspace: Workspace
+    connection: Connection
+    wanted: Sequence[TableState]
+    incomplete: Mapping[str, str]
+    course: Course
+
+    def by_receipts(self, options: ReconcileOptions) -> _Located:
+        """By sums: one scan a table, and what differs is read again."""
+        ledger = ByReceipts(self.workspace, self.connection, self.course)
+        verdicts = self._verdicts(ledger.scan)
+        if options.stop_after is None:
+            # All verdicts come first; only to stop after differences they have to be located.
+            verdicts = list(verdicts)
+        under_key = UnderKey(self.workspace, self.connection, self.course)
+        located = [
+            (
+                under_key.judged(state, _with_authors(verdict, ledger.authors(state))),
+                ledger.differences(state, verdict),
+            )
+            for state, verdict in zip(self.wanted, verdicts, strict=True)
+        ]
+        return located, (), under_key.key.id if under_key.key else ""
+
+    def by_value(self, options: ReconcileOptions) -> _Located:
+        """Value by value, against what landed or against the source as it is now."""
+        against = by_value(
+            self.workspace,
+            self.connection,
+            self.wanted,
+            list(self._verdicts(None)),
+            self.course,
+            from_source=options.against == "source",
+        )
+        return list(zip(against.verdicts, against.findings, strict=True)), against.notes, ""
+
+    def _verdicts(self, scan: Scan | None) -> Iterable[TableVerdict]:
+        sums = receipts.expected(self.connection, self.workspace.ledger)
+        dialect = self.workspace.target.dialect
+        return prove(
+            self.connection,
+            dialect,
+            self.wanted,
+            sums,
+            self.incomplete,
+            scan=scan,
+            course=self.course,
+        )
 
 
 def _with_authors(verdict: TableVerdict, authors: Authors | None) -> TableVerdict:

@@ -168,7 +168,7 @@ def refused(workspace: Workspace, ledger_audit: Audit) -> ProofError:
     )
 
 
-def adopt(
+def start_chain(
     connection: Connection, workspace: Workspace, signature: Signature, given: str | None
 ) -> None:
     """Seal what an older program left in this ledger, which says nothing of how it came there.
@@ -184,7 +184,7 @@ def adopt(
             raise refused(workspace, ledger_audit)
     fence.raise_epoch(connection, ledger)
     dialect = workspace.target.dialect
-    changes.adopt(connection, ledger, signature)
+    changes.start(connection, ledger, signature)
     for state in known_tables.all_states(connection, ledger).values():
         identity = dialect.identity(connection, state.table)
         known_tables.identify(connection, ledger, signature, state.table, identity)

@@ -13,10 +13,13 @@ from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 
+from sqlalchemy import Connection
+
 from messy_migration.config import last_target
 from messy_migration.databases.errors import refusals
 from messy_migration.databases.retry import Patience
 from messy_migration.errors import ConfigurationError, Locked, MigrationError
+from messy_migration.fingerprint.keyed import Key
 from messy_migration.ledger import clock, fence, runs, schema, stamps
 from messy_migration.ledger.fence import Holder
 from messy_migration.ledger.lanes import Lane, Signature
@@ -25,7 +28,7 @@ from messy_migration.model import Stream
 from messy_migration.model.event import tell
 from messy_migration.model.events import RunResumed, RunStarted
 from messy_migration.pipeline.cut import Cutting
-from messy_migration.run.anchors import adopt, begin_anew
+from messy_migration.run.anchors import begin_anew, start_chain
 from messy_migration.run.events import RunEvents
 from messy_migration.run.keying import signing_key
 from messy_migration.run.lock import RunLock
@@ -94,49 +97,13 @@ def open_run(
         TargetError: the target cannot be used.
         ConfigurationError: it is a sandbox's and the run is not, or the reverse.
     """
-    selection = (*options.selection, *(f"@{tenant}" for tenant in options.tenants))
-    target, settings = workspace.target, workspace.settings
+    server = _check_server(workspace, run_id)
+    key, is_new_ledger = _open_ledger(workspace, run_id, options)
     lane = Lane()
-    with target.engine.begin() as connection:
-        server = target.dialect.check(connection)
-        target.dialect.check_writable(connection)
-        target.dialect.end_others(connection, f"mm:{run_id}")
-    target.dialect.ready(target.engine)
-    with target.engine.begin() as connection:
-        revision = schema.version(connection)
-        if revision is None:
-            begin_anew(workspace)
-        schema.upgrade(connection)
-        if revision is not None and revision < schema.SEALED:
-            older = Signature(run_id, 0, os.getpid(), clock.now())
-            adopt(connection, workspace, older, options.anchor)
-        key = signing_key(connection, workspace, options)
-    with target.engine.begin() as connection:
+    with workspace.target.engine.begin() as connection:
         epoch = fence.raise_epoch(connection, workspace.ledger)
-        earlier = runs.find_open(
-            connection, workspace.ledger, settings.profile, workspace.registry.names, selection
-        )
-        run = earlier or Run(
-            run_id=run_id,
-            profile=settings.profile,
-            plugins=workspace.registry.names,
-            selection=selection,
-            state="open",
-            options={
-                **Cutting(settings.core.batch_records, settings.core.batch_bytes).as_options(),
-                **({} if options.sandbox is None else {"sandbox": options.sandbox}),
-            },
-            versions={
-                "messy-migration": version("messy-migration"),
-                "python": platform.python_version(),
-                "target": server,
-                **workspace.registry.versions,
-            },
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            actor=_actor(),
-            started_at=clock.now(),
-        )
+        earlier = _resumable(connection, workspace, options)
+        run = earlier or _new_run(workspace, run_id, options, server)
         signature = Signature(run.run_id, epoch, os.getpid(), clock.now(), lane, key)
         stamp = stamps.stamp(connection, workspace.ledger, signature, _kind(options))
         _check_stamp(stamp, workspace, options)
@@ -146,31 +113,102 @@ def open_run(
         fence.beat(connection, workspace.ledger, holder)
     lane.settle()
     _remember(workspace)
-    request = replace(workspace.request.for_workers(settings.digest), run_id=run.run_id)
-    briefing = Briefing(
-        request,
-        run.run_id,
-        epoch,
-        frozenset(),
-        Cutting.of_options(run.options),
-        key_id=key.id if key else "",
-    )
     lock.epoch = epoch
     events.name_run(run.run_id)
     return RunState(
         workspace,
         options,
         run,
-        briefing,
+        _brief(workspace, run, epoch, key),
         holder,
         lock,
         patience,
-        earlier is not None and earlier.run_id != run_id,
+        run.run_id != run_id,
         streams,
         events,
         lane=lane,
-        is_new_ledger=revision is None,
+        is_new_ledger=is_new_ledger,
         key=key,
+    )
+
+
+def _check_server(workspace: Workspace, run_id: str) -> str:
+    """The version of the target's server, of which nothing of an earlier run is left."""
+    target = workspace.target
+    with target.engine.begin() as connection:
+        server = target.dialect.check(connection)
+        target.dialect.check_writable(connection)
+        target.dialect.end_others(connection, f"mm:{run_id}")
+    target.dialect.ready(target.engine)
+    return server
+
+
+def _open_ledger(workspace: Workspace, run_id: str, options: RunOptions) -> tuple[Key | None, bool]:
+    """Make or upgrade the ledger; the key that signs in it, and whether it is new."""
+    with workspace.target.engine.begin() as connection:
+        revision = schema.version(connection)
+        if revision is None:
+            begin_anew(workspace)
+        schema.upgrade(connection)
+        if revision is not None and revision < schema.SEALED:
+            older = Signature(run_id, 0, os.getpid(), clock.now())
+            start_chain(connection, workspace, older, options.anchor)
+        return signing_key(connection, workspace, options), revision is None
+
+
+def _selection(options: RunOptions) -> tuple[str, ...]:
+    return (*options.selection, *(f"@{tenant}" for tenant in options.tenants))
+
+
+def _resumable(connection: Connection, workspace: Workspace, options: RunOptions) -> Run | None:
+    """The open run of the same profile, plugins and selection."""
+    profile, names = workspace.settings.profile, workspace.registry.names
+    return runs.find_open(connection, workspace.ledger, profile, names, _selection(options))
+
+
+def _new_run(workspace: Workspace, run_id: str, options: RunOptions, server: str) -> Run:
+    """A run that begins now.
+
+    Args:
+        workspace: of the run.
+        run_id: its id.
+        options: what it is asked to do.
+        server: the version of the target's server.
+    """
+    core = workspace.settings.core
+    return Run(
+        run_id=run_id,
+        profile=workspace.settings.profile,
+        plugins=workspace.registry.names,
+        selection=_selection(options),
+        state="open",
+        options={
+            **Cutting(core.batch_records, core.batch_bytes).as_options(),
+            **({} if options.sandbox is None else {"sandbox": options.sandbox}),
+        },
+        versions={
+            "messy-migration": version("messy-migration"),
+            "python": platform.python_version(),
+            "target": server,
+            **workspace.registry.versions,
+        },
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        actor=_actor(),
+        started_at=clock.now(),
+    )
+
+
+def _brief(workspace: Workspace, run: Run, epoch: int, key: Key | None) -> Briefing:
+    """What every worker of the run is told."""
+    request = workspace.request.for_workers(workspace.settings.digest)
+    return Briefing(
+        replace(request, run_id=run.run_id),
+        run.run_id,
+        epoch,
+        frozenset(),
+        Cutting.of_options(run.options),
+        key_id=key.id if key else "",
     )
 
 
