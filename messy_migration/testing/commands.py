@@ -88,14 +88,8 @@ class Commands:
 
     def __init__(self, environment: Mapping[str, str], first: Sequence[str] = ()) -> None:
         self._environment = dict(environment)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, *first],
-            env={**self._environment, "OPENBLAS_NUM_THREADS": "1"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        self._first = first
+        self._process: subprocess.Popen[str] | None = None
 
     def can_fork(self, environment: Mapping[str, str]) -> bool:
         """Whether an interpreter with such variables would start as this process has started."""
@@ -130,15 +124,23 @@ class Commands:
         return Command(self.ask({**order, "environment": dict(environment)})["pid"], self)
 
     def stop(self) -> None:
-        """End it; sessions that commands lead and that are not yet waited for are killed."""
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.close()
-        self._process.wait()
-        self._process.stdout.close()
+        """End it; what it forked and nobody waited for is killed."""
+        if self._process is None:
+            return
+        self._process.communicate()
+        self._process = None
 
     def ask(self, order: Mapping[str, Any]) -> dict[str, Any]:
-        """What it answers to an order."""
+        """What it answers to an order; the first one starts it."""
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", __name__, *self._first],
+                env={**self._environment, "OPENBLAS_NUM_THREADS": "1"},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(json.dumps(order) + "\n")
