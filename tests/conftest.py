@@ -16,6 +16,21 @@ _PREFIXES = ("MIGRATE_", "FILES__", "SQL__")
 _TERMINAL = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "PY_COLORS", "COLUMNS")
 
 
+LONGEST = {
+    "test_accounts.py",
+    "test_command.py",
+    "test_fingerprint_key.py",
+    "test_kills.py",
+    "test_p02_network.py",
+    "test_p05_tampering.py",
+    "test_plugin_wheels.py",
+    "test_pool.py",
+    "test_readme.py",
+    "test_reconciling.py",
+    "test_three_way.py",
+    "test_workers.py",
+}
+"""Files that take minutes: what comes last is waited for by all but one process."""
 _LEFT = pytest.StashKey[int]()
 
 
@@ -27,7 +42,8 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave the long sweeps to their own environment, and remember how many they are."""
+    """Begin with the longest files, and leave the sweeps to their own environment."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
     if config.getoption("sweeps"):
         return
     left = [item for item in items if item.get_closest_marker("sweep")]

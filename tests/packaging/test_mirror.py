@@ -6,6 +6,8 @@ import tomllib
 from collections import Counter
 from pathlib import Path
 
+from ..conftest import LONGEST
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "messy_migration"
 FOLDERS = [ROOT / "tests" / name for name in ("unit", "integration")]
@@ -45,3 +47,10 @@ def test_what_a_line_names_exists():
     named = {place for group in GROUPS for place in group["tested_by"]}
     assert [place for place in sorted(named) if not (ROOT / place).exists()] == []
     assert all(group["tested_by"] and group["why"] for group in GROUPS)
+
+
+def test_the_files_that_come_first_are_there():
+    names = {
+        path.name for root in (ROOT / "tests", ROOT / "plugins") for path in root.rglob("*.py")
+    }
+    assert names >= LONGEST
