@@ -61,7 +61,7 @@ def _second_transaction(_, record):
 
 def _ledger_first(module, transaction):
     """The ledger is committed before the rows are."""
-    write = module._write
+    write = module.write
 
     def rehearsed(writer, connection, *arguments, **named):
         with connection.begin_nested() as trial:
@@ -70,11 +70,11 @@ def _ledger_first(module, transaction):
         return written
 
     def call(writer, partition, plan_id, prepared, **named):
-        module._write = rehearsed
+        module.write = rehearsed
         try:
             receipt = transaction(writer, partition, plan_id, prepared, **named)
         finally:
-            module._write = write
+            module.write = write
         if receipt is not None:
             with writer.target.engine.begin() as connection:
                 write(writer, connection, partition, prepared, **named)
