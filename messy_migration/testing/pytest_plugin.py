@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from messy_migration.testing.project import Project
     from messy_migration.testing.servers import mariadb
     from messy_migration.testing.servers.postgres import Server
+    from messy_migration.workers.nursery import Nursery
 
 
 @dataclass(slots=True)
@@ -107,17 +108,18 @@ def mariadb_url(mariadb_server: mariadb.Server) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def warm_workers() -> Iterator[None]:
+def warm_workers() -> Iterator[Nursery | None]:
     """Let commands that a test runs in its own process take their workers from one process.
 
-    Ask for it once, in the settings of pytest: `usefixtures = ["warm_workers"]`.
+    Ask for it once, in the settings of pytest: `usefixtures = ["warm_workers"]`. What it gives is
+    for tests that make a pool of workers themselves; None where workers are spawned.
     """
     from messy_migration.testing import warm
 
     room = import_module("messy_migration.api.run")
     with warm.nursery() as ready, pytest.MonkeyPatch.context() as patch:
         patch.setattr(room, "nursery", lambda: nullcontext(ready))
-        yield
+        yield ready
 
 
 @pytest.fixture(scope="session")

@@ -92,7 +92,7 @@ with LocalPool(briefing, 2) as pool:
 
 
 @pytest.fixture
-def pool_of(site, tmp_path, monkeypatch, table_of):
+def pool_of(site, tmp_path, monkeypatch, table_of, warm_workers):
     """A function that makes a pool of workers on the target: `pool_of(workers)`."""
     folder = tmp_path / "site"
     info = folder / "mm_test_pooled-1.0.dist-info"
@@ -115,9 +115,8 @@ def pool_of(site, tmp_path, monkeypatch, table_of):
     )
 
     def make(workers=1, records=1):
-        return LocalPool(
-            replace(briefing, cutting=Cutting(records, 1 << 20)), workers, FROZEN_SECONDS
-        )
+        cut = replace(briefing, cutting=Cutting(records, 1 << 20))
+        return LocalPool(cut, workers, FROZEN_SECONDS, warm_workers)
 
     return make
 
