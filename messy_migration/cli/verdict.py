@@ -60,7 +60,9 @@ def money(verdicts: Sequence[TableVerdict]) -> list[str]:
     right = [total for total in totals if total not in wrong]
     lines = [f"{text(amount)} in {name}" for name, amount in (*wrong, *right[:_TOTALS])]
     left = len(right) - _TOTALS
-    return [*lines, *([f"... and {counted(left, 'more total')} that agree"] if left > 0 else [])]
+    if left > 0:
+        lines.append(f"... and {counted(left, 'more total')} {'agrees' if left == 1 else 'agree'}")
+    return lines
 
 
 def alarming(verdict: str, proof: Proof) -> frozenset[str]:

@@ -31,8 +31,12 @@ def test_every_total_that_differs_comes_before_those_that_agree():
     lines = money([verdict(*RIGHT, WRONG, word="MISMATCH")])
     assert lines[0] == "ZAR 5.00 <> 5.01 in orders.total"
     assert lines[1] == "AUD 10.00 = 10.00 in orders.total"
-    assert lines[-1] == "... and 2 more totals that agree"
+    assert lines[-1] == "... and 2 more totals agree"
     assert len(lines) == 6
+
+
+def test_one_total_more_agrees():
+    assert money([verdict(*RIGHT[:5])])[-1] == "... and 1 more total agrees"
 
 
 def test_few_totals_are_all_there():
