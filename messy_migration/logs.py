@@ -141,7 +141,7 @@ def _to_file(file: Path, redactor: Redactor) -> logging.Handler:
 
 
 class _File(WatchedFileHandler):
-    """A file that several processes append to, and that whoever finds it too long puts aside."""
+    """Several processes append to this file; the first that finds it too long puts it aside."""
 
     def __init__(self, file: Path) -> None:
         super().__init__(file, encoding="utf-8")

@@ -87,5 +87,5 @@ def _given(argv: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _without_password(word: str) -> str:
-    """A URL without its password; whoever gave it on the command line gives it again."""
+    """Take the password out of a URL; the user types it again."""
     return _PASSWORD.sub(r"\1", word)

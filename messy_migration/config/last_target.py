@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from sqlalchemy import make_url
 
 from messy_migration.config.secrets import is_reference
 from messy_migration.config.urls import parse_target
+from messy_migration.config.whole import write_whole
 from messy_migration.errors import ConfigurationError
 from messy_migration.redaction import sounds_secret
 
@@ -69,14 +69,7 @@ def write(settings: Settings) -> None:
     path, last_target = settings.directory / FILE, of(settings)
     content = json.dumps({"schema": _SCHEMA, **asdict(last_target)}, indent=1).encode() + b"\n"
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:  # of mode 0600, as mkstemp makes it
-            file.write(content)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_whole(path, content)
 
 
 def read(directory: Path) -> LastTarget | None:

@@ -1,4 +1,4 @@
-"""How far a run is, from what it planned and what it has committed."""
+"""The ledger tells how far a run is: what it planned beside what it has committed."""
 
 from __future__ import annotations
 

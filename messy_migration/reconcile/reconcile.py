@@ -172,7 +172,7 @@ class _Held:
     course: Course
 
     def by_receipts(self, options: ReconcileOptions) -> _Located:
-        """By sums: one scan a table, and what differs is read again."""
+        """Compare sums: scan each table once, and read again what differs."""
         ledger = ByReceipts(self.workspace, self.connection, self.course)
         verdicts = self._verdicts(ledger.scan)
         if options.stop_after is None:
@@ -189,7 +189,7 @@ class _Held:
         return located, (), under_key.key.id if under_key.key else ""
 
     def by_value(self, options: ReconcileOptions) -> _Located:
-        """Value by value, against what landed or against the source as it is now."""
+        """Compare each value with what landed, or with the source as it is now."""
         against = by_value(
             self.workspace,
             self.connection,

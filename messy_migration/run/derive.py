@@ -172,7 +172,7 @@ def _refuse_changed_bases(
 def _replace(
     state: RunState, connection: Connection, derived: Derived, table_states: States
 ) -> tuple[Fingerprint, Fingerprint | None]:
-    """Make the rows twice, in two ways, and put them in the place of what is there."""
+    """Make the rows twice under different plans, and replace those of the table with them."""
     workspace, table = state.workspace, derived.table
     dialect = workspace.target.dialect
     first = Fingerprint()

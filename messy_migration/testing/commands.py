@@ -124,7 +124,7 @@ class Commands:
         return Command(self.ask({**order, "environment": dict(environment)})["pid"], self)
 
     def stop(self) -> None:
-        """End it; what it forked and nobody waited for is killed."""
+        """End the process, which kills the commands that no test has waited for."""
         if self._process is None:
             return
         self._process.communicate()

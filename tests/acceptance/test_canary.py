@@ -1,4 +1,4 @@
-"""A canary secret in every place a setting can be written, and no trace of it anywhere else."""
+"""No command shows a canary secret, wherever a user has written it as a setting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every command that is named next runs as it was printed, after whatever was typed before."""
+"""The command that a line names next runs as the program printed it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An entry of the catalogue says what another program does, and what each form must answer.
+"""An entry names the act of another program, and the verdict that each form must give.
 
 An entry is read like a sentence: the act, the kinds of database on which it is done, the word.
 The word holds for every form that reads values; `but` names a form in which another is right,

@@ -306,7 +306,7 @@ def _rows(
 
 
 def _rows_of(bounds: Mapping[str, Any]) -> str:
-    """Name the table of the file itself behind FROM, whatever else has its name.
+    """Qualify the table behind FROM, so that SQLite reads the one of the file itself.
 
     Without a key it is read from end to end, and never from an index that may lack rows.
     """

@@ -18,7 +18,7 @@ QUICK = {"base": 0, "cap": 0, "asked": 0, "tries": 3}
 
 @pytest.fixture(scope="module")
 def told(new_site, new_sources):
-    """A run over served sandboxes, one call of which was answered with 503: site, result, lines."""
+    """Run over sandboxes that answer one call with 503; gives site, result and log lines."""
     with new_sources() as sources:
         site = new_site().configure(sources, http=QUICK)
         fault = Fault("503", path=EVENT_LIST, times=1)

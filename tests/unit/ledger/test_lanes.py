@@ -1,4 +1,4 @@
-"""A process tells what it committed into its lanes, and nothing else."""
+"""A process tells the run which receipts of its lane it has committed."""
 
 from __future__ import annotations
 
