@@ -206,8 +206,8 @@ def _read(workspace: Workspace, limit: int) -> Status:
             ):
                 course = progress(connection, ledger, holder.run_id, holder.beat_at)
     resume = "" if active or not unfinished else _command(workspace, unfinished[-1])
-    known = (holder, active, counts, key_id, resume, course, workspace.request.redactor)
-    return Status(target.label, tuple(found), tuple(tables), *known)
+    facts = (holder, active, counts, key_id, resume, course, workspace.request.redactor)
+    return Status(target.label, tuple(found), tuple(tables), *facts)
 
 
 def _command(workspace: Workspace, run: Run) -> str:

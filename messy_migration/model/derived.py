@@ -45,10 +45,10 @@ class Derived:
             f"{', '.join(kinds)} is of a type that is not the same each time": bool(kinds),
             "it may have columns and a key only": any(more),
         }
-        found = [why for why, is_wrong in problems.items() if is_wrong]
-        if found:
+        reasons = [why for why, is_wrong in problems.items() if is_wrong]
+        if reasons:
             raise ConfigurationError(
-                f"the derived table {self.table.name!r} is not usable", why="; ".join(found)
+                f"the derived table {self.table.name!r} is not usable", why="; ".join(reasons)
             )
 
     @property

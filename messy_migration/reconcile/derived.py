@@ -117,12 +117,12 @@ class _Proof:
 
     def _obstacle(self, state: TableState) -> str:
         """Why making it again would prove nothing; empty if it would."""
-        told = receipts.reasons(self.connection, self.workspace.ledger, KIND, *state.key)
-        if not told:
+        definitions = receipts.reasons(self.connection, self.workspace.ledger, KIND, *state.key)
+        if not definitions:
             return "it was never made"
         derived = derivation_of(self.workspace, state)
         with legible("table receipt"):
-            then = json.loads(told[-1])
+            then = json.loads(definitions[-1])
             before = {(name, scope): rest for name, scope, *rest in then["bases"]}
         now = basis(self.workspace.registry, derived, self.known, self.sums)
         if then["definition"] != now["definition"]:
