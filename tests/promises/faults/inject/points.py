@@ -107,6 +107,8 @@ POINTS = {
     "reconcile.after": _parent("after", "reconcile.reconcile:reconcile"),
     "evidence.before": _parent("before", "evidence.files:write"),
     "evidence.after": _parent("after", "evidence.files:write"),
+    "events.before": _parent("before", "ledger.events:write"),
+    "events.after": _parent("after", "ledger.events:write"),
     "chain.after": _parent("after", "ledger.chain:append"),
     "close.before": _parent("before", "ledger.runs:finish"),
     "close.after": _parent("after", "ledger.runs:finish"),
