@@ -23,7 +23,7 @@ from messy_migration.databases.errors import refusals
 from messy_migration.ledger import known_tables, runs, schema, stamps
 from messy_migration.ledger.runs import Run
 from messy_migration.run.anchors import audited
-from messy_migration.run.sandbox import SEED
+from messy_migration.run.options import SEED
 from messy_migration.workspace import Request, Workspace, open_workspace
 
 _SEEDED = "sandbox"

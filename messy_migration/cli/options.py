@@ -23,7 +23,7 @@ from messy_migration.config.commands import SANDBOX_TARGET
 from messy_migration.discovery import parse_names
 from messy_migration.ledger.audit import SHORTEST
 from messy_migration.redaction import Redactor
-from messy_migration.run.sandbox import SEED
+from messy_migration.run.options import SEED
 from messy_migration.workspace import plain_secrets
 
 _LEVELS = ("debug", "info", "warning", "error")

@@ -17,9 +17,9 @@ from messy_migration.run.events import RunEvents
 from messy_migration.run.keying import begin_key
 from messy_migration.run.lock import RunLock
 from messy_migration.run.open import new_run_id, open_run, say_begun
-from messy_migration.run.outcome import Outcome, RunOptions
+from messy_migration.run.options import SEED, RunOptions
+from messy_migration.run.outcome import Outcome
 from messy_migration.run.prepare import Site, prove_earlier
-from messy_migration.run.sandbox import SEED
 from messy_migration.run.signals import StopSignals
 from messy_migration.run.state import RunState
 from messy_migration.workspace import Workspace

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
@@ -18,8 +19,10 @@ from messy_migration.ledger.clock import now
 from messy_migration.ledger.lanes import Signature
 from messy_migration.ledger.pending import torn
 from messy_migration.ledger.runs import short
-from messy_migration.run.state import RunState
 from messy_migration.workspace import Workspace
+
+if TYPE_CHECKING:
+    from messy_migration.run.state import RunState
 
 ANCHORS = Path(".migrate/anchors")
 """Beside migrate.toml; the folder may be deleted, and then nothing is anchored here."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from messy_migration.ledger.progress import stream_object
 from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.model.usage import Usage
 from messy_migration.reconcile.as_json import (
@@ -67,21 +68,6 @@ def usage_object(outcome: Outcome, totals: StreamTotals) -> dict[str, Any]:
     """What a stream cost since the command began, as far as its workers lived to tell."""
     usage = outcome.usage.get((totals.stream, totals.tenant), Usage())
     return {**asdict(usage), "cpu_seconds": round(usage.cpu_seconds, 3)}
-
-
-def stream_object(totals: StreamTotals) -> dict[str, Any]:
-    """What a run did with a stream, in records."""
-    return {
-        "stream": totals.stream,
-        "tenant": totals.tenant,
-        "extracted": totals.extracted,
-        "loaded": totals.loaded,
-        "quarantined": totals.quarantined,
-        "filtered": totals.filtered,
-        "filters": dict(totals.filters),
-        "warnings": totals.warnings,
-        "batches": totals.batches,
-    }
 
 
 def status(outcome: Outcome) -> str:

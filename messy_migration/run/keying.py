@@ -13,7 +13,7 @@ from messy_migration.ledger.chain import Link
 from messy_migration.ledger.clock import now
 from messy_migration.ledger.lanes import Lane
 from messy_migration.run.anchors import note
-from messy_migration.run.outcome import RunOptions
+from messy_migration.run.options import RunOptions
 from messy_migration.run.state import RunState
 from messy_migration.workspace import Workspace
 

@@ -32,7 +32,7 @@ from messy_migration.run.anchors import begin_anew, start_chain
 from messy_migration.run.events import RunEvents
 from messy_migration.run.keying import signing_key
 from messy_migration.run.lock import RunLock
-from messy_migration.run.outcome import RunOptions
+from messy_migration.run.options import RunOptions
 from messy_migration.run.state import RunState
 from messy_migration.workers.task import Briefing
 from messy_migration.workspace import Workspace

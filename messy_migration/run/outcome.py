@@ -1,59 +1,19 @@
-"""What is asked of a run, how it is watched, and how it ended."""
+"""How a run is watched, and how it ended."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Protocol
 
 from messy_migration.compare.findings import Word
-from messy_migration.errors import MigrationError, UsageProblem
+from messy_migration.errors import MigrationError
 from messy_migration.ledger.receipts import StreamTotals, TableTotals
 from messy_migration.ledger.runs import Run
 from messy_migration.model import Stream
 from messy_migration.model.usage import Usage
 from messy_migration.reconcile.reconcile import Proof
 from messy_migration.run.plan import StreamPlan
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """What one run is asked to do, beside its settings.
-
-    Attributes:
-        selection: patterns of stream names; empty for all.
-        tenants: the tenants to read; empty for all.
-        accept_foreign: the reason for which changes of somebody else are adopted.
-        since: begin here, whatever the bookmarks say.
-        sandbox: read the plugins' sandboxes instead of their sources, with this seed.
-        engine: name of a plugin's executor to work on, or None for processes of this machine.
-        anchor: the beginning of a head that the chain must hold, in place of what is anchored.
-        rotate_key: read nothing; prove all tables, and sum them anew under the key that is set.
-        lost_key: the reason for which the key before it is not at hand, and does without proof.
-    """
-
-    selection: tuple[str, ...] = ()
-    tenants: tuple[str, ...] = ()
-    accept_foreign: str | None = None
-    since: datetime | None = None
-    sandbox: int | None = None
-    engine: str | None = None
-    anchor: str | None = None
-    rotate_key: bool = False
-    lost_key: str | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse a text where several are meant, and a moment of no zone.
-
-        Raises:
-            UsageProblem: it is one.
-        """
-        for name in ("selection", "tenants"):
-            if isinstance(getattr(self, name), str):
-                raise UsageProblem(f"{name} is a tuple of texts, and not one text")
-        if self.since is not None and self.since.tzinfo is None:
-            raise UsageProblem("since has no time zone", why="it is held against instants")
 
 
 class Observer(Protocol):

@@ -35,7 +35,8 @@ from messy_migration.run.events import RunEvents
 from messy_migration.run.keying import note_link, put_link
 from messy_migration.run.lock import RunLock
 from messy_migration.run.open import locked, open_run, say_begun
-from messy_migration.run.outcome import Observer, Outcome, RunOptions
+from messy_migration.run.options import RunOptions
+from messy_migration.run.outcome import Observer, Outcome
 from messy_migration.run.signals import StopSignals
 from messy_migration.run.state import RunState
 from messy_migration.workspace import Workspace

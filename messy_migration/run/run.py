@@ -40,7 +40,8 @@ from messy_migration.run.keying import begin_key
 from messy_migration.run.keys import add_earlier_keys
 from messy_migration.run.lock import RunLock
 from messy_migration.run.open import locked, open_run, say_begun
-from messy_migration.run.outcome import Observer, Outcome, RunOptions
+from messy_migration.run.options import RunOptions
+from messy_migration.run.outcome import Observer, Outcome
 from messy_migration.run.prepare import Site, prepare_tables, prove_earlier
 from messy_migration.run.scouts import find_scouts, is_hopeless
 from messy_migration.run.sealing import Sealer

@@ -13,6 +13,7 @@ from typing import Any
 
 from messy_migration import registry as registries
 from messy_migration.errors import MigrationError, PluginError, UsageProblem, packed, unpacked
+from messy_migration.run.options import SEED
 from messy_migration.workers.child import is_orphan, tie_to_parent
 from messy_migration.workers.nursery import Nursery, start
 from messy_migration.workers.processes import Process
@@ -20,7 +21,6 @@ from messy_migration.workers.pulse import Pulse
 from messy_migration.workspace import Request, start_log
 
 START_SECONDS = 60.0
-SEED = 7
 
 
 @dataclass(frozen=True)

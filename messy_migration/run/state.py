@@ -26,7 +26,7 @@ from messy_migration.model import Derived, Stream, stream_label
 from messy_migration.model.event import tell
 from messy_migration.run.events import RunEvents, condition
 from messy_migration.run.lock import RunLock
-from messy_migration.run.outcome import RunOptions
+from messy_migration.run.options import RunOptions
 from messy_migration.run.plan import StreamPlan
 from messy_migration.workers.task import Briefing
 from messy_migration.workspace import Workspace

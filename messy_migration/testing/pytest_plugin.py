@@ -13,7 +13,6 @@ import os
 from collections.abc import Generator, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,11 +113,11 @@ def warm_workers() -> Iterator[Nursery | None]:
     Ask for it once, in the settings of pytest: `usefixtures = ["warm_workers"]`. What it gives is
     for tests that make a pool of workers themselves; None where workers are spawned.
     """
+    from messy_migration.api import runs
     from messy_migration.testing import warm
 
-    room = import_module("messy_migration.api.run")
     with warm.nursery() as ready, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(room, "nursery", lambda: nullcontext(ready))
+        patch.setattr(runs, "nursery", lambda: nullcontext(ready))
         yield ready
 
 

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from messy_migration.api.reconcile import concluded
+from messy_migration.api.reconciliations import concluded
 from messy_migration.compare.locate import Replayable, locate
 from messy_migration.errors import TargetError
 from messy_migration.fingerprint.rows import fingerprint

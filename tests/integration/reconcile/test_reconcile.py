@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import threading
 import time
 
@@ -10,6 +9,7 @@ import pytest
 from sqlalchemy import make_url
 
 from messy_migration import api
+from messy_migration.api import reconciliations
 from messy_migration.databases.open import open_target
 from messy_migration.databases.postgresql import places
 from messy_migration.databases.postgresql.dialect import PostgreSQL
@@ -17,8 +17,6 @@ from messy_migration.errors import ProofError, UsageProblem
 
 from ..shop import reader_of, verdict
 
-# `messy_migration.api.reconcile` is the function; this is the module of its name.
-reconciling = importlib.import_module("messy_migration.api.reconcile")
 WAITING = (
     "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
     " AND wait_event_type = 'Lock' AND application_name = 'messy-migration'"
@@ -142,7 +140,7 @@ def test_a_server_that_is_gone_claims_nothing(on_postgres, monkeypatch):
 
 
 def test_a_server_that_is_gone_before_anything_was_read_is_one_line(on_postgres, monkeypatch):
-    monkeypatch.setattr(reconciling, "_scope_of", lambda *_: _terminated(on_postgres))
+    monkeypatch.setattr(reconciliations, "_scope_of", lambda *_: _terminated(on_postgres))
     with pytest.raises(ProofError, match="UNKNOWN: the target went away"):
         on_postgres.reconcile()
 

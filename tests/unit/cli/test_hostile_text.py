@@ -7,9 +7,9 @@ import unicodedata
 
 import pytest
 
-from messy_migration.api.compare import Comparison
-from messy_migration.api.plan import Plan
-from messy_migration.api.reconcile import Reconciliation
+from messy_migration.api.comparisons import Comparison
+from messy_migration.api.plans import Plan
+from messy_migration.api.reconciliations import Reconciliation
 from messy_migration.cli.compare import comparison_text
 from messy_migration.cli.plan import plan_text
 from messy_migration.cli.progress import Lines

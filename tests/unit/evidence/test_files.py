@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from messy_migration.api.reconcile import Reconciliation, reconciliation_object
+from messy_migration.api.reconciliations import Reconciliation, reconciliation_object
 from messy_migration.compare.findings import Difference, Findings
 from messy_migration.errors import TargetError
 from messy_migration.evidence import files

@@ -18,7 +18,8 @@ from messy_migration.redaction import Redactor
 from messy_migration.run.as_json import run_object
 from messy_migration.run.events import RunEvents, telling
 from messy_migration.run.open import new_run_id
-from messy_migration.run.outcome import Observer, Outcome, RunOptions
+from messy_migration.run.options import RunOptions
+from messy_migration.run.outcome import Observer, Outcome
 from messy_migration.run.rotation import rotate
 from messy_migration.run.run import execute
 from messy_migration.run.sandbox import Served, served

@@ -26,11 +26,10 @@ from messy_migration.ledger.completeness import (
 )
 from messy_migration.ledger.fence import Holder
 from messy_migration.ledger.known_tables import TableState
-from messy_migration.ledger.progress import Progress, progress
+from messy_migration.ledger.progress import Progress, progress, stream_object
 from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.runs import Run
 from messy_migration.redaction import Redactor
-from messy_migration.run.as_json import stream_object
 from messy_migration.workspace import Request, Workspace, open_workspace
 
 WATCH_SECONDS = 2.0

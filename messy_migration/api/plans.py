@@ -23,7 +23,7 @@ from messy_migration.model import Table
 from messy_migration.pipeline.cut import Cutting
 from messy_migration.redaction import Redactor
 from messy_migration.run import plan as planning
-from messy_migration.run.outcome import RunOptions
+from messy_migration.run.options import RunOptions
 from messy_migration.run.plan import StreamPlan
 from messy_migration.run.run import chosen
 from messy_migration.run.sandbox import served
