@@ -11,7 +11,9 @@ import fcntl
 import logging
 import os
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -75,6 +77,32 @@ def configure(
         cache_logger_on_first_use=False,
     )
     name_run(run_id or "")
+
+
+@contextmanager
+def borrowed() -> Iterator[None]:
+    """Give the process's logging back, at the end, as it was; for what a script calls."""
+    root = logging.getLogger()
+    level, handlers, events = root.level, list(root.handlers), logging.getLogger(CHANNEL).level
+    show_warning = warnings.showwarning
+    before = structlog.get_config() if structlog.is_configured() else None
+    try:
+        yield
+    finally:
+        for handler in [item for item in root.handlers if item not in handlers]:
+            if handler.get_name() == _OWN:
+                root.removeHandler(handler)
+                handler.close()
+        for handler in handlers:
+            root.addHandler(handler)  # it was replaced meanwhile, if it was ours
+        root.setLevel(level)
+        logging.getLogger(CHANNEL).setLevel(events)
+        if warnings.showwarning is not show_warning:
+            logging.captureWarnings(capture=False)
+        if before is None:
+            structlog.reset_defaults()
+        else:
+            structlog.configure(**before)
 
 
 def name_run(run_id: str) -> None:

@@ -31,6 +31,7 @@ from messy_migration.errors import (
     UsageProblem,
 )
 from messy_migration.ledger.clock import now
+from messy_migration.logs import borrowed
 from messy_migration.reconcile.as_json import difference_objects, findings_objects
 from messy_migration.redaction import Redactor
 from messy_migration.reflection import refuse_open_way
@@ -92,6 +93,7 @@ class Comparison(Result):
         }
 
 
+@borrowed()
 def compare(
     request: Request,
     left: str,

@@ -19,6 +19,7 @@ from messy_migration.errors import MigrationError
 from messy_migration.ledger import known_tables as states
 from messy_migration.ledger import schema
 from messy_migration.ledger.history import History
+from messy_migration.logs import borrowed
 from messy_migration.model import Table
 from messy_migration.pipeline.cut import Cutting
 from messy_migration.redaction import Redactor
@@ -107,6 +108,7 @@ class Plan(Result):
         }
 
 
+@borrowed()
 def plan(request: Request, options: RunOptions | None = None) -> Plan:
     """What `run` would read and write; reads sources and target, writes nothing."""
     options = options or RunOptions()

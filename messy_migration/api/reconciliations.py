@@ -27,6 +27,7 @@ from messy_migration.ledger import completeness, receipts, runs, schema
 from messy_migration.ledger.audit import Audit
 from messy_migration.ledger.completeness import Completeness
 from messy_migration.ledger.runs import short
+from messy_migration.logs import borrowed
 from messy_migration.model import stream_label
 from messy_migration.model.event import tell
 from messy_migration.model.events import ReconcileDone, ReconcileMismatch
@@ -108,6 +109,7 @@ class Reconciliation(Result):
         }
 
 
+@borrowed()
 def reconcile(
     request: Request,
     *,

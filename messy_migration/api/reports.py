@@ -27,6 +27,7 @@ from messy_migration.evidence.words import of as words_of
 from messy_migration.fingerprint.keyed import Key
 from messy_migration.ledger import anchors, runs, schema
 from messy_migration.ledger.completeness import problems
+from messy_migration.logs import borrowed
 from messy_migration.redaction import Redactor
 from messy_migration.run.anchors import ANCHORS, audited, refused
 from messy_migration.workspace import Request, open_workspace
@@ -70,6 +71,7 @@ class Report(Result):
         }
 
 
+@borrowed()
 def report(request: Request, name: str | None = None) -> Report:
     """The evidence of a run or reconciliation; see `find_report`.
 
@@ -84,6 +86,7 @@ def report(request: Request, name: str | None = None) -> Report:
     return find_report(request, name)
 
 
+@borrowed()
 def find_report(request: Request, name: str | None = None) -> Report:
     """An evidence file and its page: a file, that of a run by the beginning of its id, the newest.
 
@@ -107,6 +110,7 @@ def find_report(request: Request, name: str | None = None) -> Report:
     return Report(path, target, found)
 
 
+@borrowed()
 def verify_reports(
     paths: Sequence[Path],
     directory: Path | None = None,

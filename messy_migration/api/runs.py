@@ -14,6 +14,7 @@ from messy_migration.databases.errors import refusals
 from messy_migration.errors import MigrationError
 from messy_migration.ledger import schema
 from messy_migration.ledger.completeness import headline, told
+from messy_migration.logs import borrowed
 from messy_migration.redaction import Redactor
 from messy_migration.run.as_json import run_object
 from messy_migration.run.events import RunEvents, telling
@@ -68,6 +69,7 @@ class Silent:
         """See `Observer`."""
 
 
+@borrowed()
 def run(
     request: Request, observer: Observer | None = None, options: RunOptions | None = None
 ) -> RunResult:

@@ -29,6 +29,7 @@ from messy_migration.ledger.known_tables import TableState
 from messy_migration.ledger.progress import Progress, progress, stream_object
 from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.runs import Run
+from messy_migration.logs import borrowed
 from messy_migration.redaction import Redactor
 from messy_migration.workspace import Request, Workspace, open_workspace
 
@@ -144,6 +145,7 @@ class Status(Result):
         }
 
 
+@borrowed()
 def status(request: Request, *, limit: int = 10) -> Status:
     """What the ledger knows: runs, tables, and who holds the target."""
     return _read(_opened(request), limit)
@@ -154,17 +156,18 @@ def watch(request: Request, *, limit: int = 10) -> Iterator[Status]:
 
     A target that goes away meanwhile is waited for as long as a run would.
     """
-    workspace = _opened(request, keep=True)
-    patience = workspace.patience(lambda: False)
-    try:
-        while True:
-            state = patience.persist(lambda: _read(workspace, limit))
-            yield state
-            if not state.active:
-                return
-            time.sleep(WATCH_SECONDS)
-    finally:
-        workspace.target.engine.dispose()
+    with borrowed():
+        workspace = _opened(request, keep=True)
+        patience = workspace.patience(lambda: False)
+        try:
+            while True:
+                state = patience.persist(lambda: _read(workspace, limit))
+                yield state
+                if not state.active:
+                    return
+                time.sleep(WATCH_SECONDS)
+        finally:
+            workspace.target.engine.dispose()
 
 
 def _opened(request: Request, *, keep: bool = False) -> Workspace:

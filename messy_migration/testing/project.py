@@ -16,7 +16,6 @@ a test sets `target` and calls `configure` again; it can be SQLite or PostgreSQL
 from __future__ import annotations
 
 import json
-import logging
 import os
 import re
 import signal
@@ -37,6 +36,7 @@ import structlog
 from sqlalchemy import make_url
 
 from messy_migration.cli.main import run
+from messy_migration.logs import borrowed
 from messy_migration.testing.commands import Command, Commands
 from messy_migration.testing.result import COUNTS, Result
 
@@ -313,19 +313,9 @@ def _without_traceback(argv: tuple[str, ...], result: Result) -> Result:
 @contextmanager
 def fresh_logging() -> Iterator[None]:
     """Take back, at the end, the logging that a command sets up in its process."""
-    root = logging.getLogger()
-    level, handlers = root.level, list(root.handlers)
-    try:
+    with borrowed():
         yield
-    finally:
-        logging.captureWarnings(capture=False)
-        root.setLevel(level)
-        for handler in list(root.handlers):
-            if handler not in handlers and handler.get_name() == "messy_migration.handler":
-                root.removeHandler(handler)
-                handler.close()
-        structlog.reset_defaults()
-        structlog.contextvars.clear_contextvars()
+    structlog.contextvars.clear_contextvars()
 
 
 @contextmanager

@@ -23,14 +23,14 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, Pipe
 from typing import NoReturn
 
 from messy_migration.loading import has_one_thread
 from messy_migration.workers.child import tie_to_parent
-from messy_migration.workers.processes import Act, Started, spawned
-from messy_migration.workers.pulse import BYTES, Pulse
+from messy_migration.workers.order import Act, Order
+from messy_migration.workers.processes import Started, spawned
+from messy_migration.workers.pulse import BYTES, Pulse, shared_memory
 
 _PID = struct.Struct("q")
 _STATUS = struct.Struct("i")
@@ -38,25 +38,6 @@ _LONGEST = 131_072
 """Bytes of an order; what comes through a process's pipe has no limit."""
 _FILES = 5
 """That come with an order: the process's pipe, its pulse, its last word, stdout and stderr."""
-
-
-@dataclass(frozen=True)
-class _Order:
-    """What a new process does, and where: as if the run had started it itself just now."""
-
-    act: bytes
-    """Pickled: the function is found only once the path is that of the run."""
-    folder: str = field(default_factory=os.getcwd)
-    environment: dict[str, str] = field(default_factory=lambda: dict(os.environ))
-    path: list[str] = field(default_factory=lambda: list(sys.path))
-
-    def obey(self, pipe: Connection, pulse: Pulse, parent: int) -> None:
-        os.chdir(self.folder)
-        os.environ.clear()
-        os.environ.update(self.environment)
-        sys.path[:] = self.path
-        act: Act = pickle.loads(self.act)  # noqa: S301 - from the run, through a pair of sockets
-        act(pipe, pulse, parent)
 
 
 class Forked:
@@ -110,16 +91,15 @@ class Nursery:
             act: a function that can be found by its name, or a `partial` of one.
         """
         with ExitStack() as stack:
-            memory = os.memfd_create("messy-migration pulse", os.MFD_CLOEXEC)
+            memory = shared_memory()
             stack.callback(os.close, memory)
-            os.ftruncate(memory, BYTES)
             ours, theirs = Pipe()
             stack.enter_context(theirs)
             sentinel, last_word = os.pipe()
             stack.callback(os.close, last_word)
             try:
                 files = [theirs.fileno(), memory, last_word, 1, 2]
-                socket.send_fds(self._channel, [pickle.dumps(_Order(pickle.dumps(act)))], files)
+                socket.send_fds(self._channel, [pickle.dumps(Order.of(act))], files)
                 answer = self._channel.recv(_PID.size)
             except OSError:
                 answer = b""
@@ -218,7 +198,7 @@ def _fork(
         for number, file in enumerate(outputs, start=1):
             os.dup2(file, number)
             os.close(file)
-        asked: _Order = pickle.loads(order)  # noqa: S301 - see `_Order.obey`
+        asked: Order = pickle.loads(order)  # noqa: S301 - see `Order.obey`
         asked.obey(Connection(pipe), Pulse(mmap.mmap(memory, BYTES)), nursery_id)
         code = 0
     except SystemExit as error:

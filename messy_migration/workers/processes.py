@@ -1,17 +1,29 @@
-"""A process that works for a run, whichever way it was started."""
+"""A process that works for a run, whichever way it was started.
+
+A process from nothing is an interpreter of its own that begins in `workers.child`. It never
+imports the script that called the run: a script without a guard, one that came from standard
+input, or a notebook would run again in each worker.
+"""
 
 from __future__ import annotations
 
-import multiprocessing
+import mmap
 import os
-from collections.abc import Callable
-from multiprocessing.connection import Connection
-from typing import NamedTuple, Protocol
+import pickle
+import site
+import subprocess
+import sys
+import sysconfig
+from contextlib import ExitStack, suppress
+from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
 
-from messy_migration.workers.pulse import CELLS, Pulse
+from messy_migration.workers.order import Act, Order
+from messy_migration.workers.pulse import BYTES, Pulse, shared_memory
 
-Act = Callable[[Connection, Pulse, int], None]
-"""What a process does, given its end of a pipe, its pulse, and the process that started it."""
+_PROGRAM: Final = "messy_migration.workers.child"
+_ROOT: Final = str(Path(__file__).parents[2])
 
 
 class Process(Protocol):
@@ -48,16 +60,73 @@ class Started(NamedTuple):
     pulse: Pulse
 
 
+class Spawned:
+    """A process that was started from nothing; see `Process`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], sentinel: int) -> None:
+        self.sentinel = sentinel
+        self._process = process
+
+    @property
+    def exitcode(self) -> int | None:
+        """See `Process`."""
+        return self._process.poll()
+
+    def is_alive(self) -> bool:
+        """See `Process`."""
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        """See `Process`."""
+        self._process.kill()
+
+    def join(self) -> None:
+        """See `Process`."""
+        self._process.wait()
+        if self.sentinel >= 0:
+            os.close(self.sentinel)
+            self.sentinel = -1
+
+
 def spawned(act: Act) -> Started:
     """Start a process from nothing: safe everywhere, and it imports all that it needs.
 
     Args:
         act: a function that can be found by its name, or a `partial` of one.
     """
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    pulse = Pulse(context.RawArray("q", CELLS))
-    process = context.Process(target=act, args=(theirs, pulse, os.getpid()))
-    process.start()
-    theirs.close()
-    return Started(process, ours, pulse)
+    order = pickle.dumps(Order.of(act))
+    with ExitStack() as stack:
+        memory = shared_memory()
+        stack.callback(os.close, memory)
+        ours, theirs = Pipe()
+        stack.enter_context(theirs)
+        # Nobody writes there: what ends with the process is its end of this pipe.
+        sentinel, life = os.pipe()
+        stack.callback(os.close, life)
+        files = [theirs.fileno(), memory, life]
+        process = subprocess.Popen(
+            [sys.executable, *_flags(), "-m", _PROGRAM, *map(str, files), str(os.getpid())],
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            pass_fds=files,
+        )
+        pulse = Pulse(mmap.mmap(memory, BYTES))
+    started = Started(Spawned(process, sentinel), ours, pulse)
+    with suppress(OSError):  # it is dead already, and its exit code says so
+        ours.send_bytes(order)
+    return started
+
+
+def _flags() -> list[str]:
+    """How the interpreter starts: like this one, and never with the working folder on its path."""
+    flags = ["-I"] if sys.flags.isolated else ["-P"]
+    return [*flags, "-X", "utf8"] if sys.flags.utf8_mode else flags
+
+
+def _environment() -> dict[str, str]:
+    """The variables of this process, by which the child finds this package."""
+    places = {*site.getsitepackages(), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    if _ROOT in places:
+        return dict(os.environ)
+    path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), _ROOT)))
+    return {**os.environ, "PYTHONPATH": path}

@@ -6,6 +6,8 @@ and stops when the process is stopped, or when native code keeps the interpreter
 
 from __future__ import annotations
 
+import os
+import tempfile
 import threading
 import time
 from array import array
@@ -19,6 +21,17 @@ CELLS: Final = 4
 BYTES: Final = 8 * CELLS
 
 
+def shared_memory() -> int:
+    """A file descriptor of `BYTES` zeros, for two processes to map; whoever asks closes it."""
+    if hasattr(os, "memfd_create"):
+        memory = os.memfd_create("messy-migration pulse", os.MFD_CLOEXEC)
+    else:
+        with tempfile.TemporaryFile() as file:
+            memory = os.dup(file.fileno())
+    os.ftruncate(memory, BYTES)
+    return memory
+
+
 class Pulse:
     """Shared by a worker, which beats, and its run, which counts."""
 
@@ -26,9 +39,6 @@ class Pulse:
         """Args: memory: of `CELLS` numbers, which both processes have."""
         self._memory = memory
         self._cells = memoryview(memory).cast("B").cast("q")
-
-    def __reduce__(self) -> tuple[type[Pulse], tuple[Any]]:
-        return Pulse, (self._memory,)
 
     @property
     def beats(self) -> int:
