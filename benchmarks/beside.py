@@ -141,10 +141,10 @@ def counts(url: str, tables: Sequence[Table]) -> tuple[Fingerprint, ...]:
 
 def psql(running: Server) -> str | None:
     """The program: on PATH, or among the server's own."""
-    places = os.environ.get("PATH", "").split(os.pathsep)
+    folders = os.environ.get("PATH", "").split(os.pathsep)
     if running.cluster is not None:
-        places.append(str(running.cluster.binaries))
-    paths = (Path(place) / "psql" for place in places if place)
+        folders.append(str(running.cluster.binaries))
+    paths = (Path(folder) / "psql" for folder in folders if folder)
     return next((str(path) for path in paths if os.access(path, os.X_OK)), None)
 
 

@@ -99,14 +99,14 @@ def ticket_rows(rows: int) -> pa.Table:
     """Rows of the table, always the same; every tenth holder is NULL."""
     rng = np.random.default_rng(7)
     number = rng.integers(0, 10**8, rows)
-    places = np.arange(rows)
+    numbers = np.arange(rows)
     names = np.array(["Ana Brown", "Jürgen Groß", "李小龍", "O'Neill, Shaun", "Zoë"], dtype=object)
     holders = names[number % 5].copy()
-    holders[places % 10 == 0] = None
+    holders[numbers % 10 == 0] = None
     cents = pa.array(rng.integers(0, 10**6, rows)).cast(pa.decimal128(19, 0))
     instants = 1_700_000_000_000_000 + number * 1_000_003
     values = {
-        "id": places,
+        "id": numbers,
         "event": number % 500,
         "seat": number % 40_000,
         "holder": holders,

@@ -41,9 +41,9 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     with (
         server(provider(), **SETTINGS) as running,
-        tempfile.TemporaryDirectory(prefix="messy-migration-growth-") as place,
+        tempfile.TemporaryDirectory(prefix="messy-migration-growth-") as directory,
     ):
-        bench = Bench(running, Path(place), {}, None, options.workers)
+        bench = Bench(running, Path(directory), {}, None, options.workers)
         (bench.folder / "compiled").mkdir()
         _step(bench, 1_000)  # so that all that is measured finds its modules compiled
         steps = [_step(bench, max(1, int(options.rows * share))) for share in SHARES]
@@ -55,8 +55,8 @@ def main(arguments: Sequence[str]) -> int:
 def _step(bench: Bench, rows: int) -> dict[str, Any]:
     """One run of so many rows."""
     running = bench.server
-    with tempfile.TemporaryDirectory(dir=bench.folder) as place, running.database() as url:
-        folder = Path(place)
+    with tempfile.TemporaryDirectory(dir=bench.folder) as directory, running.database() as url:
+        folder = Path(directory)
         path = tickets.write(folder, rows)
         (folder / "compiled").symlink_to(bench.folder / "compiled")
         checkpoint(running)

@@ -113,8 +113,8 @@ class Bench:
 def main(arguments: list[str]) -> int:
     """Measure, print, and return 0; the budget is shown, not enforced."""
     options = _options(arguments)
-    with tempfile.TemporaryDirectory(prefix="messy-migration-load-") as place:
-        folder = Path(place)
+    with tempfile.TemporaryDirectory(prefix="messy-migration-load-") as directory:
+        folder = Path(directory)
         files = _write(folder, options.data, options.rows, options.files)
         pythons = peers.install(folder, options.peers)
         with server(provider(), **SETTINGS) as running:
@@ -178,8 +178,8 @@ def _write(folder: Path, data: str, rows: int, files: int) -> Mapping[Table, Pat
 
 def _warm_up(bench: Bench, data: str) -> None:
     """A run of a few rows, so that all that is measured finds its modules compiled."""
-    with tempfile.TemporaryDirectory(dir=bench.folder) as place, bench.server.database() as url:
-        small = Path(place)
+    with tempfile.TemporaryDirectory(dir=bench.folder) as directory, bench.server.database() as url:
+        small = Path(directory)
         files = _write(small, data, 1_000, 1)
         (bench.folder / "compiled").mkdir()
         (small / "compiled").symlink_to(bench.folder / "compiled")

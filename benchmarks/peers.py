@@ -142,11 +142,11 @@ def run(python: Path, name: str, url: str, files: Mapping[Table, Path], folder: 
         }
         for table, path in files.items()
     }
-    place = folder / f"load-with-{name}.json"
-    place.write_text(json.dumps(job))
+    job_file = folder / f"load-with-{name}.json"
+    job_file.write_text(json.dumps(job))
     program = folder / f"load_with_{name}.py"
     program.write_text(_READ + PEERS[name].program)
-    usage = measured([str(python), str(program), plain(url), str(place)], folder, {})
+    usage = measured([str(python), str(program), plain(url), str(job_file)], folder, {})
     if (state := folder / "dlt").exists():
         state.rename(folder / f"dlt-{len(list(folder.glob('dlt-*')))}")
     return usage

@@ -101,7 +101,7 @@ class Bench:
         return measured(
             ["/bin/sh", "-c", pipe],
             self.folder,
-            {name: str(make_url(place).password) for name, place in passwords.items()},
+            {name: str(make_url(server_url).password) for name, server_url in passwords.items()},
         )
 
     @property
@@ -139,12 +139,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", action="store_true", help="one object on standard output")
     options = parser.parse_args(arguments)
     with (
-        tempfile.TemporaryDirectory(prefix="messy-migration-pg2pg-") as place,
+        tempfile.TemporaryDirectory(prefix="messy-migration-pg2pg-") as directory,
         server(provider(), **SETTINGS) as running,
         server(provider(), **SETTINGS) as origin,
         origin.database() as source,
     ):
-        folder = Path(place)
+        folder = Path(directory)
         (folder / "compiled").mkdir()
         (folder / "migrate.toml").write_text('[profiles.default]\nplugins = ["sql"]\n')
         bench = Bench(running, origin, source, folder, beside.psql(running), options.workers)
@@ -174,8 +174,8 @@ def _as_text(figures: dict[str, object], of_source: Mapping[str, float]) -> str:
 def fill(url: str, folder: Path, rows: int) -> None:
     """The ticket rows in their table, as a database has them that autovacuum looks after."""
     beside.create(url)
-    with tempfile.TemporaryDirectory(dir=folder) as place:
-        whole = tickets.write(Path(place), rows, 1)
+    with tempfile.TemporaryDirectory(dir=folder) as directory:
+        whole = tickets.write(Path(directory), rows, 1)
         statement = f"COPY {tickets.TABLE.name} FROM STDIN (FORMAT csv, HEADER true)"
         with (
             psycopg.connect(plain(url)) as connection,

@@ -46,10 +46,10 @@ def command_beside(name: str) -> str:
     Raises:
         SystemExit: it is not.
     """
-    found = shutil.which(name, path=str(Path(sys.executable).parent))
-    if found is None:
+    program = shutil.which(name, path=str(Path(sys.executable).parent))
+    if program is None:
         sys.exit(f"{name} is not installed beside this Python: pip install . ./plugins/*")
-    return found
+    return program
 
 
 def measured(
@@ -144,14 +144,14 @@ def cpu_of_server(server: Server) -> float:
 
 def _backends(postmaster: int) -> list[int]:
     """Processes of the server that serve a client, or are about to end."""
-    found = []
+    pids = []
     for pid in _children(postmaster):
         with suppress(OSError):
             words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
             # A process that is ending has lost its words before its seconds are added up.
             if not words or b"127.0.0.1(" in words:
-                found.append(pid)
-    return found
+                pids.append(pid)
+    return pids
 
 
 def _tree(root: int) -> Iterator[int]:
@@ -161,12 +161,12 @@ def _tree(root: int) -> Iterator[int]:
 
 
 def _children(pid: int) -> list[int]:
-    found: list[int] = []
+    pids: list[int] = []
     with suppress(OSError):
         for path in Path(f"/proc/{pid}/task").glob("*/children"):
             with suppress(OSError):
-                found += map(int, path.read_text().split())
-    return found
+                pids += map(int, path.read_text().split())
+    return pids
 
 
 def _peak(pid: int) -> int:

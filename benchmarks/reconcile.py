@@ -88,10 +88,10 @@ class Bench:
 
     def change(self, rows: int) -> None:
         """Ten rows of the right side, spread over the table."""
-        for place in range(CHANGED):
-            key = 1 + place * (rows - 1) // CHANGED
+        for number in range(CHANGED):
+            key = 1 + number * (rows - 1) // CHANGED
             execute(
-                self.right, f"UPDATE sold SET {_CHANGES[place % len(_CHANGES)]} WHERE id = {key}"
+                self.right, f"UPDATE sold SET {_CHANGES[number % len(_CHANGES)]} WHERE id = {key}"
             )
 
     def migrate(self, differing: int) -> Usage:
@@ -111,9 +111,9 @@ class Bench:
             },
             fine=(0, 8),
         )
-        found = json.loads(usage.output)
-        if len(found["differences"]) != differing or found["verdict"] == "UNKNOWN":
-            sys.exit(f"ours found {len(found['differences'])} of {differing}: {usage.output}")
+        document = json.loads(usage.output)
+        if len(document["differences"]) != differing or document["verdict"] == "UNKNOWN":
+            sys.exit(f"ours found {len(document['differences'])} of {differing}: {usage.output}")
         return usage
 
     def reladiff(self, differing: int, threads: int = 1) -> Usage:
@@ -128,9 +128,9 @@ class Bench:
             self.folder,
             {},
         )
-        found = len([line for line in usage.output.splitlines() if line[:1] in "+-"])
-        if found != 2 * differing:
-            print(f"reladiff printed {found} rows, {2 * differing} differ", file=sys.stderr)
+        rows = len([line for line in usage.output.splitlines() if line[:1] in "+-"])
+        if rows != 2 * differing:
+            print(f"reladiff printed {rows} rows, {2 * differing} differ", file=sys.stderr)
         return usage
 
 
@@ -154,12 +154,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="one object on standard output")
     options = parser.parse_args(arguments)
     with (
-        tempfile.TemporaryDirectory(prefix="messy-migration-reconcile-") as place,
+        tempfile.TemporaryDirectory(prefix="messy-migration-reconcile-") as directory,
         server(provider(), **SETTINGS) as running,
         running.database() as left,
         running.database() as right,
     ):
-        folder = Path(place)
+        folder = Path(directory)
         peer = _installed(folder) if options.peers else None
         bench = Bench(running, left, right, folder, peer)
         bench.fill(options.rows)
@@ -187,7 +187,7 @@ def _rounds(bench: Bench, rounds: int, differing: int) -> dict[str, list[Measure
     if bench.peer is not None:
         sides["reladiff"] = lambda: bench.reladiff(differing)
         sides["reladiff, 8 threads"] = lambda: bench.reladiff(differing, 8)
-    found: dict[str, list[Measurement]] = {name: [] for name in sides}
+    measurements: dict[str, list[Measurement]] = {name: [] for name in sides}
     names = list(sides)
     for number in range(rounds):
         first = number % len(names)
@@ -195,8 +195,8 @@ def _rounds(bench: Bench, rounds: int, differing: int) -> dict[str, list[Measure
             checkpoint(bench.server)
             before = cpu_of_server(bench.server)
             usage = sides[name]()
-            found[name].append(Measurement(usage, cpu_of_server(bench.server) - before))
-    return found
+            measurements[name].append(Measurement(usage, cpu_of_server(bench.server) - before))
+    return measurements
 
 
 def as_object(
@@ -209,8 +209,8 @@ def as_object(
     ours = _seconds(equal["migrate"]), _seconds(different["migrate"])
     ratios = {
         name: [
-            round(_seconds(found[name]) / mine, 2)
-            for found, mine in zip((equal, different), ours, strict=True)
+            round(_seconds(costs[name]) / mine, 2)
+            for costs, mine in zip((equal, different), ours, strict=True)
         ]
         for name in equal
         if name != "migrate"

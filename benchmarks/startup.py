@@ -87,10 +87,10 @@ def as_text(seconds: Mapping[str, float]) -> str:
 
 
 def _migrate() -> str:
-    found = shutil.which("migrate", path=str(Path(sys.executable).parent))
-    if found is None:
+    program = shutil.which("migrate", path=str(Path(sys.executable).parent))
+    if program is None:
         sys.exit("migrate is not installed beside this Python: pip install . ./plugins/files")
-    return found
+    return program
 
 
 def _timed(command: Sequence[str], where: Path) -> float:

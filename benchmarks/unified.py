@@ -136,15 +136,15 @@ def _rows(name: str, counts: Mapping[str, int]) -> pa.Table:
 
 def _cells(name: str, field: Field, numbers: Any, counts: Mapping[str, int]) -> Any:
     """The cells of one column; of those that may be missing every seventh is."""
-    place = len(field.name)
+    length = len(field.name)
     if field.name == "id":
         return _uuids(name, numbers)
     if field.type == "uuid":
         cells = _uuids(field.parent, numbers % counts.get(field.parent, 1))
         gone = np.full(len(numbers), field.parent not in counts or field.parent == name)
     else:
-        cells = _plain(field, numbers * (2 * place + 1) % 9_973, numbers)
-        gone = (numbers + place) % 7 == 0
+        cells = _plain(field, numbers * (2 * length + 1) % 9_973, numbers)
+        gone = (numbers + length) % 7 == 0
     return cells if field.needed else pc.if_else(pa.array(gone), pa.scalar(None, cells.type), cells)
 
 

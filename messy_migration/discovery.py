@@ -74,7 +74,7 @@ def installed_names() -> tuple[str, ...]:
 
 def installed() -> tuple[Installed, ...]:
     """Every installed plugin, each imported on its own to see whether it works."""
-    return tuple(described(name, found) for name, found in sorted(discovered().items()))
+    return tuple(described(name, candidates) for name, candidates in sorted(discovered().items()))
 
 
 def discovered() -> dict[str, list[Found]]:
@@ -111,7 +111,7 @@ def offers(name: str, available: Mapping[str, list[Found]]) -> list[Found]:
     )
 
 
-def found_once(name: str, found: list[Found]) -> Found:
+def found_once(name: str, candidates: list[Found]) -> Found:
     """The one that offers a plugin.
 
     Raises:
@@ -120,42 +120,42 @@ def found_once(name: str, found: list[Found]) -> Found:
     if not _NAME.match(name) or name in _RESERVED:
         raise PluginError(
             f"{name!r} cannot be the name of a plugin",
-            where=found[0].label,
+            where=candidates[0].label,
             why="a name starts with a-z, goes on with a-z, 0-9, _ and -, and is not reserved",
         )
-    if len(found) == 1:
-        return found[0]
-    labels = list(dict.fromkeys(item.label for item in found))
-    if len({item.distribution for item in found}) > 1:
+    if len(candidates) == 1:
+        return candidates[0]
+    labels = list(dict.fromkeys(offer.label for offer in candidates))
+    if len({offer.distribution for offer in candidates}) > 1:
         why = f"{' and '.join(labels)} both offer it"
-    elif len({item.location for item in found}) > 1:
-        places = " and ".join(f"{item.label} in {item.location}" for item in found)
-        why = f"one distribution is installed twice: {places}"
+    elif len({offer.location for offer in candidates}) > 1:
+        locations = " and ".join(f"{offer.label} in {offer.location}" for offer in candidates)
+        why = f"one distribution is installed twice: {locations}"
     else:
         why = f"{labels[0]} offers it twice"
     raise PluginError(
-        f"the plugin {name!r} is there {len(found)} times",
+        f"the plugin {name!r} is there {len(candidates)} times",
         where=", ".join(labels),
         why=why,
-        next=f"pip uninstall {found[-1].distribution}",
+        next=f"pip uninstall {candidates[-1].distribution}",
     )
 
 
-def described(name: str, found: list[Found]) -> Installed:
+def described(name: str, candidates: list[Found]) -> Installed:
     """A plugin as it is listed, after importing it."""
-    first = found[0]
+    first = candidates[0]
     try:
-        found_once(name, found)
+        found_once(name, candidates)
         try_imports({name: first})
         hooks = checked_hooks(name, first, load(name, first))
     except PluginError as error:
-        status: Literal["broken", "duplicate"] = "duplicate" if len(found) > 1 else "broken"
-        shown = ", ".join(dict.fromkeys(item.distribution for item in found))
+        status: Literal["broken", "duplicate"] = "duplicate" if len(candidates) > 1 else "broken"
+        shown = ", ".join(dict.fromkeys(offer.distribution for offer in candidates))
         return Installed(name, shown, first.version, status, error.why or error.what)
     return Installed(name, first.distribution, first.version, "ok", "", hooks)
 
 
-def checked_hooks(name: str, found: Found, plugin: Any) -> tuple[str, ...]:
+def checked_hooks(name: str, offer: Found, plugin: Any) -> tuple[str, ...]:
     """The hooks that the plugin implements, after checking their names and arguments.
 
     Raises:
@@ -163,7 +163,7 @@ def checked_hooks(name: str, found: Found, plugin: Any) -> tuple[str, ...]:
     """
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    known = {
+    arguments_of = {
         hook: tuple(inspect.signature(spec).parameters)
         for hook, spec in vars(hookspecs).items()
         if inspect.isfunction(spec) and manager.parse_hookspec_opts(hookspecs, hook)
@@ -174,16 +174,16 @@ def checked_hooks(name: str, found: Found, plugin: Any) -> tuple[str, ...]:
         if options is None:
             continue
         hook = options.get("specname") or attribute
-        if hook in known:
+        if hook in arguments_of:
             hooks.append(hook)
             taken = inspect.signature(getattr(plugin, attribute)).parameters
-            problems += _wrong_arguments(hook, tuple(taken), known[hook])
+            problems += _wrong_arguments(hook, tuple(taken), arguments_of[hook])
         elif not options.get("optionalhook"):
-            problems.append(f"unknown hook {hook!r}{suggestion(hook, known)}")
+            problems.append(f"unknown hook {hook!r}{suggestion(hook, arguments_of)}")
     if not hooks and not problems:
         problems.append("it offers no hook (is the hookimpl marker missing?)")
     if problems:
-        raise broken(name, found, "; ".join(problems))
+        raise broken(name, offer, "; ".join(problems))
     return tuple(sorted(hooks))
 
 

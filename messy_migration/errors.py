@@ -195,16 +195,16 @@ def exit_code(codes: set[int], *, mismatch: bool, unknown: bool) -> int:
     143), a newer run that took the target over (75), and codes that end a run before it starts
     (2, 3) win over everything but 1: no verdict of such a run stands.
     """
-    found = codes - {0}
+    failures = codes - {0}
     for code in (1, 130, 143, 75, 3, 2):
-        if code in found:
+        if code in failures:
             return code
     if mismatch:
         return 8
     for code in (6, 5, 4, 7):
-        if code in found:
+        if code in failures:
             return code
-    return 8 if unknown or 8 in found else 0
+    return 8 if unknown or 8 in failures else 0
 
 
 def packed(error: BaseException, label: str = "") -> dict[str, str]:

@@ -35,10 +35,10 @@ class _Filter(logging.Filter):
         self._hear = hear
 
     def filter(self, record: logging.LogRecord) -> bool:
-        told = getattr(record, "told", None)
-        if not isinstance(told, Event):
+        event = getattr(record, "told", None)
+        if not isinstance(event, Event):
             return True
-        heard = self._hear(told)
+        heard = self._hear(event)
         if heard is None:
             return False
         record.told = heard

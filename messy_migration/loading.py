@@ -51,7 +51,7 @@ class Found:
         return f"{self.distribution} {self.version}"
 
 
-def load(name: str, found: Found) -> Any:
+def load(name: str, offer: Found) -> Any:
     """Import a plugin; what it prints meanwhile goes to the log, under its name.
 
     Raises:
@@ -60,11 +60,11 @@ def load(name: str, found: Found) -> Any:
     printed = io.StringIO()
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            return found.entry.load()
+            return offer.entry.load()
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise broken(name, found, _import_failure(error)) from error
+        raise broken(name, offer, _import_failure(error)) from error
     finally:
         if printed.getvalue().strip():
             _log.info("plugin %s printed at import: %s", name, printed.getvalue().strip())
@@ -82,7 +82,7 @@ def try_imports(chosen: Mapping[str, Found], seconds: float = IMPORT_SECONDS) ->
     untried = {name: it for name, it in chosen.items() if it.entry.module not in sys.modules}
     if not untried or not has_one_thread():
         return
-    done, how = in_a_child([_first_acts(found) for found in untried.values()], seconds)
+    done, how = in_a_child([_first_acts(offer) for offer in untried.values()], seconds)
     if done < len(untried):
         name = list(untried)[done]
         raise broken(name, untried[name], how)
@@ -134,23 +134,23 @@ def _act(acts: list[Callable[[], object]], writing: int, seconds: float) -> None
         os.write(writing, _DONE)
 
 
-def _watch(reading: int, wanted: int, seconds: float) -> tuple[int, bool]:
+def _watch(reading: int, count: int, seconds: float) -> tuple[int, bool]:
     """How many acts came to an end, and whether the time was over before all had."""
     done, end = 0, time.monotonic() + seconds
-    while done < wanted:
-        left = end - time.monotonic()
-        if left <= 0 or not select.select([reading], [], [], left)[0]:
+    while done < count:
+        remaining = end - time.monotonic()
+        if remaining <= 0 or not select.select([reading], [], [], remaining)[0]:
             return done, True
-        piece = os.read(reading, wanted)
+        piece = os.read(reading, count)
         if not piece:
             break
         done += len(piece)
     return done, False
 
 
-def _first_acts(found: Found) -> Callable[[], object]:
+def _first_acts(offer: Found) -> Callable[[], object]:
     def acts() -> None:
-        plugin = found.entry.load()
+        plugin = offer.entry.load()
         if hasattr(plugin, "settings_model"):
             plugin.settings_model()
 
@@ -165,13 +165,13 @@ def has_one_thread() -> bool:
     return threading.active_count() == 1 and len([n for n in names if n != _OF_JEMALLOC]) == 1
 
 
-def broken(name: str, found: Found, why: str) -> PluginError:
+def broken(name: str, offer: Found, why: str) -> PluginError:
     """The error of a plugin that cannot be used."""
     return PluginError(
         f"the plugin {name!r} is broken",
-        where=found.label,
+        where=offer.label,
         why=why,
-        next=f"repair or uninstall {found.distribution}",
+        next=f"repair or uninstall {offer.distribution}",
     )
 
 

@@ -55,7 +55,7 @@ def configure(
     if file is not None:
         handlers.append(_to_file(file, redactor))
     root = logging.getLogger()
-    for old in [item for item in root.handlers if item.get_name() == _OWN]:
+    for old in [current for current in root.handlers if current.get_name() == _OWN]:
         root.removeHandler(old)
         old.close()
     for handler in handlers:
@@ -209,8 +209,8 @@ class _File(WatchedFileHandler):
 
 def _is_for_people(record: logging.LogRecord) -> bool:
     """Events that the rest of a command's output tells are no lines of a console."""
-    told = getattr(record, "told", None)
-    return not isinstance(told, Event) or told.on_screen
+    event = getattr(record, "told", None)
+    return not isinstance(event, Event) or event.on_screen
 
 
 def _unfolding(
@@ -219,9 +219,9 @@ def _unfolding(
     """The processor that puts the fields of an event, and the run, into its line."""
 
     def unfold(_logger: WrappedLogger, _name: str, line: EventDict) -> EventDict:
-        told = line.pop("told", None)
-        if isinstance(told, Event):
-            facts = told.as_dict()
+        event = line.pop("told", None)
+        if isinstance(event, Event):
+            facts = event.as_dict()
             text, name, at = line["event"], facts.pop("event"), facts.pop("at")
             del facts["severity"]  # it is the level
             if is_json:

@@ -120,15 +120,15 @@ class Registry:
 
     def _from_plugin(self, reference: str) -> str:
         answers = dict(self.call_each("resolve_secret", reference=reference))
-        known = {plugin: value for plugin, value in answers.items() if value is not None}
-        if len(known) > 1:
+        answered = {plugin: value for plugin, value in answers.items() if value is not None}
+        if len(answered) > 1:
             raise ConfigurationError(
                 "a secret reference has more than one answer",
                 where=reference,
-                why=f"the plugins {' and '.join(known)} all claim its scheme",
+                why=f"the plugins {' and '.join(answered)} all claim its scheme",
                 next="leave one of them out of --plugins",
             )
-        value = next(iter(known.values()), None)
+        value = next(iter(answered.values()), None)
         if not isinstance(value, str) or not value:
             raise ConfigurationError(
                 "a secret reference is not resolved",
@@ -159,8 +159,8 @@ def describe(name: str) -> Installed:
     Raises:
         PluginError: there is none of that name.
     """
-    found = offers(name, discovered())
-    row = described(name, found)
+    candidates = offers(name, discovered())
+    row = described(name, candidates)
     if "settings_model" not in row.hooks:
         return row
     model = build([name], is_tried=True).call_one(name, "settings_model")
@@ -190,29 +190,29 @@ def build(
     if len(chosen) < len(names):
         raise PluginError("a plugin is named twice", where=", ".join(names))
     by_code: dict[str, str] = {}
-    for name, found in chosen.items():
-        other = by_code.setdefault(found.entry.value, name)
+    for name, offer in chosen.items():
+        other = by_code.setdefault(offer.entry.value, name)
         if other != name:
             raise PluginError(
                 f"{other} and {name} are the same plugin",
-                where=found.label,
+                where=offer.label,
                 next="name one of them",
             )
     if not is_tried:
         try_imports(chosen)
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    for name, found in chosen.items():
-        plugin = load(name, found)
-        checked_hooks(name, found, plugin)
+    for name, offer in chosen.items():
+        plugin = load(name, offer)
+        checked_hooks(name, offer, plugin)
         try:
             manager.register(plugin, name=name)
             manager.check_pending()
         except (ValueError, pluggy.PluginValidationError) as error:
-            raise broken(name, found, "pluggy refuses it") from error
+            raise broken(name, offer, "pluggy refuses it") from error
     return Registry(
         names=tuple(chosen),
-        versions={name: found.label for name, found in chosen.items()},
+        versions={name: offer.label for name, offer in chosen.items()},
         manager=manager,
         environment=os.environ if environment is None else environment,
         on_secret=on_secret,

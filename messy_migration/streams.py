@@ -20,7 +20,7 @@ def offered(registry: Registry) -> list[Stream]:
         PluginError: a plugin breaks the contract of `streams` or of `reshape`.
         ConfigurationError: two streams write into one table.
     """
-    found: list[Stream] = []
+    streams_given: list[Stream] = []
     for plugin, answer in registry.call_each("streams"):
         with registry.guard(plugin, "streams"):
             streams = list(answer or ())
@@ -31,10 +31,10 @@ def offered(registry: Registry) -> list[Stream]:
                     f"plugin {plugin}",
                     "streams() gives Stream values named `plugin.stream`",
                 )
-            found.append(reshaped(registry, stream))
-    _refuse_doubles(found)
-    _refuse_lasting_stubs(found)
-    return found
+            streams_given.append(reshaped(registry, stream))
+    _refuse_doubles(streams_given)
+    _refuse_lasting_stubs(streams_given)
+    return streams_given
 
 
 def derivations(registry: Registry) -> list[Derived]:
@@ -52,13 +52,13 @@ def derivations(registry: Registry) -> list[Derived]:
         try:
             answer = registry.call_one(plugin, "derive", streams=tuple(streams))
             with registry.guard(plugin, "derive"):
-                items = list(answer or ())
+                entries = list(answer or ())
         except PluginError:
             raise
         except MigrationError as error:  # the model refused what the plugin made
             where = f"plugin {plugin}, hook derive"
             raise PluginError(error.what, where, error.why, error.next) from error
-        for entry in items:
+        for entry in entries:
             why = _unusable(entry, there, derivations)
             if why:
                 raise PluginError(
@@ -71,14 +71,14 @@ def derivations(registry: Registry) -> list[Derived]:
     return list(derivations.values())
 
 
-def _unusable(item: object, there: Collection[str], before: Collection[str]) -> str:
+def _unusable(entry: object, there: Collection[str], before: Collection[str]) -> str:
     """Why a derived table cannot be made; empty if it can."""
-    if not isinstance(item, Derived):
-        return f"it gave a {type(item).__name__}, and no Derived"
-    name = item.table.name
+    if not isinstance(entry, Derived):
+        return f"it gave a {type(entry).__name__}, and no Derived"
+    name = entry.table.name
     if name in there or name in before:
         return f"there is a table {name} already"
-    missing = [base for base in item.bases if base not in there and base not in before]
+    missing = [base for base in entry.bases if base not in there and base not in before]
     return f"{name} is made from {', '.join(missing)}, which is no table" if missing else ""
 
 

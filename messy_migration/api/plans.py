@@ -95,8 +95,8 @@ class Plan(Result):
         }
 
     def _headline(self) -> str:
-        left = sum(len(stream_plan.partitions) for stream_plan in self.streams)
-        return f"a run would read {left:,} partitions of {len(self.streams):,} streams"
+        partitions = sum(len(stream_plan.partitions) for stream_plan in self.streams)
+        return f"a run would read {partitions:,} partitions of {len(self.streams):,} streams"
 
     def _problems(self) -> Sequence[MigrationError]:
         return [problem for stream_plan in self.streams for problem in stream_plan.problems]
@@ -142,15 +142,17 @@ def _planned(workspace: Workspace, options: RunOptions) -> Plan:
         tables = []
         for stream in streams:
             for table in stream.tables:
-                found = target.dialect.columns(connection, table.name)
+                columns = target.dialect.columns(connection, table.name)
                 problems: list[str] = []
-                if found is not None:
+                if columns is not None:
                     has_key = table.name not in pending
-                    problems = obstacles(connection, target.dialect, table, found, with_key=has_key)
-                place = target.dialect.place(connection, table.name)
-                statement = ddl(target.dialect, table, place)
+                    problems = obstacles(
+                        connection, target.dialect, table, columns, with_key=has_key
+                    )
+                full_name = target.dialect.place(connection, table.name)
+                statement = ddl(target.dialect, table, full_name)
                 tables.append(
-                    TablePlan(table, stream.label, found is not None, statement, tuple(problems))
+                    TablePlan(table, stream.label, columns is not None, statement, tuple(problems))
                 )
     with workspace.releasing():
         plans = planning.build(workspace, streams, history, cutting, since=options.since)

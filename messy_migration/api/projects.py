@@ -41,11 +41,11 @@ def project(
     if workers is not None and not 1 <= workers <= 64:
         raise UsageProblem("workers are from 1 to 64", f"workers={workers}")
     names = None if plugins is None else parse_names(",".join(_listed(plugins)))
-    given: dict[str, Any] = {"target": target, "plugins": names, "workers": workers}
+    options: dict[str, Any] = {"target": target, "plugins": names, "workers": workers}
     return Request(
         None if config is None else Path(config),
         profile,
-        {name: value for name, value in given.items() if value is not None},
+        {name: value for name, value in options.items() if value is not None},
         directory=where,
     )
 

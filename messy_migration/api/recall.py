@@ -88,8 +88,8 @@ def with_profile(request: Request) -> Request:
     settings = request.load()
     if not _may_change_profile(request, settings):
         return request
-    known = _known(request, unless=settings.profile)
-    return request if known is None else _under(request, settings, known.profile)
+    remembered = _known(request, unless=settings.profile)
+    return request if remembered is None else _under(request, settings, remembered.profile)
 
 
 def with_ledger(
@@ -109,18 +109,18 @@ def with_ledger(
     settings = request.load()
     if settings.core.plugins:
         return with_profile(request), sandbox
-    known = _known(request, anchor)
-    if known is None:
+    remembered = _known(request, anchor)
+    if remembered is None:
         return request, sandbox
     if _may_change_profile(request, settings):
-        request = _under(request, settings, known.profile)
+        request = _under(request, settings, remembered.profile)
     if request.load().core.plugins:
         return request, sandbox
-    plugins = _installed(known)
+    plugins = _installed(remembered)
     if not plugins:
         return request, sandbox
     flags = {**request.flags, "plugins": plugins}
-    return replace(request, flags=flags), known.sandbox if sandbox is None else sandbox
+    return replace(request, flags=flags), remembered.sandbox if sandbox is None else sandbox
 
 
 def where_unnamed(request: Request, sandbox: int | None) -> tuple[Request, int | None]:
@@ -202,16 +202,16 @@ def _of(connection: Connection, workspace: Workspace, run: Run) -> Known:
     return Known(run.profile, plugins, run.versions, seed)
 
 
-def _installed(known: Known) -> list[str]:
+def _installed(remembered: Known) -> list[str]:
     """The plugins of a ledger that are installed here, by their exact names."""
     installed = set(discovery.installed_names())
-    for name in known.plugins:
+    for name in remembered.plugins:
         if name not in installed:
-            written = known.versions.get(name, "")
+            written = remembered.versions.get(name, "")
             _log.warning(
                 "the ledger names the plugin %r%s, which is not installed: rows of it that differ"
                 " are counted, and cannot be named",
                 name,
                 f" ({written})" if written else "",
             )
-    return [name for name in known.plugins if name in installed]
+    return [name for name in remembered.plugins if name in installed]

@@ -137,8 +137,8 @@ def reconcile(
     options = options or ReconcileOptions()
     with telling(request) as events:
         request, sandbox = with_ledger(recalled(request), sandbox, options.anchor)
-        with served(request, sandbox) as (found, _):
-            workspace = open_workspace(found, needs_plugins=options.needs_plugins)
+        with served(request, sandbox) as (request_served, _):
+            workspace = open_workspace(request_served, needs_plugins=options.needs_plugins)
             events.observe(workspace.registry)
             refuse_missing(workspace)
             with workspace.releasing():
@@ -375,10 +375,10 @@ def _incomplete(workspace: Workspace, connection: Connection) -> dict[str, str]:
     ledger = workspace.ledger
     complete = receipts.complete(connection, ledger)
     unfinished = {run.run_id for run in runs.unfinished(connection, ledger)}
-    found: dict[str, str] = {}
+    reasons: dict[str, str] = {}
     for planned in runs.planned(connection, ledger):
-        place = (planned.stream, planned.tenant, planned.partition.digest)
-        if planned.run_id in unfinished and place not in complete:
+        identity = (planned.stream, planned.tenant, planned.partition.digest)
+        if planned.run_id in unfinished and identity not in complete:
             label = stream_label(planned.stream, planned.tenant)
-            found[label] = f"run {short(planned.run_id)} has not read all of it"
-    return found
+            reasons[label] = f"run {short(planned.run_id)} has not read all of it"
+    return reasons

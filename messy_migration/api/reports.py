@@ -103,11 +103,11 @@ def find_report(request: Request, name: str | None = None) -> Report:
         TargetError: the target that was named cannot be read.
     """
     path = _path(request, name)
-    found, _ = document.read(path)
+    content, _ = document.read(path)
     target = path.with_suffix(".html")
     if not target.exists():
-        files.write(target, page.render(found))
-    return Report(path, target, found)
+        files.write(target, page.render(content))
+    return Report(path, target, content)
 
 
 @borrowed()

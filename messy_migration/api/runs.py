@@ -97,7 +97,7 @@ def run(
         else:
             outcome = execute(asked, watcher, options, events, ready)
         traffic = {box.plugin: {"manifest": dict(box.manifest), **box.traffic()} for box in boxes}
-        parts = {item.name: getattr(outcome, item.name) for item in fields(outcome)}
+        parts = {attribute.name: getattr(outcome, attribute.name) for attribute in fields(outcome)}
         return RunResult(**{**parts, "sandbox": traffic, "redactor": asked.redactor})
 
 

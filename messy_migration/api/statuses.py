@@ -183,7 +183,7 @@ def _read(workspace: Workspace, limit: int) -> Status:
             active = free is None
         with target.dialect.reading(target.engine) as connection:
             refuse_empty(workspace, schema.version(connection))
-            found = [
+            runs_and_totals = [
                 (earlier, tuple(receipts.stream_totals(connection, ledger, earlier.run_id)))
                 for earlier in runs.history(connection, ledger, limit)
             ]
@@ -204,12 +204,15 @@ def _read(workspace: Workspace, limit: int) -> Status:
             if (
                 active
                 and holder
-                and any(run.run_id == holder.run_id and run.state == "open" for run, _ in found)
+                and any(
+                    run.run_id == holder.run_id and run.state == "open"
+                    for run, _ in runs_and_totals
+                )
             ):
                 course = progress(connection, ledger, holder.run_id, holder.beat_at)
     resume = "" if active or not unfinished else _command(workspace, unfinished[-1])
     facts = (holder, active, counts, key_id, resume, course, workspace.request.redactor)
-    return Status(target.label, tuple(found), tuple(tables), *facts)
+    return Status(target.label, tuple(runs_and_totals), tuple(tables), *facts)
 
 
 def _command(workspace: Workspace, run: Run) -> str:

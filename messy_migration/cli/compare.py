@@ -146,12 +146,12 @@ def between_options(function: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         if urls is not None:
             return function(*args, between=Between(*urls, wishes), **kwargs)
-        given = {
+        options = {
             "--tables": wishes.tables,
             "--map": wishes.tables_map or wishes.columns_map,
             "--ignore": wishes.ignored,
         }
-        if lonely := [name for name, value in given.items() if value]:
+        if lonely := [name for name, value in options.items() if value]:
             raise UsageProblem(f"{', '.join(lonely)} needs --between LEFT RIGHT")
         return function(*args, between=None, **kwargs)
 
@@ -216,11 +216,11 @@ def _label(comparison: TableComparison) -> str:
 
 def _compared_as(result: Comparison) -> list[str]:
     """How columns of different types were compared, once for all that were alike."""
-    found: dict[str, list[str]] = {}
+    columns_of: dict[str, list[str]] = {}
     for comparison in result.tables:
         for column, note in comparison.pair.compared_as.items() if comparison.left else ():
-            found.setdefault(note, []).append(f"{comparison.pair.label}.{column}")
-    return [f"compared {note}: {', '.join(names)}" for note, names in found.items()]
+            columns_of.setdefault(note, []).append(f"{comparison.pair.label}.{column}")
+    return [f"compared {note}: {', '.join(names)}" for note, names in columns_of.items()]
 
 
 def _last_line(result: Comparison) -> str:
@@ -253,8 +253,8 @@ def _wishes(tables: Sequence[str], maps: Sequence[str], ignored: Sequence[str]) 
     named: dict[str, str] = {}
     columns: dict[tuple[str, str], str] = {}
     for text in maps:
-        left, found, right = text.partition("=")
-        if not found or not left.strip() or not right.strip():
+        left, equals, right = text.partition("=")
+        if not equals or not left.strip() or not right.strip():
             raise UsageProblem(f"--map {text!r} is not LEFT=RIGHT")
         one, dot, column = left.strip().rpartition(".")
         if dot:

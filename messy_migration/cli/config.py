@@ -65,20 +65,20 @@ def _rows(loaded: settings.Settings, redactor: Redactor) -> list[tuple[str, Any,
 
 def _declared(loaded: settings.Settings) -> set[str]:
     """The keys under which the models of the selected plugins declare secrets in plain."""
-    found = set()
+    names = set()
     for name, section in loaded.sections.items():
         try:
             model = registries.build([name]).call_one(name, "settings_model")
         except MigrationError:
             continue  # the command that needs the plugin says what is wrong with it
         if model is not None:
-            found |= {
+            names |= {
                 # Of a list all is masked: it is one line here.
-                ".".join((name, *(part for part in place if isinstance(part, str))))
-                for place, text in declared_secrets(section, model)
+                ".".join((name, *(part for part in path if isinstance(part, str))))
+                for path, text in declared_secrets(section, model)
                 if not is_reference(text)
             }
-    return found
+    return names
 
 
 def _masked(key: str, value: Any, origin: str, redactor: Redactor) -> Any:

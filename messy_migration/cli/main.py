@@ -139,9 +139,9 @@ def main() -> None:
 
 def run(argv: Sequence[str]) -> int:
     """Run one command line and return its exit code; every error becomes one line here."""
-    redactor, given = Redactor(), list(argv)
+    redactor, arguments = Redactor(), list(argv)
     try:
-        code = _invoke(given, redactor)
+        code = _invoke(arguments, redactor)
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.message, err=True)
@@ -149,7 +149,7 @@ def run(argv: Sequence[str]) -> int:
     except BaseException as error:  # noqa: BLE001  the boundary: nothing passes
         if isinstance(error, BrokenPipeError) and _reader_left():
             return 141
-        return _report(error, given, redactor)
+        return _report(error, arguments, redactor)
     return code
 
 
@@ -214,11 +214,11 @@ def _usage(error: click.ClickException) -> UsageProblem:
 def _defect(error: BaseException) -> MigrationError:
     """An error that nobody foresaw. Its text stays out: it may quote a record or a secret."""
     frames = traceback.extract_tb(error.__traceback__)
-    place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown place"
-    report = hashlib.sha256(f"{type(error).__name__} {place}".encode()).hexdigest()[:8]
+    line = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown place"
+    report = hashlib.sha256(f"{type(error).__name__} {line}".encode()).hexdigest()[:8]
     return MigrationError(
         f"internal defect {type(error).__name__}",
-        where=place,
+        where=line,
         why=f"this should not happen, report id {report}",
         next="type the same command again with --debug, and report what it prints",
     )
@@ -254,10 +254,10 @@ def _silence() -> None:
 
 def _offered() -> dict[str, list[str]]:
     """Commands of other distributions: name -> who offers it."""
-    found: dict[str, list[str]] = {}
+    plugins: dict[str, list[str]] = {}
     for entry in _entry_points():
-        found.setdefault(entry.name, []).append(entry.dist.name if entry.dist else "unknown")
-    return found
+        plugins.setdefault(entry.name, []).append(entry.dist.name if entry.dist else "unknown")
+    return plugins
 
 
 def _entry_points() -> EntryPoints:

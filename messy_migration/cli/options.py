@@ -54,8 +54,8 @@ class Common:
             ConfigurationError: a file, variable or key is wrong.
             UsageProblem: a flag is wrong.
         """
-        given = {"log_level": self.log_level, "log_format": self.log_format, **flags}
-        loaded = settings.load(self.config, self.profile, given)
+        flags_given = {"log_level": self.log_level, "log_format": self.log_format, **flags}
+        loaded = settings.load(self.config, self.profile, flags_given)
         for value in plain_secrets(loaded):
             self.redactor.register(value)
         self.start_log(loaded.core.log_level, loaded.core.log_format)
@@ -65,10 +65,10 @@ class Common:
 
     def request(self, **flags: object) -> Request:
         """What the functions of the API take, with these flags over the settings."""
-        given = {"log_level": self.log_level, "log_format": self.log_format, **flags}
+        flags_given = {"log_level": self.log_level, "log_format": self.log_format, **flags}
         if self.debug:
-            given["log_level"] = "debug"
-        named = {name: value for name, value in given.items() if value is not None}
+            flags_given["log_level"] = "debug"
+        named = {name: value for name, value in flags_given.items() if value is not None}
         return Request(
             self.config, self.profile, named, command=self.command, redactor=self.redactor
         )
@@ -216,10 +216,10 @@ def workers_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _head(_ctx: click.Context, _param: click.Parameter, text: str | None) -> str | None:
-    given = (text or "").strip().lower()
-    if text is not None and (not SHORTEST <= len(given) <= 64 or not _HEX.fullmatch(given)):
+    head = (text or "").strip().lower()
+    if text is not None and (not SHORTEST <= len(head) <= 64 or not _HEX.fullmatch(head)):
         raise click.BadParameter(f"a head is {SHORTEST} to 64 hexadecimal characters")
-    return given or None
+    return head or None
 
 
 def anchor_option(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -88,8 +88,8 @@ def plan_text(plan: api.Plan) -> str:
 
 def _records(plan: StreamPlan) -> str:
     """Records to read: `~` marks what the source only expects, `?` what it does not say."""
-    known = [part.records for part in plan.partitions if part.records is not None]
-    if len(known) < len(plan.partitions):
+    counts = [part.records for part in plan.partitions if part.records is not None]
+    if len(counts) < len(plan.partitions):
         return "?"
     mark = "~" if any(part.estimated for part in plan.partitions) else ""
-    return f"{mark}{sum(known):,}"
+    return f"{mark}{sum(counts):,}"

@@ -50,8 +50,8 @@ class Lines:
         """See `Observer`."""
         todo = sum(len(plan.partitions) for plan in plans)
         skipped = sum(len(plan.skipped) for plan in plans)
-        known = f", {skipped:,} already in the target" if skipped else ""
-        self._say(f"{todo:,} partitions to read with up to {workers} workers{known}")
+        already = f", {skipped:,} already in the target" if skipped else ""
+        self._say(f"{todo:,} partitions to read with up to {workers} workers{already}")
         for line in _renewals(plans):
             self._say(line)
 
@@ -113,8 +113,8 @@ class Live:
         for line in _renewals(plans):
             self._progress.console.print(cell(line), highlight=False, markup=False)
         for plan in plans:
-            known = [part.records for part in plan.partitions]
-            total = sum(count or 0 for count in known) if known and all(known) else None
+            counts = [part.records for part in plan.partitions]
+            total = sum(count or 0 for count in counts) if counts and all(counts) else None
             key = (plan.stream.name, plan.stream.tenant)
             self._tasks[key] = self._progress.add_task(
                 cell(plan.stream.label), total=total if plan.partitions else 1, shown=""
@@ -143,21 +143,21 @@ class Live:
 
 def _assumptions(streams: Sequence[Stream]) -> list[str]:
     """What the plugins assume about their sources, once each."""
-    found = dict.fromkeys(line for stream in streams for line in stream.assumed)
-    return [f"assumed: {line}" for line in found]
+    lines = dict.fromkeys(line for stream in streams for line in stream.assumed)
+    return [f"assumed: {line}" for line in lines]
 
 
 def _renewals(plans: Sequence[StreamPlan]) -> list[str]:
     """What a resumed run reads in another snapshot than it began with, a line for each tenant."""
-    found: dict[tuple[str, str], list[str]] = {}
+    names_of: dict[tuple[str, str], list[str]] = {}
     for plan in plans:
         if plan.renewed:
             stream = plan.stream
-            found.setdefault((stream.plugin, stream.tenant), []).append(stream.name)
+            names_of.setdefault((stream.plugin, stream.tenant), []).append(stream.name)
     return [
         f"a new snapshot of {stream_label(plugin, tenant)}: what is left of {', '.join(names)} is"
         " read as it is now, not as it was when the run began"
-        for (plugin, tenant), names in found.items()
+        for (plugin, tenant), names in names_of.items()
     ]
 
 

@@ -57,8 +57,10 @@ def command(
     databases are held against each other instead. Exit code 0 only if all of it is MATCH.
     """
     if between is not None:
-        given = changed_options(replace(options, stop_after=None, seconds=None, show_values=False))
-        others = {"run": run_id, "sandbox": sandbox, **given, **flags}
+        changed = changed_options(
+            replace(options, stop_after=None, seconds=None, show_values=False)
+        )
+        others = {"run": run_id, "sandbox": sandbox, **changed, **flags}
         return two.run(common, between, options.budget(limit), as_json=as_json, others=others)
     result = api.reconcile(
         common.recalled(**flags), run_id=run_id, limit=limit, options=options, sandbox=sandbox

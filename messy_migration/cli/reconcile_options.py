@@ -54,8 +54,8 @@ def asked_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @anchor_option
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        given = {field.name: kwargs.pop(field.name) for field in fields(ReconcileOptions)}
-        options = ReconcileOptions(**{**given, "accept_foreign": given["accept_foreign"] or None})
+        values = {field.name: kwargs.pop(field.name) for field in fields(ReconcileOptions)}
+        options = ReconcileOptions(**{**values, "accept_foreign": values["accept_foreign"] or None})
         return function(*args, options=options, **kwargs)
 
     return wrapper

@@ -28,7 +28,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], align: str =
     Nothing is cut off: a narrow terminal wraps, a pipe gets all of it.
     """
     lines = [[cell(name) for name in headers], *([cell(value) for value in row] for row in rows)]
-    widths = [max(_width(line[place]) for line in lines) for place in range(len(headers))]
+    widths = [max(_width(line[column]) for line in lines) for column in range(len(headers))]
     sides = align.ljust(len(headers), "l")
     return "\n".join(
         "  ".join(

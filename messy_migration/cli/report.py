@@ -150,11 +150,11 @@ def _lines(verified: Verified) -> list[str]:
     if verified.problem is not None:
         return [*lines, f"DOES NOT VERIFY  {cell(verified.problem.what)}"]
     wrong = sum(check.passed is False for check in verified.checks)
-    left = sum(check.passed is None for check in verified.checks)
+    not_made = sum(check.passed is None for check in verified.checks)
     if wrong:
         return [*lines, f"DOES NOT VERIFY  {wrong} of {len(verified.checks)} checks are wrong"]
-    rest = f", {left} could not be made" if left else ""
-    return [*lines, f"VERIFIED  {len(verified.checks) - left} checks are right{rest}"]
+    rest = f", {not_made} could not be made" if not_made else ""
+    return [*lines, f"VERIFIED  {len(verified.checks) - not_made} checks are right{rest}"]
 
 
 def _summary(report: api.Report) -> str:

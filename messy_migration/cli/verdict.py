@@ -36,12 +36,12 @@ def last_line(verdict: str, proof: Proof) -> str:
         name = f"MATCH with {counted(len(waivers), 'waiver')}" if waivers else "MATCH"
         if rest:
             name += f" of what was loaded; {rest};"
-        found = "0 missing, 0 extra, 0 changed"
+        differences = "0 missing, 0 extra, 0 changed"
         if waivers:
-            found = f"{_differing(verdicts):,} rows waived, nothing else differs"
+            differences = f"{_differing(verdicts):,} rows waived, nothing else differs"
         tables = len({table_verdict.table for table_verdict in verdicts})
         size = f"{rows:,} rows in {counted(tables, 'table')}{_FORMS[proof.form]}"
-        return f"{name}{' ' if rest else '  '}{size}: {found}"
+        return f"{name}{' ' if rest else '  '}{size}: {differences}"
     wrong = [table_verdict.table for table_verdict in verdicts if table_verdict.verdict == verdict]
     line = f"{verdict}  {', '.join(dict.fromkeys(wrong)) or 'nothing was compared'}"
     unread = sum(table_verdict.verdict == "UNKNOWN" for table_verdict in verdicts)
@@ -59,9 +59,11 @@ def money(verdicts: Sequence[TableVerdict]) -> list[str]:
     wrong = [total for total in totals if total[1].expected not in (None, total[1].actual)]
     right = [total for total in totals if total not in wrong]
     lines = [f"{text(amount)} in {name}" for name, amount in (*wrong, *right[:_TOTALS])]
-    left = len(right) - _TOTALS
-    if left > 0:
-        lines.append(f"... and {counted(left, 'more total')} {'agrees' if left == 1 else 'agree'}")
+    hidden = len(right) - _TOTALS
+    if hidden > 0:
+        lines.append(
+            f"... and {counted(hidden, 'more total')} {'agrees' if hidden == 1 else 'agree'}"
+        )
     return lines
 
 
@@ -106,18 +108,20 @@ def repaired_lines(repaired: Repaired) -> list[str]:
     """What a repair did, or would do."""
     done = "repaired" if repaired.run_id else "to repair"
     lines = []
-    for item in repaired.tables:
+    for repaired_table in repaired.tables:
         counts = {
-            "missing inserted": item.inserted,
-            "changed restored": item.restored,
-            "extra removed": item.removed,
+            "missing inserted": repaired_table.inserted,
+            "changed restored": repaired_table.restored,
+            "extra removed": repaired_table.removed,
         }
         acts = [f"{count:,} {what}" for what, count in counts.items() if count]
         if acts:
-            lines.append(f"{done} {item.table}: {', '.join(acts)}")
-        lines += [f"left in {item.table}: {count:,} {why}" for why, count in item.kept]
-        if item.problem:
-            lines.append(f"not repaired: {item.table}: {item.problem}")
+            lines.append(f"{done} {repaired_table.table}: {', '.join(acts)}")
+        lines += [
+            f"left in {repaired_table.table}: {count:,} {why}" for why, count in repaired_table.kept
+        ]
+        if repaired_table.problem:
+            lines.append(f"not repaired: {repaired_table.table}: {repaired_table.problem}")
     if repaired.run_id:
         lines.append(f"repaired as run {short(repaired.run_id)}; report: {repaired.report}")
     return lines or ["nothing to repair"]
@@ -134,13 +138,13 @@ def quick_text(untouched: Sequence[Untouched], completeness: Sequence[Completene
     """The quick form: a table, and one line that says what it is and what it is not."""
     rows = [
         [
-            item.table + "".join(f" {column}={value}" for column, value in item.scope),
-            item.expected,
-            item.ours,
-            "-" if item.others is None else item.others,
-            item.verdict + (f": {item.reason}" if item.reason else ""),
+            verdict.table + "".join(f" {column}={value}" for column, value in verdict.scope),
+            verdict.expected,
+            verdict.ours,
+            "-" if verdict.others is None else verdict.others,
+            verdict.verdict + (f": {verdict.reason}" if verdict.reason else ""),
         ]
-        for item in untouched
+        for verdict in untouched
     ]
     rest = told(completeness)
     line = f"{word(untouched)}  {counted(len(untouched), 'table')} since the load, {CLAIM}"

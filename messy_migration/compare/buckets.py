@@ -74,11 +74,11 @@ class Sides:
 
     def key(self, row: Row) -> Row:
         """The key of a row; all of it where the table has no key."""
-        return tuple(row[place] for place in self._places) if self._places else row
+        return tuple(row[index] for index in self._places) if self._places else row
 
     def _add(self, side: str, batch: pa.RecordBatch) -> None:
         chosen = self._places or range(len(self.table.columns))
-        cells = zip(*(batch.column(place).to_pylist() for place in chosen), strict=True)
+        cells = zip(*(batch.column(index).to_pylist() for index in chosen), strict=True)
         numbers = np.fromiter(
             (zlib.crc32(b"|".join(row)) % self.buckets for row in cells), np.int64, batch.num_rows
         )

@@ -59,8 +59,12 @@ class Course:
 
     def late(self) -> str:
         """That the time is over, in words; empty if it is not."""
-        left = self.left()
-        return "" if left is None or left > 0 else f"the {self.budget.seconds:g} seconds are over"
+        remaining = self.left()
+        return (
+            ""
+            if remaining is None or remaining > 0
+            else f"the {self.budget.seconds:g} seconds are over"
+        )
 
     def over(self) -> str:
         """Why nothing more may be looked at; empty if it may."""
@@ -87,15 +91,15 @@ class Course:
         if late:
             raise TimeUp(late, where)
 
-    def watched(self, items: Iterable[T]) -> Iterator[T]:
+    def watched(self, steps: Iterable[T]) -> Iterator[T]:
         """The items, while there is time.
 
         Raises:
             TimeUp: there is none left.
         """
-        for item in items:
+        for step in steps:
             self.check()
-            yield item
+            yield step
 
     @contextmanager
     def limited(self, connection: Connection, kind: str) -> Iterator[None]:
@@ -108,12 +112,12 @@ class Course:
         Raises:
             TimeUp: a statement was ended.
         """
-        left = self.left()
-        if left is None:
+        remaining = self.left()
+        if remaining is None:
             yield
             return
         try:
-            with connection.begin_nested(), limit_time(connection, kind, left):
+            with connection.begin_nested(), limit_time(connection, kind, remaining):
                 yield
         except TargetError as error:
             if self.late():

@@ -70,10 +70,10 @@ def compare(left: Side, right: Side, wishes: CompareOptions, budget: Budget) -> 
         with refusals("the database"):
             reading.prepare(side.connection, side.reader.name)
     course = Course(budget)
-    wanted = tables.pairs(left, right, wishes)
+    pairs = tables.pairs(left, right, wishes)
     with ThreadPoolExecutor(2, "side") as threads:
         both = _Both(left, right, threads, _hashing(left, right), course)
-        return Compared([_compared(both, pair) for pair in wanted], both.hashing)
+        return Compared([_compared(both, pair) for pair in pairs], both.hashing)
 
 
 def _hashing(left: Side, right: Side) -> Hashing:
@@ -103,9 +103,9 @@ class _Both:
             TimeUp: the seconds of the budget are over.
             TargetError: a side could not be read; it says which.
         """
-        left = self.course.left()
+        remaining = self.course.left()
         calls = [
-            self.threads.submit(self._answer, name, side, view, what, left)
+            self.threads.submit(self._answer, name, side, view, what, remaining)
             for name, side, view in zip(
                 ("left", "right"), (self.left, self.right), views, strict=True
             )

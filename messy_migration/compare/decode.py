@@ -28,10 +28,10 @@ def decoded(table: Table, rows: Sequence[Row]) -> pa.Table:
     try:
         columns = [
             pa.array(
-                [None if row[place] == _NULL else _value(column, row[place]) for row in rows],
+                [None if row[index] == _NULL else _value(column, row[index]) for row in rows],
                 column.type.arrow,
             )
-            for place, column in enumerate(table.columns)
+            for index, column in enumerate(table.columns)
         ]
     except (struct.error, ArithmeticError, pa.ArrowException) as error:
         raise ValueError(str(error)) from error

@@ -76,8 +76,8 @@ def findings(names: Names, leftover: Leftover, limit: int) -> Findings:
 
 def _paired(names: Names, left: Sequence[Row], right: Sequence[Row]) -> Iterable[Difference]:
     table = names.table
-    places = [table.names.index(name) for name in table.key]
-    ours, theirs = _by_key(places, left), _by_key(places, right)
+    key_indices = [table.names.index(name) for name in table.key]
+    ours, theirs = _by_key(key_indices, left), _by_key(key_indices, right)
     pairs = [
         (key, mine, other)
         for key in sorted(ours.keys() | theirs.keys(), key=lambda key: _order(table, key))
@@ -88,11 +88,11 @@ def _paired(names: Names, left: Sequence[Row], right: Sequence[Row]) -> Iterable
         yield _difference(names, key, mine, other, crossed)
 
 
-def _by_key(places: Sequence[int], rows: Iterable[Row]) -> defaultdict[Row, list[Row]]:
-    found: defaultdict[Row, list[Row]] = defaultdict(list)
+def _by_key(key_indices: Sequence[int], rows: Iterable[Row]) -> defaultdict[Row, list[Row]]:
+    rows_of: defaultdict[Row, list[Row]] = defaultdict(list)
     for row in rows:
-        found[tuple(row[place] for place in places)].append(row)
-    return found
+        rows_of[tuple(row[index] for index in key_indices)].append(row)
+    return rows_of
 
 
 def _order(table: Table, key: Row) -> tuple[tuple[int, int, bytes], ...]:
@@ -110,23 +110,23 @@ def _difference(
     table = names.table
     kind: Kind = "changed" if mine and other else "missing" if mine else "extra"
     differ = [
-        place
-        for place in range(len(table.columns))
-        if mine and other and mine[place] != other[place]
+        index
+        for index in range(len(table.columns))
+        if mine and other and mine[index] != other[index]
     ]
     rules: list[tuple[str, str]] = []
     if mine and other:
         turned = explain.swapped(mine, other, differ)
-        for place in differ:
-            name = names.columns[table.names[place]]
-            if place in turned:
-                partner = names.columns[table.names[turned[place]]]
+        for index in differ:
+            name = names.columns[table.names[index]]
+            if index in turned:
+                partner = names.columns[table.names[turned[index]]]
                 rules.append((name, f"exchanged with {partner}"))
-            elif _is_crossed(table, crossed, place, mine[place], other[place]):
+            elif _is_crossed(table, crossed, index, mine[index], other[index]):
                 rules.append((name, "exchanged with another row"))
             else:
-                kind_of = table.columns[place].type
-                rules.append((name, explain.rule(kind_of, mine[place], other[place])))
+                kind_of = table.columns[index].type
+                rules.append((name, explain.rule(kind_of, mine[index], other[index])))
     shown = tuple(
         (names.columns[name], readable(table, name, cell))
         for name, cell in zip(table.key, key, strict=True)
@@ -135,7 +135,7 @@ def _difference(
         names.label,
         shown,
         kind,
-        tuple(names.columns[table.names[place]] for place in differ),
+        tuple(names.columns[table.names[index]] for index in differ),
         rules=tuple(rules),
         values=values(names, mine, other, differ) if names.show_values else (),
     )
@@ -147,19 +147,19 @@ _Change = tuple[int, bytes, bytes]
 def _crossed(pairs: Iterable[tuple[Row, Row]]) -> Counter[_Change]:
     """How often a column's value changed from one to another."""
     return Counter(
-        (place, before, after)
+        (index, before, after)
         for mine, other in pairs
-        for place, (before, after) in enumerate(zip(mine, other, strict=True))
+        for index, (before, after) in enumerate(zip(mine, other, strict=True))
         if before != after and b"~" not in (before, after)
     )
 
 
 def _is_crossed(
-    table: Table, crossed: Mapping[_Change, int], place: int, before: bytes, after: bytes
+    table: Table, crossed: Mapping[_Change, int], index: int, before: bytes, after: bytes
 ) -> bool:
     """One other row changed the other way round; of two words for yes and no that says nothing."""
-    ways = (place, before, after), (place, after, before)
-    return table.columns[place].type.kind != "bool" and all(crossed.get(way) == 1 for way in ways)
+    ways = (index, before, after), (index, after, before)
+    return table.columns[index].type.kind != "bool" and all(crossed.get(way) == 1 for way in ways)
 
 
 def values(
@@ -174,14 +174,14 @@ def values(
         differ: places of the columns that are shown; none for all of them.
     """
     table = names.table
-    places = differ or range(len(table.columns))
+    indices = differ or range(len(table.columns))
 
-    def shown(row: Row | None, place: int) -> str:
-        return readable(table, table.names[place], row[place]) if row else ""
+    def shown(row: Row | None, index: int) -> str:
+        return readable(table, table.names[index], row[index]) if row else ""
 
     return tuple(
-        (names.columns[table.names[place]], shown(mine, place), shown(other, place))
-        for place in places
+        (names.columns[table.names[index]], shown(mine, index), shown(other, index))
+        for index in indices
     )
 
 
@@ -190,8 +190,8 @@ def _whole(names: Names, left: Sequence[Row], right: Sequence[Row]) -> Iterable[
     ours, theirs = Counter(left), Counter(right)
     columns = tuple(
         names.columns[name]
-        for place, name in enumerate(names.table.names)
-        if left and right and _column(ours, place) != _column(theirs, place)
+        for index, name in enumerate(names.table.names)
+        if left and right and _column(ours, index) != _column(theirs, index)
     )
     kinds: tuple[tuple[Kind, Counter[Row]], ...] = (("missing", ours), ("extra", theirs))
     for kind, rows in kinds:
@@ -201,8 +201,8 @@ def _whole(names: Names, left: Sequence[Row], right: Sequence[Row]) -> Iterable[
             yield Difference(names.label, (), kind, columns, count, values=shown)
 
 
-def _column(rows: Counter[Row], place: int) -> Counter[bytes]:
+def _column(rows: Counter[Row], index: int) -> Counter[bytes]:
     cells: Counter[bytes] = Counter()
     for row, count in rows.items():
-        cells[row[place]] += count
+        cells[row[index]] += count
     return cells

@@ -98,18 +98,18 @@ def pairs(left: Side, right: Side, wishes: CompareOptions) -> list[Pair]:
         )
     used: set[object] = set()
     refused: list[str] = []
-    found = []
+    matched_pairs = []
     for one, other in chosen:
         pair = _pair(left, right, (one, other), wishes, used, refused)
-        found.append(pair)
-    _refuse_unused(wishes, used, found)
+        matched_pairs.append(pair)
+    _refuse_unused(wishes, used, matched_pairs)
     if refused:
         raise UsageProblem(
             "some columns cannot be compared exactly",
             why="; ".join(refused),
             next="leave them out with --ignore TABLE.COLUMN, which the verdict then says",
         )
-    return found
+    return matched_pairs
 
 
 def _names(side: Side) -> list[str]:
@@ -132,9 +132,9 @@ def _matched(
     partner = dict(mapped)
     free = [name for name in theirs if name not in partner.values()]
     for same in (_exact, str.casefold):
-        left = _singles([name for name in ours if name not in partner], same)
+        ours_by_word = _singles([name for name in ours if name not in partner], same)
         right = _singles([name for name in free if name not in partner.values()], same)
-        partner |= {name: right[word] for word, name in left.items() if word in right}
+        partner |= {name: right[word] for word, name in ours_by_word.items() if word in right}
     taken = set(partner.values())
     return [
         *((name, partner.get(name)) for name in ours),
@@ -156,10 +156,10 @@ def _check_map(
     ours: Sequence[str], theirs: Sequence[str], mapped: Mapping[str, str], what: str
 ) -> None:
     for one, other in mapped.items():
-        for side, name, known in (("left", one, ours), ("right", other, theirs)):
-            if name not in known:
+        for side, name, names in (("left", one, ours), ("right", other, theirs)):
+            if name not in names:
                 raise UsageProblem(
-                    f"the {side} side has no {what} {name!r}{suggestion(name, known)}",
+                    f"the {side} side has no {what} {name!r}{suggestion(name, names)}",
                     f"--map {one}={other}",
                 )
     doubled = sorted({name for name in mapped.values() if list(mapped.values()).count(name) > 1})
@@ -225,17 +225,17 @@ def _columns(
     kept, ignored = _kept(ours, theirs, wishes, used)
     both = [(one, other) for one, other in kept if one is not None and other is not None]
     columns = []
-    for place, names in enumerate(both):
-        found = _shared(databases, sides, names, f"c{place}")
-        if isinstance(found, str):
-            refused.append(found)
+    for number, names in enumerate(both):
+        column = _shared(databases, sides, names, f"c{number}")
+        if isinstance(column, str):
+            refused.append(column)
         else:
-            columns.append(found)
+            columns.append(column)
     pair = Pair(
         ours.name,
         theirs.name,
-        columns={item.column.name: item.names[0] for item in columns},
-        compared_as={item.names[0]: item.note for item in columns if item.note},
+        columns={common.column.name: common.names[0] for common in columns},
+        compared_as={common.names[0]: common.note for common in columns if common.note},
         only_left=tuple(one for one, other in kept if one is not None and other is None),
         only_right=tuple(other for one, other in kept if one is None and other is not None),
         ignored=tuple(ignored),
@@ -309,33 +309,37 @@ def _described(kind: str, spelled: str) -> shared.Side:
 
 def _key(sides: tuple[_Described, _Described], columns: Sequence[_Shared]) -> tuple[str, ...]:
     """The key of either side, in names of the comparison, if all of its columns are compared."""
-    for place in (0, 1):
-        known = {item.names[place]: item.column.name for item in columns}
-        if sides[place].key and all(name in known for name in sides[place].key):
-            return tuple(known[name] for name in sides[place].key)
+    for side in (0, 1):
+        name_of = {common.names[side]: common.column.name for common in columns}
+        if sides[side].key and all(name in name_of for name in sides[side].key):
+            return tuple(name_of[name] for name in sides[side].key)
     return ()
 
 
 def _view(
     database: Side, name: str, columns: Sequence[_Shared], side: int, key: tuple[str, ...]
 ) -> View:
-    selected = ", ".join(f"{item.expressions[side]} AS {item.column.name}" for item in columns)
+    selected = ", ".join(
+        f"{common.expressions[side]} AS {common.column.name}" for common in columns
+    )
     rows = database.reader.rows_of(database.connection, name)
     source = f"(SELECT {selected} FROM {rows}{database.reader.spelling.whole}) t"
     # The table keeps its name, because that is what messages about it say.
-    return View(Table(name, tuple(item.column for item in columns), key), source)
+    return View(Table(name, tuple(common.column for common in columns), key), source)
 
 
 def _quoted(connection: Connection, name: str) -> str:
     return connection.dialect.identifier_preparer.quote_identifier(name)
 
 
-def _refuse_unused(wishes: CompareOptions, used: set[object], found: Sequence[Pair]) -> None:
+def _refuse_unused(
+    wishes: CompareOptions, used: set[object], matched_pairs: Sequence[Pair]
+) -> None:
     asked = [
         *(("--ignore", f"{table}.{column}", (table, column)) for table, column in wishes.ignored),
         *(("--map", f"{table}.{column}", (table, column)) for table, column in wishes.columns_map),
     ]
-    unread = {pair.left for pair in found if pair.unread}
-    for option, text, place in asked:
-        if place not in used and place[0] not in unread:
+    unread = {pair.left for pair in matched_pairs if pair.unread}
+    for option, text, use in asked:
+        if use not in used and use[0] not in unread:
             raise UsageProblem(f"{option} {text} names no column that is compared")

@@ -76,8 +76,8 @@ def resolve(
             _sample(difference, view, leftover, held, fetch)
             return leftover
         if leftover.about > difference.cells // 8:
-            wanted = 1 << (8 * leftover.about - 1).bit_length()
-            difference, held = _taken(finer(min(wanted, _MOST_CELLS)))
+            cells = 1 << (8 * leftover.about - 1).bit_length()
+            difference, held = _taken(finer(min(cells, _MOST_CELLS)))
         if view.table.key:
             _peel(difference, view, leftover, fetch)
         _scan(difference, leftover, held, fetch)
@@ -118,12 +118,12 @@ def _affordable(cells: NDArray[np.intp], held: NDArray[np.int64], most: int) -> 
 
 def _scan(difference: Sketch, leftover: Leftover, held: NDArray[np.int64], fetch: Fetch) -> None:
     """Take out the rows of the cells in which something is left, if those are not too many."""
-    left = difference.unequal()
-    if not len(left):
+    unequal = difference.unequal()
+    if not len(unequal):
         return
-    chosen = _affordable(left, held, _SCANNED)
-    if len(chosen) < len(left):
-        unseen = f"{len(left) - len(chosen):,} of {difference.cells:,}"
+    chosen = _affordable(unequal, held, _SCANNED)
+    if len(chosen) < len(unequal):
+        unseen = f"{len(unequal) - len(chosen):,} of {difference.cells:,}"
         leftover.note = f"the rows of {unseen} cells were not looked at"
     ours, theirs = fetch(Cells(frozenset(chosen.tolist()), difference.cells))
     # Some of the rows have been taken out already, by their keys.
@@ -134,8 +134,8 @@ def _sample(
     difference: Sketch, view: View, leftover: Leftover, held: NDArray[np.int64], fetch: Fetch
 ) -> None:
     """Some of the rows, whole cells of them, and with a key both versions of each."""
-    left = _affordable(difference.unequal(), held, SAMPLE)
-    ours, theirs = fetch(Cells(frozenset(left.tolist()), difference.cells))
+    unequal = _affordable(difference.unequal(), held, SAMPLE)
+    ours, theirs = fetch(Cells(frozenset(unequal.tolist()), difference.cells))
     leftover.note = "more rows differ than are named; these are a sample"
     if not view.table.key:
         _take(difference, leftover, ours, theirs)

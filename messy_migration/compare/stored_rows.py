@@ -164,18 +164,18 @@ class Expected:
         return self._where(_KEY, choice.numbers, None)
 
     def _where(self, name: str, numbers: Iterable[int], of: int | None) -> list[FoundRow]:
-        wanted = np.fromiter(numbers, np.uint64)
-        found: list[FoundRow] = []
+        numbers_sought = np.fromiter(numbers, np.uint64)
+        rows_found: list[FoundRow] = []
         for label, batch in self._stored():
             values = _numbers(batch, name)
             if of is not None:
                 values = values & np.uint64(of - 1)
-            places = np.flatnonzero(np.isin(values, wanted))
-            if len(places):
-                rows = found_rows(self.table, batch.take(from_numbers(places, pa.int64())))
+            indices = np.flatnonzero(np.isin(values, numbers_sought))
+            if len(indices):
+                rows = found_rows(self.table, batch.take(from_numbers(indices, pa.int64())))
                 self._batches.update(((row.lane0, row.lane1), label) for row in rows)
-                found += rows
-        return found
+                rows_found += rows
+        return rows_found
 
     def batches(self, rows: Iterable[FoundRow]) -> tuple[tuple[str, int], ...]:
         """The batches that rows came in, with their number, the most frequent first."""

@@ -17,7 +17,7 @@ _NULL = NULL.encode()
 
 def tolerances(table: Table) -> Mapping[int, Column]:
     """Place -> column, for those that declare a tolerance."""
-    return {place: column for place, column in enumerate(table.columns) if column.tolerance}
+    return {index: column for index, column in enumerate(table.columns) if column.tolerance}
 
 
 def is_within(column: Column, one: bytes, other: bytes) -> bool:
@@ -36,16 +36,16 @@ def number(column: Column, cell: bytes) -> Decimal | None:
     kind = column.type.kind
     try:
         if kind == "float64":
-            found = Decimal(struct.unpack(">d", bytes.fromhex(text))[0])
+            value = Decimal(struct.unpack(">d", bytes.fromhex(text))[0])
         elif kind == "timestamp":
-            found = Decimal(signed(text, 64))
+            value = Decimal(signed(text, 64))
         elif kind == "date":
-            found = Decimal(signed(text, 32))
+            value = Decimal(signed(text, 32))
         else:
-            found = Decimal(text)
+            value = Decimal(text)
     except (ValueError, ArithmeticError, struct.error):
         return None
-    return found if found.is_finite() else None
+    return value if value.is_finite() else None
 
 
 def signed(text: str, bits: int) -> int:

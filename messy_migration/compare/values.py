@@ -100,8 +100,8 @@ class LoadedRows:
 
 
 def _with_values(table: Table, difference: Difference, rows: Unequal) -> Difference:
-    places = [table.names.index(name) for name in difference.columns]
-    return replace(difference, values=values(Names.of(table), rows.mine, rows.there, places))
+    indices = [table.names.index(name) for name in difference.columns]
+    return replace(difference, values=values(Names.of(table), rows.mine, rows.there, indices))
 
 
 def compare(
@@ -129,13 +129,13 @@ def compare(
     comparison = Compared(most=course.rest(MOST), show_values=course.budget.show_values)
     is_first = sides.table.conflict == "first"
     bookmark = None if is_first else bookmark
-    place = sides.table.names.index(bookmark) if bookmark else None
+    bookmark_index = sides.table.names.index(bookmark) if bookmark else None
     column = sides.table.column(bookmark) if bookmark else None
     newer = _by_hash if is_one_read else _by_order
     newer, later = (_never, _never) if is_first else (newer, _by_order)
 
     def side(name: str, bucket: int, tie: Callable[[Row, Row], bool]) -> dict[Row, Row]:
-        return _newest(sides, name, bucket, place, column, tie)
+        return _newest(sides, name, bucket, bookmark_index, column, tie)
 
     for bucket in course.watched(range(sides.buckets)):
         there = list(sides.rows(TARGET, bucket))
@@ -148,14 +148,14 @@ def compare(
             continue
         rows = {**side(STUBS, bucket, _by_order), **side(EXPECTED, bucket, newer)}
         comparison.expected += fingerprint_of(rows.values())
-        if place is not None and column is not None:
+        if bookmark_index is not None and column is not None:
             # Different ones are few among many rows.
-            ages = (number(column, cell) for cell in {row[place] for row in rows.values()})
+            ages = (number(column, cell) for cell in {row[bookmark_index] for row in rows.values()})
             comparison.newest = max(
                 (age for age in (comparison.newest, *ages) if age is not None), default=None
             )
-        known = side(LOADED, bucket, later) if third and third.is_known else None
-        _keyed(comparison, sides, rows, there, known, third)
+        loaded_rows = side(LOADED, bucket, later) if third and third.is_known else None
+        _keyed(comparison, sides, rows, there, loaded_rows, third)
     return comparison
 
 
@@ -190,15 +190,19 @@ def _newest(
     sides: Sides,
     side: str,
     bucket: int,
-    place: int | None,
+    bookmark_index: int | None,
     column: Column | None,
     tie: Callable[[Row, Row], bool],
 ) -> dict[Row, Row]:
     """Of rows with one key the newest, NULL being older than all; of equals as `tie` says."""
 
     def age(row: Row) -> tuple[bool, object]:
-        found = number(column, row[place]) if column is not None and place is not None else None
-        return found is not None, found or 0
+        position = (
+            number(column, row[bookmark_index])
+            if column is not None and bookmark_index is not None
+            else None
+        )
+        return position is not None, position or 0
 
     chosen: dict[Row, Row] = {}
     for row in sides.rows(side, bucket):
@@ -235,21 +239,21 @@ def _keyed(
         columns: tuple[str, ...] = ()
         rules: tuple[tuple[str, str], ...] = ()
         if mine is not None:
-            differing = [place for place, cell in enumerate(mine) if cell != row[place]]
+            differing = [index for index, cell in enumerate(mine) if cell != row[index]]
             close = {
-                place
-                for place in differing
-                if place in lenient and is_within(lenient[place], mine[place], row[place])
+                index
+                for index in differing
+                if index in lenient and is_within(lenient[index], mine[index], row[index])
             }
             comparison.tolerated += len(close)
-            left = [place for place in differing if place not in close]
-            columns = tuple(table.names[place] for place in left)
+            wrong = [index for index in differing if index not in close]
+            columns = tuple(table.names[index] for index in wrong)
             if not columns:
                 continue
             rules = tuple(
-                (table.names[place], why)
-                for place in left
-                if (why := rule(table.columns[place].type, mine[place], row[place]))
+                (table.names[index], why)
+                for index in wrong
+                if (why := rule(table.columns[index].type, mine[index], row[index]))
             )
         since = _since(mine, row, loaded.get(key) if loaded is not None else row, third)
         kind: Kind = "extra" if mine is None else "changed"

@@ -46,30 +46,30 @@ def runnable(text: str, argv: Sequence[str]) -> str:
     """
     if not argv:
         return text
-    given = dict(_given(argv))
-    text = _NAMED.sub(lambda match: f"`migrate {_completed(match[1], given)}`", text)
+    flags = dict(_given(argv))
+    text = _NAMED.sub(lambda match: f"`migrate {_completed(match[1], flags)}`", text)
     again = f"`{shlex.join(['migrate', *map(_without_password, argv)])}`"
     # Of an argument nothing is taken for a reference to a group.
     return _AGAIN.sub(lambda _: again, text)
 
 
-def _completed(command: str, given: Mapping[str, str]) -> str:
+def _completed(command: str, flags: Mapping[str, str]) -> str:
     words = command.split()
     carried = _CARRIED.get(words[0], ())
     if "--rotate-key" in words:  # it reads no source, and goes with no choice of one
         carried = (*_PLACE, "--plugins")
     added = [
-        *((name, given[name]) for name in carried if name in given and name not in words),
-        *_target_of_sandbox(carried, given),
+        *((name, flags[name]) for name in carried if name in flags and name not in words),
+        *_target_of_sandbox(carried, flags),
     ]
     options = [name if name in _FLAGS else f"{name} {shlex.quote(value)}" for name, value in added]
     return " ".join((command, *options))
 
 
 def _target_of_sandbox(
-    carried: Sequence[str], given: Mapping[str, str]
+    carried: Sequence[str], flags: Mapping[str, str]
 ) -> Iterator[tuple[str, str]]:
-    is_implied = "--sandbox" in given and "--target" not in given
+    is_implied = "--sandbox" in flags and "--target" not in flags
     if is_implied and "--target" in carried and "--sandbox" not in carried:
         yield "--target", SANDBOX_TARGET
 

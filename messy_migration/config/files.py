@@ -82,9 +82,9 @@ def read_toml(data: bytes, where: Path) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         message = str(error)
-        place = _PLACE.search(message)
+        position = _PLACE.search(message)
         lines = text.splitlines() or [""]
-        line, column = (place[1], place[2]) if place else (None, None)
+        line, column = (position[1], position[2]) if position else (None, None)
         raise ConfigurationError(
             "a configuration file is not TOML",
             where=f"{where}:{line or len(lines)}:{column or len(lines[-1]) + 1}",
@@ -97,7 +97,7 @@ def read_toml(data: bytes, where: Path) -> dict[str, Any]:
 
 
 def pick_profile(
-    tables: Mapping[str, Any], wanted: str | None, path: Path | None
+    tables: Mapping[str, Any], profile: str | None, path: Path | None
 ) -> tuple[str, Mapping[str, Any]]:
     """The profile of that name, or `default`, which need not be written down.
 
@@ -116,16 +116,16 @@ def pick_profile(
     odd = [key for key, entry in profiles.items() if not isinstance(entry, dict)]
     if odd:
         raise ConfigurationError(f"profiles.{odd[0]} is not a table", where=where)
-    name = wanted or "default"
+    name = profile or "default"
     if name in profiles:
         return name, profiles[name]
-    if wanted is None or (name == "default" and not profiles):
+    if profile is None or (name == "default" and not profiles):
         return name, {}
-    known = ", ".join(profiles) or "none"
+    names = ", ".join(profiles) or "none"
     raise ConfigurationError(
         f"there is no profile {name!r}{suggestion(name, profiles)}",
         where=where,
-        why=f"the profiles are: {known}",
+        why=f"the profiles are: {names}",
     )
 
 
@@ -159,13 +159,13 @@ def dotenv_warnings(where: Path) -> tuple[str, ...]:
     if os.name != "posix":
         return ()
     status = where.stat()
-    found = []
+    warnings = []
     if status.st_mode & (stat.S_IRGRP | stat.S_IROTH):
         who = "every user of this machine" if status.st_mode & stat.S_IROTH else "its group"
-        found.append(f"{where} may hold secrets and can be read by {who}: chmod 600 {where}")
+        warnings.append(f"{where} may hold secrets and can be read by {who}: chmod 600 {where}")
     if status.st_uid not in {0, os.geteuid()}:
-        found.append(f"{where} belongs to another user")
-    return tuple(found)
+        warnings.append(f"{where} belongs to another user")
+    return tuple(warnings)
 
 
 def unshadowed(dotenv: Iterable[str], env: Iterable[str]) -> frozenset[str]:
@@ -229,7 +229,9 @@ def _place(merged: dict[str, Any], parts: list[str], variable: str, value: str) 
     node = merged
     path = []
     for depth, part in enumerate(parts):
-        key = next((known for known in node if _plain(known) == _plain(part)), part.lower())
+        key = next(
+            (existing for existing in node if _plain(existing) == _plain(part)), part.lower()
+        )
         path.append(key)
         if depth == len(parts) - 1:
             node[key] = value

@@ -93,15 +93,15 @@ def plugin_settings(
 def declared_secrets(section: Any, model: type[BaseModel]) -> Iterator[tuple[Place, str]]:
     """The texts of a section that its model declares as secrets, each with its place."""
 
-    def walk(node: Any, place: Place) -> Iterator[tuple[Place, str]]:
+    def walk(node: Any, path: Place) -> Iterator[tuple[Place, str]]:
         if isinstance(node, Mapping):
             for key, part in node.items():
-                yield from walk(part, (*place, str(key)))
+                yield from walk(part, (*path, str(key)))
         elif isinstance(node, list):
             for number, part in enumerate(node):
-                yield from walk(part, (*place, number))
-        elif isinstance(node, str) and is_declared_secret(model, place):
-            yield place, node
+                yield from walk(part, (*path, number))
+        elif isinstance(node, str) and is_declared_secret(model, path):
+            yield path, node
 
     yield from walk(section, ())
 
@@ -115,15 +115,15 @@ def _plain(
 ) -> list[Problem]:
     """The secrets that migrate.toml holds in plain; those of a sandbox are nobody's."""
     problems = []
-    for place, text in declared_secrets(settings.sections.get(name, {}), model):
+    for path, text in declared_secrets(settings.sections.get(name, {}), model):
         if is_reference(text):
             continue
         register(text)
         # The place of a table in a list has no variable, and no origin of its own.
-        key = ".".join((name, *map(str, place)))
+        key = ".".join((name, *map(str, path)))
         is_ours = not origins.get(key, "").startswith(SECRET_ORIGINS)
         if is_ours and name not in settings.fixed:
-            variable = "__".join((name, *map(str, place))).upper().replace("-", "_")
+            variable = "__".join((name, *map(str, path))).upper().replace("-", "_")
             why = f"must be a reference such as env://NAME or file://path, or be set by {variable}"
             problems.append(Problem(key, why, origins.get(key, "")))
     return problems

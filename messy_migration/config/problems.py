@@ -74,9 +74,9 @@ def listed(
     return f"{count} wrong", where, redactor.text(why) if redactor else why
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
+def suggestion(name: str, words: Iterable[str]) -> str:
     """` (did you mean 'x'?)` for the known name nearest to this one, or nothing."""
-    folded = {item.casefold(): item for item in known}
+    folded = {word.casefold(): word for word in words}
     near = get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
     return f" (did you mean {folded[near[0]]!r}?)" if near else ""
 

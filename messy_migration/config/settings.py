@@ -147,8 +147,8 @@ def section(settings: Settings, name: str) -> tuple[dict[str, Any], dict[str, st
     file = f"{settings.config.name if settings.config else layers.CONFIG_NAME} [{name}]"
     origins = {f"{name}.{key}": file for key, _ in layers.flattened(merged)}
     for key, variable in used.items():
-        known = variable in settings.dotenv
-        origins[f"{name}.{key}"] = ".env" if known else f"environment {variable}"
+        is_dotenv = variable in settings.dotenv
+        origins[f"{name}.{key}"] = ".env" if is_dotenv else f"environment {variable}"
     return merged, origins
 
 
@@ -199,11 +199,11 @@ def unknown_sections(settings: Settings, installed_names: Iterable[str]) -> None
     Raises:
         ConfigurationError: one does not; the error suggests the nearest name.
     """
-    known = [*installed_names, layers.PROFILES]
+    names = [*installed_names, layers.PROFILES]
     problems = [
-        Problem(f"[{name}]", f"names no installed plugin{suggestion(name, known)}")
+        Problem(f"[{name}]", f"names no installed plugin{suggestion(name, names)}")
         for name in settings.sections
-        if name not in known
+        if name not in names
     ]
     if problems:
         raise ConfigurationError(*listed(problems, str(settings.config)))
@@ -240,8 +240,8 @@ def _layered(
             if variable in from_dotenv:
                 problems.append(Problem(variable, "decides where .env is, so not in .env"))
         elif key not in fields:
-            known = [layers.PREFIX + name.upper() for name in (*fields, "config", "profile")]
-            problems.append(Problem(variable, f"means nothing{suggestion(upper, known)}"))
+            names = [layers.PREFIX + name.upper() for name in (*fields, "config", "profile")]
+            problems.append(Problem(variable, f"means nothing{suggestion(upper, names)}"))
         elif upper in seen:
             problems.append(Problem(variable, f"is set as {seen[upper]} too"))
         else:

@@ -75,8 +75,8 @@ def _readable_problem(text: str) -> str | None:
 
 def _problem(text: str) -> str | None:
     """What is wrong with a target URL, in words that quote none of it but its scheme."""
-    scheme, found, rest = text.partition("://")
-    if not found or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.\-]*", scheme):
+    scheme, separator, rest = text.partition("://")
+    if not separator or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.\-]*", scheme):
         return "it has no scheme such as sqlite:// or postgresql://"
     if scheme.partition("+")[0] in _READABLE:
         return (

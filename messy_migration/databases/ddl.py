@@ -27,13 +27,13 @@ def prepare(
     Raises:
         TargetError: the table is there but does not fit, or may not be created.
     """
-    found = dialect.columns(connection, table.name)
-    if found is None:
+    columns = dialect.columns(connection, table.name)
+    if columns is None:
         with refusals(f"table {table.name}"):
-            place = dialect.place(connection, table.name)
-            connection.exec_driver_sql(ddl(dialect, table, place, with_key=with_key))
+            full_name = dialect.place(connection, table.name)
+            connection.exec_driver_sql(ddl(dialect, table, full_name, with_key=with_key))
         return True
-    problems = obstacles(connection, dialect, table, found, with_key=with_key)
+    problems = obstacles(connection, dialect, table, columns, with_key=with_key)
     if problems:
         raise TargetError(
             "the table in the target differs from the stream's schema",
@@ -48,7 +48,7 @@ def obstacles(
     connection: Connection,
     dialect: Dialect,
     table: Table,
-    found: dict[str, str],
+    columns: dict[str, str],
     *,
     with_key: bool,
 ) -> list[str]:
@@ -58,17 +58,17 @@ def obstacles(
         connection: any.
         dialect: of the target.
         table: as the stream declares it.
-        found: column -> type, as the database has them.
+        columns: column -> type, as the database has them.
         with_key: it has to have its key already.
     """
-    problems = misfits(dialect, table, found, dialect.demanded(connection, table.name))
+    problems = misfits(dialect, table, columns, dialect.demanded(connection, table.name))
     if with_key and not has_unique_key(connection, dialect, table):
         problems.append(f"it has no unique key on {', '.join(table.key)}")
     # Two rows of the source would be one row there, and the proof would only say that later.
     problems += [
         f"column {name} tells rows apart and has a collation under which different texts are equal"
         for name in dialect.folded(connection, table)
-        if name in found
+        if name in columns
     ]
     return problems
 
@@ -79,7 +79,7 @@ def has_unique_key(connection: Connection, dialect: Dialect, table: Table) -> bo
     return not table.key or any(names <= set(table.key) for names in keys)
 
 
-def ddl(dialect: Dialect, table: Table, place: str, *, with_key: bool = True) -> str:
+def ddl(dialect: Dialect, table: Table, full_name: str, *, with_key: bool = True) -> str:
     """The statement that creates a table at a place (its name with its schema, quoted)."""
     lines = [
         f"{quote(column.name)} {dialect.declared(table, column.name)}"
@@ -88,18 +88,18 @@ def ddl(dialect: Dialect, table: Table, place: str, *, with_key: bool = True) ->
     ]
     if table.key and with_key:
         lines.append(f"PRIMARY KEY ({column_list(table.key)})")
-    return f"CREATE TABLE {place} ({', '.join(lines)})"
+    return f"CREATE TABLE {full_name} ({', '.join(lines)})"
 
 
 def misfits(
-    dialect: Dialect, table: Table, found: dict[str, str], demanded: Collection[str] = ()
+    dialect: Dialect, table: Table, columns: dict[str, str], demanded: Collection[str] = ()
 ) -> list[str]:
     """Why an existing table cannot take the stream's rows exactly; empty if it can.
 
     Args:
         dialect: of the target.
         table: as the stream declares it.
-        found: column -> type, as the database has them.
+        columns: column -> type, as the database has them.
         demanded: columns that every new row has to give.
     """
     problems = [
@@ -107,10 +107,10 @@ def misfits(
         for name in sorted(set(demanded) - set(table.names))
     ]
     for column in table.columns:
-        wanted = dialect.type_name(table, column.name)
-        there = found.get(column.name)
+        type_name = dialect.type_name(table, column.name)
+        there = columns.get(column.name)
         if there is None:
             problems.append(f"column {column.name} is missing")
-        elif there != wanted:
-            problems.append(f"column {column.name} is {there}, the schema needs {wanted}")
+        elif there != type_name:
+            problems.append(f"column {column.name} is {there}, the schema needs {type_name}")
     return problems

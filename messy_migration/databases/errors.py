@@ -149,12 +149,12 @@ def _postgres(error: psycopg.Error, where: str) -> TargetError:
         ((kind, what) for kind, what, states in KINDS if state.startswith(states)),
         (TargetError, "the target refused"),
     )
-    place = ", ".join(part for part in (diag.table_name, diag.column_name) if part) or where
+    subject = ", ".join(part for part in (diag.table_name, diag.column_name) if part) or where
     if kind is KeyTaken:
-        return KeyTaken(what, place, f"constraint {diag.constraint_name}")
+        return KeyTaken(what, subject, f"constraint {diag.constraint_name}")
     if kind is RowsRefused:
         name = f" ({diag.constraint_name})" if diag.constraint_name else ""
-        return RowsRefused(what, place, f"{type(error).__name__}{name}, state {state}")
+        return RowsRefused(what, subject, f"{type(error).__name__}{name}, state {state}")
     why = f"{diag.message_primary or type(error).__name__} (state {state})"
     return kind(what, where, why, _ADVICE.get(state, ""))
 

@@ -139,8 +139,8 @@ def take(
     new = sorted(met.firsts - there.keys())
     forget(connection, dialect.spelling, stage, sorted(set(range(len(met.rows))) - set(new)))
     exists = f"SELECT 1 FROM {source} t WHERE {same_key}"
-    place = dialect.place(connection, table.name)
-    inserted = insert_missing(connection, table, place, stage, exists) if new else 0
+    full_name = dialect.place(connection, table.name)
+    inserted = insert_missing(connection, table, full_name, stage, exists) if new else 0
     if inserted != len(new):
         raise Overtaken(
             "the target took a different number of rows than it was sent",
@@ -254,10 +254,10 @@ def _firsts(
         f"WHEN {spelling.equal(partition, literal(digest))} THEN {ordinal}"
         for digest, ordinal in ordinals.items()
     )
-    place = f"CASE {whens} ELSE {len(ordinals)} END" if ordinals else "0"
+    ordinal_of_batch = f"CASE {whens} ELSE {len(ordinals)} END" if ordinals else "0"
     names = column_list([*table.names, KEY, HASH], "n")
     placed = (
-        f"SELECT {names}, n.{quote(BATCH)}, n.{quote(ROW)}, {place} AS {quote(ORDINAL)},"
+        f"SELECT {names}, n.{quote(BATCH)}, n.{quote(ROW)}, {ordinal_of_batch} AS {quote(ORDINAL)},"
         f" {spelling.call('max', f'n.{quote(BROUGHT)}')} OVER (PARTITION BY n.{quote(KEY)})"
         f" AS {quote(BROUGHT)} FROM {notes} WHERE {ours}"
     )

@@ -145,8 +145,8 @@ def merge(
         updated,
         0 if is_first else len(same),
         added - replaced,
-        tuple(int(records[place]) for place in same) if is_first else (),
-        tuple(int(records[place]) for place in beaten),
+        tuple(int(records[index]) for index in same) if is_first else (),
+        tuple(int(records[index]) for index in beaten),
         tuple(displaced),
         less(of_rows(table, written), money) if table.amounts else None,
         added_keyed - replaced_keyed if added_keyed and replaced_keyed else None,
@@ -179,9 +179,9 @@ def _written(
     if announced[0]:
         to_update = f"{same_key} AND {differs}"
         updated = update_from(connection, table, rows, f"{stage} AS s", to_update)
-    place = dialect.place(connection, table.name)
+    full_name = dialect.place(connection, table.name)
     there = f"SELECT 1 FROM {rows} t WHERE {same_key}"
-    inserted = insert_missing(connection, table, place, stage, there)
+    inserted = insert_missing(connection, table, full_name, stage, there)
     if (updated, inserted) != announced:
         raise Overtaken(
             "the target changed a different number of rows than it announced",
@@ -241,14 +241,14 @@ def _contest(
     ).all()
     if not rows:
         return [], []
-    places = [int(row[0]) for row in rows]
+    indices = [int(row[0]) for row in rows]
     ages = [int(row[1]) for row in rows]
     there = [bytes(row[2]) for row in rows]
-    ours = row_hashes(row_texts(data.take(places), table.columns))
+    ours = row_hashes(row_texts(data.take(indices), table.columns))
     theirs = row_hashes(pa.array(there, pa.large_binary()))
     wins = [(age, *mine) > (0, *other) for age, mine, other in zip(ages, ours, theirs, strict=True)]
     return (
-        [place for place, won in zip(places, wins, strict=True) if not won],
+        [index for index, won in zip(indices, wins, strict=True) if not won],
         [
             (total(theirs[number : number + 1]).lanes, row_json(table, rows[number][3:]))
             for number, won in enumerate(wins)
@@ -263,10 +263,10 @@ def row_json(table: Table, values: Sequence[object]) -> bytes:
     return json.dumps(row, default=str, ensure_ascii=False).encode()
 
 
-def forget(connection: Connection, spelling: Spelling, stage: str, places: Sequence[int]) -> None:
+def forget(connection: Connection, spelling: Spelling, stage: str, indices: Sequence[int]) -> None:
     """Take rows out of what is staged."""
-    for start in range(0, len(places), 500):
-        chosen = spelling.among(quote(POSITION), places[start : start + 500])
+    for start in range(0, len(indices), 500):
+        chosen = spelling.among(quote(POSITION), indices[start : start + 500])
         connection.exec_driver_sql(f"DELETE FROM {stage} WHERE {chosen}")
 
 
@@ -282,12 +282,15 @@ def update_from(
     ).rowcount
 
 
-def insert_missing(connection: Connection, table: Table, place: str, stage: str, there: str) -> int:
+def insert_missing(
+    connection: Connection, table: Table, full_name: str, stage: str, there: str
+) -> int:
     """Insert what is staged and for which the query `there` finds nothing; how many."""
     names = ", ".join(quote(name) for name in table.names)
     staged = ", ".join(f"s.{quote(name)}" for name in table.names)
     return connection.exec_driver_sql(
-        f"INSERT INTO {place} ({names}) SELECT {staged} FROM {stage} s WHERE NOT EXISTS ({there})"
+        f"INSERT INTO {full_name} ({names})"
+        f" SELECT {staged} FROM {stage} s WHERE NOT EXISTS ({there})"
     ).rowcount
 
 
@@ -295,9 +298,9 @@ def _numbers(connection: Connection, statement: str) -> list[int]:
     return [int(row[0]) for row in connection.exec_driver_sql(statement).all()]
 
 
-def _without(data: pa.Table, places: Sequence[int]) -> pa.Table:
-    if not places:
+def _without(data: pa.Table, indices: Sequence[int]) -> pa.Table:
+    if not indices:
         return data
     keep = np.ones(data.num_rows, dtype=bool)
-    keep[list(places)] = False
+    keep[list(indices)] = False
     return data.filter(pa.array(keep))

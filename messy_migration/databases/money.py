@@ -60,12 +60,12 @@ def of_source(connection: Connection, reader: Reader, table: Table, source: str)
             f" GROUP BY t.{quote(currency)}{grouped}"
         )
         with refusals(f"table {table.name}"), localcontext(_EXACT):
-            for name, found, count in connection.exec_driver_sql(statement):
-                if found is None or not count:
+            for name, cell, count in connection.exec_driver_sql(statement):
+                if cell is None or not count:
                     continue
                 repeats = 1 if is_adding else int(count)
                 key = (column, str(name or ""))
-                totals[key] = totals.get(key, Decimal(0)) + Decimal(str(found)) * repeats
+                totals[key] = totals.get(key, Decimal(0)) + Decimal(str(cell)) * repeats
     return totals
 
 
@@ -83,8 +83,8 @@ def _merged(one: Totals | None, other: Totals | None, sign: int) -> Totals | Non
     if one is None or other is None:
         return None
     with localcontext(_EXACT):
-        found: Mapping[tuple[str, str], Decimal] = {
+        totals: Mapping[tuple[str, str], Decimal] = {
             key: one.get(key, Decimal(0)) + sign * other.get(key, Decimal(0))
             for key in {*one, *other}
         }
-    return found
+    return totals

@@ -89,12 +89,12 @@ def postgresql_engine(
         execution_options={"no_parameters": True},
     )
     settings = {"lock_timeout": f"{round(lock_seconds * 1000)}ms", **session.SERVER}
-    given = str(url.query.get("options", ""))
-    wanted = {name: value for name, value in settings.items() if name not in given}
+    options = str(url.query.get("options", ""))
+    defaults = {name: value for name, value in settings.items() if name not in options}
 
     @event.listens_for(engine, "connect")
     def connect(connection: Any, record: Any) -> None:
-        record.info[session.PROCESS] = session.prepare(connection, wanted)
+        record.info[session.PROCESS] = session.prepare(connection, defaults)
 
     event.listen(engine, "begin", pins.pin)
     return engine

@@ -92,9 +92,9 @@ def _chosen(table: Table, key: set[str], pointing: set[str]) -> str:
     """The column of a key that gets a new value: one of ours that points at nothing."""
     kinds: Mapping[str, str] = {column.name: column.type.kind for column in table.columns}
     scope = dict(table.scope)
-    for wanted in ("int64", "int32", "int16", "uuid", "text", "decimal", "bytes"):
+    for kind in ("int64", "int32", "int16", "uuid", "text", "decimal", "bytes"):
         for name in sorted(key):
-            if kinds.get(name) == wanted and name not in pointing and name not in scope:
+            if kinds.get(name) == kind and name not in pointing and name not in scope:
                 return name
     raise NotProbed(
         "no column of a key can be given a new value", f"table {table.name}", ", ".join(sorted(key))

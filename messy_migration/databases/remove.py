@@ -43,8 +43,8 @@ def remove_equal(
     Raises:
         TargetError: this kind of database cannot tell equal rows apart, or fewer are there.
     """
-    place = _PLACES.get(dialect.name)
-    if place is None:
+    row_id = _PLACES.get(dialect.name)
+    if row_id is None:
         raise TargetError(
             "extra rows of a table without a key cannot be removed here",
             f"table {table.name}",
@@ -60,8 +60,8 @@ def remove_equal(
     removed = 0
     for number, count in enumerate(counts):
         removed += connection.exec_driver_sql(
-            f"DELETE FROM {rows} WHERE {among.format(place=place)}"
-            f" (SELECT t.{place} FROM {rows} t JOIN {stage} s ON {equal}"
+            f"DELETE FROM {rows} WHERE {among.format(place=row_id)}"
+            f" (SELECT t.{row_id} FROM {rows} t JOIN {stage} s ON {equal}"
             f" WHERE {spelling.equal(f's.{quote(POSITION)}', str(number))} LIMIT {count})"
         ).rowcount
     going = before - dialect.fingerprint(connection, table, source)

@@ -69,8 +69,8 @@ class Patience:
 
     def _sleep(self, seconds: float) -> None:
         end = time.monotonic() + seconds
-        while not self.is_stopped() and (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, _TICK_SECONDS))
+        while not self.is_stopped() and (remaining := end - time.monotonic()) > 0:
+            time.sleep(min(remaining, _TICK_SECONDS))
 
 
 class _Outage:

@@ -90,14 +90,14 @@ def counters(connection: Connection, reader: Reader, table: Table) -> list[Count
 
 
 def _sequences(connection: Connection, reader: Reader, table: Table) -> list[Counter]:
-    found = []
+    counters_read = []
     rows = connection.execute(
         text(_SEQUENCES), {"name": reader.place(connection, table.name)}
     ).all()
     for column, sequence, step, least, most, cycles, may_read in rows:
         if not may_read:
             grant = f"GRANT SELECT ON SEQUENCE {sequence} TO CURRENT_USER"
-            found.append(
+            counters_read.append(
                 Counter(
                     sequence, column, None, None, "this role may not read it", grant, is_known=False
                 )
@@ -107,8 +107,8 @@ def _sequences(connection: Connection, reader: Reader, table: Table) -> list[Cou
             f"SELECT last_value, is_called FROM {sequence}"
         ).one()
         extreme = reader.spelling.call("max" if step > 0 else "min", quote(column))
-        place = f"SELECT {extreme} FROM {reader.rows_of(connection, table.name)}"
-        furthest = connection.exec_driver_sql(place).scalar_one()
+        query = f"SELECT {extreme} FROM {reader.rows_of(connection, table.name)}"
+        furthest = connection.exec_driver_sql(query).scalar_one()
         following = last + step if is_called else last
         problem = mend = ""
         if not least <= following <= most and not cycles:
@@ -116,8 +116,8 @@ def _sequences(connection: Connection, reader: Reader, table: Table) -> list[Cou
             mend = f"ALTER SEQUENCE {sequence} with another range"
         elif furthest is not None and (furthest - following) * step >= 0:
             problem = f"the next number is {following}, and {column} goes to {furthest} already"
-            mend = f"SELECT pg_catalog.setval({literal(sequence)}, ({place}))"
-        found.append(
+            mend = f"SELECT pg_catalog.setval({literal(sequence)}, ({query}))"
+        counters_read.append(
             Counter(
                 sequence,
                 column,
@@ -127,7 +127,7 @@ def _sequences(connection: Connection, reader: Reader, table: Table) -> list[Cou
                 mend,
             )
         )
-    return found
+    return counters_read
 
 
 def _autoincrement(connection: Connection, table: Table) -> list[Counter]:

@@ -162,15 +162,15 @@ class Sketch:
             hashes: both lanes, of shape (n, 2).
             sign: 1 or -1.
         """
-        place = (hashes[:, 1] & np.uint64(self.cells - 1)).astype(np.intp)
-        self.counts[:] += sign * np.bincount(place, minlength=self.cells)
+        cell = (hashes[:, 1] & np.uint64(self.cells - 1)).astype(np.intp)
+        self.counts[:] += sign * np.bincount(cell, minlength=self.cells)
         put = np.add if sign > 0 else np.subtract
         for sums, values in (
             (self.keys, keys),
             (self.lane0, hashes[:, 0]),
             (self.lane1, hashes[:, 1]),
         ):
-            put.at(sums, place, values)
+            put.at(sums, cell, values)
 
     def __sub__(self, other: Sketch) -> Sketch:
         return Sketch(
@@ -194,10 +194,10 @@ class Sketch:
 
     def single(self) -> set[int]:
         """Of a difference: keys of the cells that may hold one row; some may be nobody's."""
-        places = np.flatnonzero(np.abs(self.counts) == 1)
+        cells_of_one = np.flatnonzero(np.abs(self.counts) == 1)
         return {
-            int(self.keys[place]) if self.counts[place] > 0 else -int(self.keys[place]) % _LANE
-            for place in places
+            int(self.keys[cell]) if self.counts[cell] > 0 else -int(self.keys[cell]) % _LANE
+            for cell in cells_of_one
         }
 
     def surplus(self) -> int:
@@ -235,30 +235,30 @@ class Streamed:
     def sketch(self, connection: Connection, view: View, hashing: Hashing, cells: int) -> Sketch:
         """See `Scans`."""
         del hashing
-        found = Sketch.empty(cells)
-        places = key_places(view.table)
+        filled = Sketch.empty(cells)
+        key_indices = key_places(view.table)
         for chunk in self.reader.row_fields(connection, view.table, view.from_clause()):
             add_texts(
-                found,
-                [number(view, [row[place] for place in places]) for row in chunk],
+                filled,
+                [number(view, [row[index] for index in key_indices]) for row in chunk],
                 [b"|".join(row) for row in chunk],
             )
-        return found
+        return filled
 
     def rows(
         self, connection: Connection, view: View, hashing: Hashing, choice: Choice
     ) -> Iterator[FoundRow]:
         """See `Scans`."""
         del hashing
-        places = key_places(view.table)
+        key_indices = key_places(view.table)
         condition = ""
         if isinstance(choice, Keys) and view.is_spelled:
             condition = spelled_in(self.reader.spelling, view, choice)
         for chunk in self.reader.row_fields(connection, view.table, view.from_clause(condition)):
             for row in chunk:
-                found = row_of(view, places, row)
-                if chosen(found, choice):
-                    yield found
+                row_found = row_of(view, key_indices, row)
+                if chosen(row_found, choice):
+                    yield row_found
 
 
 def key_places(table: Table) -> list[int]:
@@ -279,9 +279,9 @@ def number(view: View, fields: Sequence[bytes]) -> int:
     return key_hash(b"|".join(fields))
 
 
-def row_of(view: View, places: Sequence[int], fields: tuple[bytes, ...]) -> FoundRow:
+def row_of(view: View, key_indices: Sequence[int], fields: tuple[bytes, ...]) -> FoundRow:
     """A row from its C1 fields; `places` are those of the key."""
-    key = number(view, [fields[place] for place in places])
+    key = number(view, [fields[index] for index in key_indices])
     return FoundRow(*lanes(b"|".join(fields)), key, fields)
 
 

@@ -41,12 +41,12 @@ def each_field(table: Table, fields: Sequence[str], kinds: Collection[str]) -> l
 
 def joined_fields(pieces: Iterable[Piece], joined: Callable[[list[str]], str]) -> list[Piece]:
     """As few pieces as possible; `joined` makes one expression of several finished fields."""
-    found: list[Piece] = []
+    spliced: list[Piece] = []
     for is_stored, group in groupby(pieces, key=lambda piece: piece.is_stored):
         members = list(group)
         one = Piece(joined([piece.expression for piece in members]), is_stored=False)
-        found += members if is_stored else [one]
-    return found
+        spliced += members if is_stored else [one]
+    return spliced
 
 
 def finished(

@@ -48,11 +48,11 @@ def shares(values: Sequence[int]) -> list[float]:
 
 def bar(counts: Mapping[str, int]) -> list[Piece]:
     """One line, cut into loaded, quarantined and filtered."""
-    pieces, left = [], 0.0
+    pieces, start = [], 0.0
     for name, width in zip(PARTS, shares([counts[name] for name in PARTS]), strict=True):
         if width:
-            pieces.append(Piece(name, left, width))
-        left += width
+            pieces.append(Piece(name, start, width))
+        start += width
     return pieces
 
 

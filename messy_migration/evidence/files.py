@@ -16,8 +16,8 @@ def write(path: Path, text: str) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for left in path.parent.glob(f".{path.name}.*"):  # by an attempt that was killed
-            left.unlink(missing_ok=True)
+        for leftover in path.parent.glob(f".{path.name}.*"):  # by an attempt that was killed
+            leftover.unlink(missing_ok=True)
         write_whole(path, text.encode())
     except OSError as error:
         raise TargetError(

@@ -135,11 +135,11 @@ def _anchor(document: Mapping[str, Any], anchors: Sequence[Anchor], given: str |
     if given is not None:
         same = head.startswith(given.lower())
         return Check(what, same, "" if same else f"it is {head[:16]}, not the one that was given")
-    known = [one for one in anchors if (one.ledger, one.ordinal) == (ledger, ordinal)]
-    if not known:
+    same_link = [one for one in anchors if (one.ledger, one.ordinal) == (ledger, ordinal)]
+    if not same_link:
         return Check(what, None, f"no anchor here; give it with --anchor if you know it: {head}")
-    same = any(one.head == head for one in known)
-    return Check(what, same, "" if same else f"{known[-1].head[:16]} was anchored here for it")
+    same = any(one.head == head for one in same_link)
+    return Check(what, same, "" if same else f"{same_link[-1].head[:16]} was anchored here for it")
 
 
 def _neighbours(

@@ -34,21 +34,21 @@ def from_flags(flags: NDArray[np.bool_]) -> pa.BooleanArray:
 
 def as_numbers(array: pa.Array[Any] | pa.ChunkedArray[Any], kind: type[np.generic]) -> NDArray[Any]:
     """The values of an array of fixed width as numpy's `kind`, whatever lies under its NULLs."""
-    found = [_values(chunk, kind) for chunk in _chunks(array)]
-    return found[0] if len(found) == 1 else np.concatenate([np.empty(0, kind), *found])
+    parts = [_values(chunk, kind) for chunk in _chunks(array)]
+    return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, kind), *parts])
 
 
 def as_flags(array: pa.Array[Any] | pa.ChunkedArray[Any]) -> NDArray[np.bool_]:
     """The values of an array of booleans; NULL is False."""
-    found = [_flags(chunk) for chunk in _chunks(array)]
-    return found[0] if len(found) == 1 else np.concatenate([np.empty(0, np.bool_), *found])
+    parts = [_flags(chunk) for chunk in _chunks(array)]
+    return parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.bool_), *parts])
 
 
-def texts(found: Sequence[str]) -> pa.StringArray:
+def texts(strings: Sequence[str]) -> pa.StringArray:
     """An array of texts without NULL; one of its cells is what Arrow's kernels take."""
-    encoded = [text.encode() for text in found]
-    places = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
-    buffers = [None, pa.py_buffer(cast("Any", places)), pa.py_buffer(b"".join(encoded))]
+    encoded = [text.encode() for text in strings]
+    offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    buffers = [None, pa.py_buffer(cast("Any", offsets)), pa.py_buffer(b"".join(encoded))]
     array = pa.Array.from_buffers(pa.string(), len(encoded), buffers)
     return cast("pa.StringArray", array)
 
@@ -78,5 +78,5 @@ def _flags(chunk: pa.Array[Any]) -> NDArray[np.bool_]:
 
 def _unpacked(bits: Any, chunk: pa.Array[Any]) -> NDArray[np.bool_]:
     end = chunk.offset + len(chunk)
-    found = np.unpackbits(np.frombuffer(bits, np.uint8, (end + 7) // 8), bitorder="little")
-    return found[chunk.offset : end].view(np.bool_)
+    flags = np.unpackbits(np.frombuffer(bits, np.uint8, (end + 7) // 8), bitorder="little")
+    return flags[chunk.offset : end].view(np.bool_)

@@ -77,18 +77,18 @@ class Key:
             count, lane0, lane1 = count + len(piece), lane0 + first, lane1 + second
         return Fingerprint() + Fingerprint(count, lane0, lane1)
 
-    def masked(self, net: Fingerprint, place: tuple[str, ...]) -> str:
+    def masked(self, net: Fingerprint, identity: tuple[str, ...]) -> str:
         """A sum as the ledger may hold it.
 
         Args:
             net: rows added minus removed.
-            place: what tells the sum apart from every other one: batch, table, scope.
+            identity: what tells the sum apart from every other one: batch, table, scope.
         """
-        return (net + self._mask(place)).lanes
+        return (net + self._mask(identity)).lanes
 
-    def unmasked(self, lanes: str, place: tuple[str, ...]) -> Fingerprint:
+    def unmasked(self, lanes: str, identity: tuple[str, ...]) -> Fingerprint:
         """The sum that `masked` wrote, without its number of rows."""
-        return Fingerprint.of(0, lanes) - self._mask(place)
+        return Fingerprint.of(0, lanes) - self._mask(identity)
 
     def mac(self, kind: str, digest: str) -> str:
         """What the key makes of a digest of the ledger: 64 hexadecimal characters."""
@@ -106,8 +106,8 @@ class Key:
         state.update(text)
         return state.digest()
 
-    def _mask(self, place: tuple[str, ...]) -> Fingerprint:
-        text = "\0".join(place).encode("utf-8", "surrogatepass")
+    def _mask(self, identity: tuple[str, ...]) -> Fingerprint:
+        text = "\0".join(identity).encode("utf-8", "surrogatepass")
         pad = blake2b(text, key=self._pad, digest_size=_BYTES).hexdigest()
         return Fingerprint.of(0, pad)
 

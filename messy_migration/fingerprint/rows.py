@@ -116,11 +116,11 @@ def total(hashes: NDArray[np.uint64], sign: int = 1) -> Fingerprint:
 
 def row_hashes(texts: pa.Array[Any] | pa.ChunkedArray[Any]) -> NDArray[np.uint64]:
     """Two words of each row's SHA-256 as an uint64 array of shape (n, 2)."""
-    found = [
+    parts = [
         _hashes(cast("list[bytes]", texts.slice(start, _TEXTS).to_pylist()))
         for start in range(0, len(texts), _TEXTS)
     ]
-    return found[0] if len(found) == 1 else np.concatenate([_hashes([]), *found])
+    return parts[0] if len(parts) == 1 else np.concatenate([_hashes([]), *parts])
 
 
 def row_texts(data: pa.Table | pa.RecordBatch, columns: Sequence[Column]) -> pa.Array[Any]:
@@ -130,8 +130,8 @@ def row_texts(data: pa.Table | pa.RecordBatch, columns: Sequence[Column]) -> pa.
     """
     # All cells at once: every text that is made on the way to another costs as much as both.
     parts: list[Any] = []
-    for place, column in enumerate(columns):
-        parts += _parts(data.column(column.name), column.type, "|" if place else "")
+    for number, column in enumerate(columns):
+        parts += _parts(data.column(column.name), column.type, "|" if number else "")
     joined = pc.binary_join_element_wise(*parts, _TEXT[""])
     return cast("pa.Array[Any]", joined.cast(pa.binary()))
 
@@ -182,28 +182,28 @@ def _lengths(array: pa.Array[Any], before: str) -> pa.Array[Any]:
     """A text, the length of each cell in bytes and a colon; `~` in their place for NULL."""
     if not len(array):
         return array.cast(pa.string())
-    places: Any = array.buffers()[1]
-    lengths = np.diff(np.frombuffer(places, np.int32, len(array) + 1, array.offset * 4))
+    offsets: Any = array.buffers()[1]
+    lengths = np.diff(np.frombuffer(offsets, np.int32, len(array) + 1, array.offset * 4))
     if array.null_count:
         lengths[as_flags(array.is_null())] = -1
     if int(lengths.max()) < _SHORT:
         return _LENGTHS[before].take(from_numbers(lengths + np.int32(1), pa.int32()))
     sizes = from_numbers(lengths, pa.int32(), lengths >= 0).cast(pa.string())
-    found = pc.binary_join_element_wise(_TEXT[before], sizes, _TEXT[":"], _TEXT[""])
-    return cast("pa.Array[Any]", pc.fill_null(found, _TEXT[before + NULL]))
+    joined = pc.binary_join_element_wise(_TEXT[before], sizes, _TEXT[":"], _TEXT[""])
+    return cast("pa.Array[Any]", pc.fill_null(joined, _TEXT[before + NULL]))
 
 
 def _without_nulls(array: pa.Array[Any]) -> pa.Array[Any]:
     """The same texts with the empty one in place of NULL, which is how most NULLs lie there."""
     if not array.null_count:
         return array
-    _, places, content = array.buffers()
+    _, offsets, content = array.buffers()
     lengths = np.diff(
-        np.frombuffer(cast("Any", places), np.int32, len(array) + 1, array.offset * 4)
+        np.frombuffer(cast("Any", offsets), np.int32, len(array) + 1, array.offset * 4)
     )
     if lengths[as_flags(array.is_null())].any():
         return cast("pa.Array[Any]", pc.fill_null(array, _TEXT[""]))
-    return pa.Array.from_buffers(array.type, len(array), [None, places, content], 0, array.offset)
+    return pa.Array.from_buffers(array.type, len(array), [None, offsets, content], 0, array.offset)
 
 
 def _plain(array: pa.Array[Any]) -> pa.Array[Any]:
@@ -257,8 +257,8 @@ def _hex(numbers: NDArray[Any], like: pa.Array[Any]) -> pa.Array[Any]:
 def _hex_bytes(array: pa.Array[Any]) -> pa.Array[Any]:
     if not len(array):
         return array.cast(pa.string())
-    places: Any = array.buffers()[1]
-    offsets = np.frombuffer(places, np.int32, len(array) + 1, array.offset * 4)
+    bounds: Any = array.buffers()[1]
+    offsets = np.frombuffer(bounds, np.int32, len(array) + 1, array.offset * 4)
     start, end = int(offsets[0]), int(offsets[-1])
     # An array without any byte may come without a buffer for them.
     data: Any = array.buffers()[2]

@@ -130,13 +130,13 @@ class Client:
     def _persist(
         self, method: str, url: httpx2.URL, tries: int, form: Mapping[str, str] | None = None
     ) -> Any:
-        place = _place(url)
+        label = _place(url)
 
         def attempt() -> Any:
             if self._failures >= self._settings.breaker:
                 raise SourceUnavailable(
                     "the source keeps failing",
-                    place,
+                    label,
                     f"{self._failures} calls in a row failed, nothing more is sent",
                     "run the same command again when it is well; it resumes",
                 )
@@ -144,10 +144,10 @@ class Client:
                 value = self._exchange(method, url, form)
             except Passing as error:
                 self._failures += 1
-                tell(HttpFailed(place=place, why=error.why))
+                tell(HttpFailed(place=label, why=error.why))
                 if self._failures == self._settings.breaker:
                     what = "a source keeps failing, nothing more is sent to it"
-                    tell(CircuitOpened(what=what, where=place, why=error.why))
+                    tell(CircuitOpened(what=what, where=label, why=error.why))
                 raise
             self._failures = 0
             return value
@@ -157,7 +157,7 @@ class Client:
         except Passing as error:
             raise SourceUnavailable(
                 f"the source gave no usable answer (tries: {error.tried})",
-                place,
+                label,
                 error.why,
                 "run the same command again; it resumes",
             ) from None

@@ -120,20 +120,20 @@ def _depth(text: str) -> int:
 
 def _objects(deny: Collection[str]) -> Callable[[list[tuple[str, Any]]], dict[str, Any]]:
     denied = frozenset(name.casefold() for name in deny)
-    known: dict[str, bool] = {}
+    is_denied: dict[str, bool] = {}
 
     def drops(key: str) -> bool:
-        if key not in known:
-            known[key] = key.casefold() in denied
-        return known[key]
+        if key not in is_denied:
+            is_denied[key] = key.casefold() in denied
+        return is_denied[key]
 
     def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
+        members = dict(pairs)
+        if len(members) != len(pairs):
             raise Malformed("an object has the same key twice")
-        for key in [key for key in found if drops(key)] if denied else ():
-            del found[key]
-        return found
+        for key in [key for key in members if drops(key)] if denied else ():
+            del members[key]
+        return members
 
     return build
 

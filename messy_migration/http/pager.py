@@ -218,10 +218,10 @@ class Pager:
         for record in records:
             text = dump(record)
             digest = _digest(text)
-            found = record.get(self._key) if isinstance(self._key, str) else self._key(record)
+            key = record.get(self._key) if isinstance(self._key, str) else self._key(record)
             # A record without a key is the plugin's to judge; here its content stands for it.
-            is_key = isinstance(found, str | int) and found != ""
-            items.append(Item(str(found) if is_key else digest.hex(), digest, text, record))
+            is_key = isinstance(key, str | int) and key != ""
+            items.append(Item(str(key) if is_key else digest.hex(), digest, text, record))
         return items
 
 

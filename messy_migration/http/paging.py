@@ -65,8 +65,8 @@ def walk(
     for _ in range(_PASSES):
         current = Pass()
         for items in pager.pages(current):
-            known = () if before is None else keys
-            fresh = [item for item in items if item.key not in known]
+            seen_keys = () if before is None else keys
+            fresh = [item for item in items if item.key not in seen_keys]
             yield from _page(fresh, digests)
         keys |= current.keys
         totals.add(current.total if current.is_constant else None)

@@ -38,10 +38,10 @@ class Deadline:
         """
         if self._ends is None:
             return timeout
-        left = self._ends - time.monotonic()
-        if left <= 0:
+        remaining = self._ends - time.monotonic()
+        if remaining <= 0:
             raise httpcore2.ReadTimeout
-        return left if timeout is None else min(timeout, left)
+        return remaining if timeout is None else min(timeout, remaining)
 
 
 class Guard(httpx2.BaseTransport):
@@ -135,9 +135,9 @@ def _unpacked(unpack: Any, chunk: bytes, room: int) -> bytes:
 
 
 def _proxies() -> dict[str, str]:
-    found = urllib.request.getproxies()
-    both = found.get("all")
-    return {scheme: url for scheme in ("http", "https") if (url := found.get(scheme, both))}
+    proxies = urllib.request.getproxies()
+    both = proxies.get("all")
+    return {scheme: url for scheme in ("http", "https") if (url := proxies.get(scheme, both))}
 
 
 class _Backend(httpcore2.SyncBackend):

@@ -45,12 +45,12 @@ def identity(url: URL) -> str:
     """One name for a database, whoever logs in: 32 hexadecimal characters."""
     kind = url.get_backend_name()
     if kind in ("sqlite", "duckdb"):
-        place = [kind, str(Path(url.database or "").resolve())]
+        parts = [kind, str(Path(url.database or "").resolve())]
     else:
         host = url.host or url.query.get("host") or ""
         port = url.port or _PORTS.get(kind, 0)
-        place = [kind, str(host).lower(), str(port), url.database or ""]
-    return hashlib.sha256("\n".join(place).encode()).hexdigest()[:32]
+        parts = [kind, str(host).lower(), str(port), url.database or ""]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
 def read(path: Path) -> list[Anchor]:

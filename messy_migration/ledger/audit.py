@@ -64,8 +64,8 @@ class Audit:
     @property
     def behind(self) -> str:
         """What is to be said of what nothing holds fast."""
-        place = f"behind link {self.newest.ordinal}" if self.newest else "before the first link"
-        what = f"{self.unsealed:,} receipts and changes of state {place} are unsealed"
+        since = f"behind link {self.newest.ordinal}" if self.newest else "before the first link"
+        what = f"{self.unsealed:,} receipts and changes of state {since} are unsealed"
         return f"{what}: nothing shows that a run wrote them"
 
 
@@ -73,7 +73,7 @@ def audit(
     connection: Connection,
     ledger: Ledger,
     anchors: Sequence[Anchor],
-    given: str | None = None,
+    head: str | None = None,
     *,
     full: bool,
     ours: str = "",
@@ -85,14 +85,14 @@ def audit(
         connection: in a snapshot, or holding the run lock.
         ledger: of the target.
         anchors: the heads of this target that were written down here, oldest first.
-        given: the beginning of a head that was given by hand; it counts instead of them.
+        head: the beginning of a head that was given by hand; it counts instead of them.
         full: read all receipts, not only those of the newest link.
         ours: the lane of the run that asks.
         key: the `fingerprint_key` that counts, where it is at hand.
     """
     links = chain.links(connection, ledger)
     reasons = [*_linked(links)]
-    words, is_anchored, wrong = _anchored(links, anchors, given)
+    words, is_anchored, wrong = _anchored(links, anchors, head)
     reasons += wrong
     with legible("table receipt"):
         reasons += _content(connection, ledger, links if full else _last(links), links)
@@ -179,12 +179,12 @@ def _linked(links: Sequence[Link]) -> Iterator[str]:
 
 
 def _anchored(
-    links: Sequence[Link], anchors: Sequence[Anchor], given: str | None
+    links: Sequence[Link], anchors: Sequence[Anchor], head: str | None
 ) -> tuple[str, bool, list[str]]:
     """In words; whether there was a head to hold it against; and what is wrong."""
-    if given is not None:
+    if head is not None:
         for link in links:
-            if link.head.startswith(given.lower()):
+            if link.head.startswith(head.lower()):
                 return f"{_name(link)} has the head that was given", True, []
         return (
             "the head that was given is not in the chain",
@@ -194,7 +194,7 @@ def _anchored(
     if not anchors or not anchors[-1].ordinal:
         return "no anchor here: no head of this ledger was written down on this machine", False, []
     anchor = anchors[-1]
-    wanted = f"link {anchor.ordinal} (run {runs.short(anchor.run_id)})"
+    link_name = f"link {anchor.ordinal} (run {runs.short(anchor.run_id)})"
     same = (anchor.ledger, anchor.ordinal, anchor.head)
     first = next(one for one in anchors if (one.ledger, one.ordinal, one.head) == same)
     since = f"anchored here since {first.at[:19]}Z"
@@ -204,16 +204,16 @@ def _anchored(
     elif heads[anchor.ordinal] != anchor.head:
         why = "has another head: this is not the ledger that was left here"
     else:
-        return f"{wanted} is {since}", True, []
-    return f"{wanted} was {since}", True, [f"{wanted}, {since}, {why}"]
+        return f"{link_name} is {since}", True, []
+    return f"{link_name} was {since}", True, [f"{link_name}, {since}, {why}"]
 
 
 def _content(
-    connection: Connection, ledger: Ledger, wanted: Sequence[Link], links: Sequence[Link]
+    connection: Connection, ledger: Ledger, chosen: Sequence[Link], links: Sequence[Link]
 ) -> Iterator[str]:
     """The receipts and quarantined records of some links; of all others, how many there are."""
     begins = {link.ordinal: before for before, link in pairwise(links)}
-    for link in wanted:
+    for link in chosen:
         if link.kind != "lanes":
             yield from _range(connection, ledger, begins.get(link.ordinal), link)
     if links:
@@ -383,8 +383,8 @@ def _gaps(connection: Connection, ledger: Ledger) -> int:
     ordinals: dict[tuple[str, str, str], set[int]] = defaultdict(set)
     ends: dict[tuple[str, str, str], int] = {}
     for stream, tenant, partition, ordinal, last in connection.execute(query):
-        place = (stream, tenant, partition)
-        ordinals[place].add(int(ordinal))
+        partition_key = (stream, tenant, partition)
+        ordinals[partition_key].add(int(ordinal))
         if last:
-            ends[place] = max(ends.get(place, 0), int(ordinal))
-    return sum(1 for place, end in ends.items() if len(ordinals[place]) <= end)
+            ends[partition_key] = max(ends.get(partition_key, 0), int(ordinal))
+    return sum(1 for partition_key, end in ends.items() if len(ordinals[partition_key]) <= end)

@@ -208,10 +208,10 @@ def receipts(
             .order_by(head.c.seq)
             .limit(_CHUNK)
         )
-        found = connection.execute(query).all()
-        if not found:
+        rows = connection.execute(query).all()
+        if not rows:
             return
-        last = found[-1][0]
+        last = rows[-1][0]
         parts: dict[str, list[Row]] = {}
         query = (
             select(part.c.batch_id, *(part.c[name] for name in part_names))
@@ -220,7 +220,7 @@ def receipts(
         )
         for batch, *values in connection.execute(query):
             parts.setdefault(batch, []).append(list(values))
-        for seq, *values, reason, salt, written in found:
+        for seq, *values, reason, salt, written in rows:
             own = parts.get(values[0], [])
             yield [int(seq), *values, reason_digest(reason, salt, written), _in_order(own)]
         after = last
@@ -230,8 +230,8 @@ def first_of(connection: Connection, ledger: Ledger, run_id: str) -> int:
     """The lowest number of a receipt of a run; above all that there are if it has none."""
     table = ledger.receipt
     query = select(func.min(table.c.seq)).where(table.c.run_id == run_id)
-    found = connection.execute(query).scalar_one()
-    return int(found) if found is not None else 1 << 62
+    seq = connection.execute(query).scalar_one()
+    return int(seq) if seq is not None else 1 << 62
 
 
 def receipt_row(receipt: Values, parts: Sequence[Values]) -> Row:

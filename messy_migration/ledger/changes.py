@@ -120,21 +120,21 @@ def _salted(content: object, like: str | None = None) -> str:
 
 
 def _rows(
-    connection: Connection, ledger: Ledger, name: str, wanted: Key | None = None
+    connection: Connection, ledger: Ledger, name: str, key_sought: Key | None = None
 ) -> Iterator[tuple[Key, list[list[object]]]]:
     """The rows of a table by key; each as the values of its columns in the order of their names."""
     table: Table = getattr(ledger, name)
     columns = sealed.CURRENT[name]
     query = select(table)
-    if wanted is not None:
-        for column, value in zip(columns, wanted, strict=True):
+    if key_sought is not None:
+        for column, value in zip(columns, key_sought, strict=True):
             query = query.where(table.c[column] == _typed(table, column, value))
-    found: dict[Key, list[list[object]]] = {}
+    rows_of: dict[Key, list[list[object]]] = {}
     for row in connection.execute(query).mappings():
         key = tuple(str(row[column]) for column in columns)
-        found.setdefault(key, []).append(_values(table, row))
-    for key in sorted(found):
-        yield key, sorted(found[key], key=str)
+        rows_of.setdefault(key, []).append(_values(table, row))
+    for key in sorted(rows_of):
+        yield key, sorted(rows_of[key], key=str)
 
 
 def _typed(table: Table, column: str, value: str) -> object:

@@ -80,9 +80,9 @@ def completeness(
     places = History.read(connection, ledger).standing_places()
     counts = receipts.standing(connection, ledger, places)
     return tuple(
-        Completeness(*place, *counts[place], limit)
-        for place in sorted(counts)
-        if streams is None or place in streams
+        Completeness(*stream_key, *counts[stream_key], limit)
+        for stream_key in sorted(counts)
+        if streams is None or stream_key in streams
     )
 
 
@@ -91,32 +91,32 @@ def of_rows(rows: Iterable[Mapping[str, Any]]) -> tuple[Completeness, ...]:
     return tuple(Completeness(**row) for row in rows)
 
 
-def told(found: Sequence[Completeness], number: Callable[[int], str] = "{:,}".format) -> str:
+def told(streams: Sequence[Completeness], number: Callable[[int], str] = "{:,}".format) -> str:
     """What was not loaded, in words that follow a verdict; empty where all of it was."""
-    held = sum(one.quarantined for one in found)
+    held = sum(one.quarantined for one in streams)
     parts = []
     if held:
-        extracted = sum(one.extracted for one in found)
+        extracted = sum(one.extracted for one in streams)
         verb = "is" if held == 1 else "are"
         noun = "record" if extracted == 1 else "records"
         parts.append(f"{number(held)} of {number(extracted)} {noun} {verb} in quarantine")
-    empty = [one.label for one in found if one.is_empty]
+    empty = [one.label for one in streams if one.is_empty]
     if empty:
         more = f" and {number(len(empty) - 4)} more streams" if len(empty) > 4 else ""
         parts.append(f"nothing was loaded of {', '.join(empty[:4])}{more}")
     return "; ".join(parts)
 
 
-def headline(verdict: str, found: Sequence[Completeness]) -> str:
+def headline(verdict: str, streams: Sequence[Completeness]) -> str:
     """The word of a verdict with what it does not cover: `MATCH of what was loaded`."""
-    is_partial = verdict == "MATCH" and told(found)
+    is_partial = verdict == "MATCH" and told(streams)
     return f"{verdict} of what was loaded" if is_partial else verdict
 
 
-def problems(found: Iterable[Completeness]) -> list[QualityError]:
+def problems(streams: Iterable[Completeness]) -> list[QualityError]:
     """What ends a command with exit code 7; a stream stays so until its records are repaired."""
     errors = []
-    for one in found:
+    for one in streams:
         if one.is_over:
             errors.append(
                 QualityError(

@@ -58,7 +58,7 @@ def untold(
     connection: Connection,
     ledger: Ledger,
     signature: Signature,
-    told: Collection[str],
+    told_batches: Collection[str],
     names: Mapping[str, str],
 ) -> list[BatchCommitted]:
     """Batches that a run has committed in its epoch, and whose workers did not live to say so.
@@ -67,7 +67,7 @@ def untold(
         connection: any.
         ledger: of the target.
         signature: of the run.
-        told: ids of the batches that were told.
+        told_batches: ids of the batches that were told.
         names: digest of a partition -> its name.
     """
     table, part = ledger.receipt, ledger.receipt_table
@@ -76,7 +76,7 @@ def untold(
         table.c.epoch == signature.epoch,
         table.c.kind == "load",
     )
-    if connection.execute(select(func.count()).where(*ours)).scalar_one() == len(told):
+    if connection.execute(select(func.count()).where(*ours)).scalar_one() == len(told_batches):
         return []
     same = ("stream", "tenant", "ordinal", "extracted", "loaded", "quarantined", "filtered")
     rows = ("inserted", "updated", "unchanged")
@@ -91,7 +91,7 @@ def untold(
     )
     batches: list[BatchCommitted] = []
     for row in connection.execute(query).mappings():
-        if row["batch_id"] not in told:
+        if row["batch_id"] not in told_batches:
             values: dict[str, Any] = {name: row[name] for name in same}
             values |= {name: int(row[name]) for name in rows}
             partition = names.get(row["partition"], row["partition"])

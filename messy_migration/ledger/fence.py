@@ -28,19 +28,21 @@ class Holder:
 
 def raise_epoch(connection: Connection, ledger: Ledger) -> int:
     """A new epoch; batches of all older ones can no longer commit."""
-    table, found = ledger.epoch, current(connection, ledger)
-    if not found:
+    table, epoch = ledger.epoch, current(connection, ledger)
+    if not epoch:
         connection.execute(insert(table).values(id=1, epoch=1))
         return 1
-    connection.execute(update(table).where(table.c.id == 1).values(epoch=found + 1))
-    return found + 1
+    connection.execute(update(table).where(table.c.id == 1).values(epoch=epoch + 1))
+    return epoch + 1
 
 
 def current(connection: Connection, ledger: Ledger) -> int:
     """The epoch that the target is at; 0 before the first run."""
     table = ledger.epoch
-    found = connection.execute(select(table.c.epoch).where(table.c.id == 1)).scalar_one_or_none()
-    return int(found or 0)
+    epoch_stored = connection.execute(
+        select(table.c.epoch).where(table.c.id == 1)
+    ).scalar_one_or_none()
+    return int(epoch_stored or 0)
 
 
 def check(connection: Connection, ledger: Ledger, epoch: int) -> None:
@@ -57,12 +59,12 @@ def check(connection: Connection, ledger: Ledger, epoch: int) -> None:
     table = ledger.epoch
     # FOR SHARE holds the row until COMMIT; where there is one writer anyway it is left out.
     query = select(table.c.epoch).where(table.c.id == 1).with_for_update(read=True)
-    found = connection.execute(query).scalar_one()
-    if found != epoch:
+    epoch_stored = connection.execute(query).scalar_one()
+    if epoch_stored != epoch:
         raise Locked(
             "a newer run took this target over",
             f"epoch {epoch}",
-            f"the target is at epoch {found}",
+            f"the target is at epoch {epoch_stored}",
             "`migrate status`",
         )
 

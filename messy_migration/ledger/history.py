@@ -58,8 +58,8 @@ class History:
 
     def is_begun(self, stream: Stream, partition: Partition) -> bool:
         """Is any of its batches committed?"""
-        place = (stream.name, stream.tenant, partition.digest)
-        return any(item[:3] == place for item in self.begun)
+        identity = (stream.name, stream.tenant, partition.digest)
+        return any(read[:3] == identity for read in self.begun)
 
     def loaded(self, stream: Stream) -> list[Planned]:
         """What was loaded of a stream, in whole or in part, oldest run first."""
@@ -83,9 +83,9 @@ class History:
         """
         groups: dict[tuple[str, str], list[Planned]] = {}
         for planned in self.planned:
-            place = (planned.stream, planned.tenant, planned.partition.digest)
-            if (*place, planned.plan_id) in self.begun:
-                groups.setdefault(place[:2], []).append(planned)
+            identity = (planned.stream, planned.tenant, planned.partition.digest)
+            if (*identity, planned.plan_id) in self.begun:
+                groups.setdefault(identity[:2], []).append(planned)
         return {
             (planned.stream, planned.tenant, name)
             for group in groups.values()

@@ -70,13 +70,13 @@ def expected(
     sums: dict[tuple[str, Scope, str], KeyedSum] = {}
     with legible("table receipt_table"):
         for kind, batch, table, scope, format_id, rows, lanes in connection.execute(query):
-            place = (table, scope_of(scope), format_id)
-            before = KeyedSum() if kind == REKEY else sums.get(place, KeyedSum())
+            state_key = (table, scope_of(scope), format_id)
+            before = KeyedSum() if kind == REKEY else sums.get(state_key, KeyedSum())
             if lanes is None:
-                sums[place] = replace(before, unkeyed=before.unkeyed + 1)
+                sums[state_key] = replace(before, unkeyed=before.unkeyed + 1)
             else:
                 net = before.net + key.unmasked(lanes, (batch, table, scope))
-                sums[place] = KeyedSum(net, before.rows + rows, before.unkeyed)
+                sums[state_key] = KeyedSum(net, before.rows + rows, before.unkeyed)
     return sums
 
 
@@ -114,8 +114,8 @@ def torn(
     """Traces of a key whose beginning no link tells, in words; among all receipts if `full`."""
     if began(links) is not None:
         return
-    places = [(ledger.table_state, "tables"), *([(ledger.receipt, "receipts")] if full else [])]
-    for table, what in places:
+    tables = [(ledger.table_state, "tables"), *([(ledger.receipt, "receipts")] if full else [])]
+    for table, what in tables:
         query = select(func.count()).select_from(table).where(table.c.key_id.is_not(None))
         if count := connection.execute(query).scalar_one():
             yield f"{count:,} {what} name a key, and the link that it began with is gone"

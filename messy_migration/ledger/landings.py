@@ -55,12 +55,12 @@ def add(
     connection: Connection,
     ledger: Ledger,
     signature: Signature,
-    place: tuple[str, str, str],
+    identity: tuple[str, str, str],
     landed: Landed,
 ) -> None:
     """Remember that (stream, tenant, partition digest) has landed; replaces an earlier file."""
     table = ledger.landing
-    stream, tenant, digest = place
+    stream, tenant, digest = identity
     connection.execute(
         delete(table).where(
             table.c.stream == stream, table.c.tenant == tenant, table.c.partition == digest
@@ -78,4 +78,4 @@ def add(
             landed_at=now(),
         )
     )
-    changes.record(connection, ledger, signature, "landing", place)
+    changes.record(connection, ledger, signature, "landing", identity)

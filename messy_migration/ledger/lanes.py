@@ -99,9 +99,9 @@ class Signature:
         """The public id of the key."""
         return self.key.id if self.key else None
 
-    def masked(self, keyed: Fingerprint | None, place: tuple[str, ...]) -> str | None:
+    def masked(self, keyed: Fingerprint | None, identity: tuple[str, ...]) -> str | None:
         """A keyed sum as the ledger may hold it; None where it is not known."""
-        return self.key.masked(keyed, place) if self.key and keyed is not None else None
+        return self.key.masked(keyed, identity) if self.key and keyed is not None else None
 
     def mac(self, kind: str, digest: str) -> str | None:
         """What the key makes of the digest of a receipt or change; None without one."""

@@ -32,12 +32,12 @@ def losses(connection: Connection, ledger: Ledger, table: Table) -> dict[str, in
     query = select(part.c.losses).where(
         part.c.table_name == table.name, part.c.scope == _scope(table), part.c.losses.is_not(None)
     )
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     with legible("table receipt_table"):
         for text in connection.execute(query).scalars():
             for name, count in json.loads(text).items():
-                found[name] = found.get(name, 0) + int(count)
-    return found
+                counts[name] = counts.get(name, 0) + int(count)
+    return counts
 
 
 def _scope(table: Table) -> str:

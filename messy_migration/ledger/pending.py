@@ -53,13 +53,13 @@ def heads(links: Sequence[Link]) -> Heads:
     Args:
         links: all of them, or those from the last one on that covers a range.
     """
-    found: Heads = {}
+    newest: Heads = {}
     for link in links:
         if link.kind != "lanes":
-            found.clear()
+            newest.clear()
         for lane, (number, digest) in json.loads(link.lanes or "{}").items():
-            found[lane] = (int(number), str(digest))
-    return found
+            newest[lane] = (int(number), str(digest))
+    return newest
 
 
 def pending(
@@ -109,20 +109,20 @@ def pending(
     return Pending(receipts, changes, behind, tuple(reasons))
 
 
-def torn(connection: Connection, ledger: Ledger, links: Sequence[Link], told: Heads) -> list[str]:
+def torn(connection: Connection, ledger: Ledger, links: Sequence[Link], named: Heads) -> list[str]:
     """Why what lies behind the links is not what the processes of a run have sent.
 
     Args:
         connection: that sees what they committed.
         ledger: of the target.
         links: those from the last one on that covers a range.
-        told: what the processes themselves say of their lanes.
+        named: what the processes themselves say of their lanes.
     """
     last = next((link for link in reversed(links) if link.kind != "lanes"), None)
     after = (last.last_seq, last.last_change or 0) if last else (0, 0)
     lanes, reasons = _lanes(connection, ledger, *after)
     reasons += [why for items in lanes.values() if (why := broken(items))]
-    for name, (number, digest) in told.items():
+    for name, (number, digest) in named.items():
         items = lanes.get(name, [])
         if number > len(items):
             reasons.append("receipts or changes that a process of this run committed are gone")
@@ -131,33 +131,33 @@ def torn(connection: Connection, ledger: Ledger, links: Sequence[Link], told: He
     return reasons
 
 
-def newest_items(connection: Connection, ledger: Ledger, last: Link | None, known: Heads) -> Heads:
+def newest_items(connection: Connection, ledger: Ledger, last: Link | None, sealed: Heads) -> Heads:
     """The lanes that went on since links named them, with their newest items.
 
     Args:
         connection: any; what is committed is seen.
         ledger: of the target.
         last: the newest link.
-        known: how far links have named the lanes.
+        sealed: how far links have named the lanes.
     """
-    found: Heads = {}
+    newest: Heads = {}
     after = {
         ledger.receipt: last.last_seq if last else 0,
         ledger.change: (last.last_change or 0) if last else 0,
     }
-    places: dict[str, tuple[int, bool, int]] = {}
+    last_of_lane: dict[str, tuple[int, bool, int]] = {}
     for table, seq in after.items():
         query = select(table.c.lane, table.c.lane_number, table.c.seq).where(
             table.c.seq > seq, table.c.lane.is_not(None)
         )
         for lane, number, own in connection.execute(query):
-            if number > max(known.get(lane, (0, ""))[0], places.get(lane, (0,))[0]):
-                places[lane] = (int(number), table is ledger.receipt, int(own))
-    for lane, (number, is_receipt, seq) in places.items():
+            if number > max(sealed.get(lane, (0, ""))[0], last_of_lane.get(lane, (0,))[0]):
+                last_of_lane[lane] = (int(number), table is ledger.receipt, int(own))
+    for lane, (number, is_receipt, seq) in last_of_lane.items():
         read = receipt_items if is_receipt else change_items
         ((_, item),) = read(connection, ledger, seq - 1, seq)
-        found[lane] = (number, item.digest)
-    return found
+        newest[lane] = (number, item.digest)
+    return newest
 
 
 def _lanes(
@@ -165,11 +165,11 @@ def _lanes(
 ) -> tuple[dict[str, list[Item]], list[str]]:
     lanes: dict[str, list[Item]] = defaultdict(list)
     reasons = []
-    found = [
+    items_of_lanes = [
         *receipt_items(connection, ledger, after),
         *change_items(connection, ledger, after_change),
     ]
-    for lane, item in found:
+    for lane, item in items_of_lanes:
         if lane is None:
             reasons.append(f"{item.what} is in the lane of no process")
         else:
@@ -189,39 +189,41 @@ def receipt_items(
     query = query.where(table.c.seq > after)
     if until is not None:
         query = query.where(table.c.seq <= until)
-    places = {int(row[0]): row for row in connection.execute(query)}
-    if not places:
+    row_of = {int(row[0]): row for row in connection.execute(query)}
+    if not row_of:
         return []
-    end = max(places)
+    end = max(row_of)
     held: dict[str, list[Row]] = defaultdict(list)
     for batch, row in chain.quarantined(connection, ledger, after, end):
         held[batch].append(row)
-    revisions = {revision_of(row[1]) for row in places.values() if row[1]}
-    found: list[tuple[str | None, Item]] = []
+    revisions = {revision_of(row[1]) for row in row_of.values() if row[1]}
+    items_of_lanes: list[tuple[str | None, Item]] = []
     for revision in sorted(revisions) or [HEAD]:
         for row in chain.receipts(connection, ledger, after, end, revision):
-            place = places.pop(int(str(row[0])), None)
-            if place is None:
+            lane_row = row_of.pop(int(str(row[0])), None)
+            if lane_row is None:
                 continue
-            seq, lane, number, previous, mac, key_id = place
+            seq, lane, number, previous, mac, key_id = lane_row
             if lane is not None and revision_of(lane) != revision:
-                places[seq] = place
+                row_of[seq] = lane_row
                 continue
             digest = receipt_digest(row, held.get(str(row[1]), []))
-            known = (int(number or 0), previous or "", digest)
-            found.append((lane, Item(*known, "receipt", int(seq), f"receipt {seq}", mac, key_id)))
-    return found
+            link = (int(number or 0), previous or "", digest)
+            items_of_lanes.append(
+                (lane, Item(*link, "receipt", int(seq), f"receipt {seq}", mac, key_id))
+            )
+    return items_of_lanes
 
 
 def change_items(
     connection: Connection, ledger: Ledger, after: int, until: int | None = None
 ) -> list[tuple[str | None, Item]]:
     """(lane, change of current state) of those in a range of their numbers."""
-    found: list[tuple[str | None, Item]] = []
+    items_of_lanes: list[tuple[str | None, Item]] = []
     for row in chain.changes(connection, ledger, after, until):
         digest = change_digest(chain.change_row(row))
         what = f"change {row['seq']} of {row['table_name']}"
-        known = (int(row["lane_number"]), row["previous"], digest)
-        item = Item(*known, "change", int(row["seq"]), what, row["mac"])
-        found.append((row["lane"], item))
-    return found
+        link = (int(row["lane_number"]), row["previous"], digest)
+        item = Item(*link, "change", int(row["seq"]), what, row["mac"])
+        items_of_lanes.append((row["lane"], item))
+    return items_of_lanes

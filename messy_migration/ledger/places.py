@@ -46,16 +46,16 @@ def server(connection: Connection) -> str | None:
     info = connection.info
     if "mm_server" not in info:
         info["mm_server"] = _asked(connection)
-    found: str | None = info["mm_server"]
-    return found
+    server_id: str | None = info["mm_server"]
+    return server_id
 
 
 def file_nodes(connection: Connection, tables: Sequence[str]) -> dict[str, str | None]:
     """Table, found along the role's own path -> the file that holds its rows."""
     if connection.dialect.name != "postgresql" or not tables:
         return {}
-    found = _file_nodes(connection, ['"' + table.replace('"', '""') + '"' for table in tables])
-    return dict(zip(tables, found, strict=True))
+    nodes = _file_nodes(connection, ['"' + table.replace('"', '""') + '"' for table in tables])
+    return dict(zip(tables, nodes, strict=True))
 
 
 def place(connection: Connection, full: str) -> Place:

@@ -44,17 +44,17 @@ def progress(connection: Connection, ledger: Ledger, run_id: str, beat_at: str) 
         run_id: of the run.
         beat_at: its last heartbeat, as the ledger writes times.
     """
-    done, known, partitions, finished, is_whole = 0, 0, 0, 0, True
+    done, expected, partitions, finished, is_whole = 0, 0, 0, 0, True
     for records, extracted, last in _partitions(connection, ledger, run_id):
         partitions += 1
         finished += bool(last)
         done += extracted
         is_whole = is_whole and (bool(last) or records is not None)
-        known += extracted if last or records is None else max(records, extracted)
-    total = known if is_whole and partitions else None
+        expected += extracted if last or records is None else max(records, extracted)
+    total = expected if is_whole and partitions else None
     rate = _rate(connection, ledger, run_id, beat_at)
-    left = None if total is None or not rate else round((total - done) / rate, 1)
-    return Progress(run_id, done, total, finished, partitions, rate, left)
+    seconds = None if total is None or not rate else round((total - done) / rate, 1)
+    return Progress(run_id, done, total, finished, partitions, rate, seconds)
 
 
 def _partitions(

@@ -60,7 +60,7 @@ def known(
 ) -> set[str]:
     """Those of the rows, by their lanes, that this run has in quarantine already."""
     table = ledger.quarantine
-    found: set[str] = set()
+    known_identities: set[str] = set()
     for start in range(0, len(identities), 500):
         content = func.substr(table.c.identity, 1, CONTENT)
         query = select(content).where(
@@ -69,8 +69,8 @@ def known(
             table.c.tenant == tenant,
             content.in_(identities[start : start + 500]),
         )
-        found.update(connection.execute(query).scalars())
-    return found
+        known_identities.update(connection.execute(query).scalars())
+    return known_identities
 
 
 def write(

@@ -206,9 +206,12 @@ def begun(
     # A batch that was committed in parts is known by theirs, which name its own first.
     first = {identity.partition(".")[0] for identity in connection.execute(query).scalars()}
     return {
-        (item.stream, item.tenant, item.partition.digest, item.plan_id)
-        for item in planned
-        if batch_id(item.stream, item.tenant, item.plan_id, item.partition.digest, 0) in first
+        (partition.stream, partition.tenant, partition.partition.digest, partition.plan_id)
+        for partition in planned
+        if batch_id(
+            partition.stream, partition.tenant, partition.plan_id, partition.partition.digest, 0
+        )
+        in first
     }
 
 
@@ -292,8 +295,8 @@ def standing(
     """
     table = ledger.receipt
     names = ("extracted", "loaded", "quarantined", "filtered")
-    place = (table.c.stream, table.c.tenant, table.c.partition, table.c.run_id)
-    query = select(*place, *(func.sum(table.c[name]) for name in names)).group_by(*place)
+    columns = (table.c.stream, table.c.tenant, table.c.partition, table.c.run_id)
+    query = select(*columns, *(func.sum(table.c[name]) for name in names)).group_by(*columns)
     sums: dict[tuple[str, str], tuple[int, int, int, int]] = {}
     for stream, tenant, digest, run_id, *counts in connection.execute(query):
         if (stream, tenant, digest or run_id) in places:
@@ -385,12 +388,12 @@ def _filters(
     connection: Connection, ledger: Ledger, run_id: str
 ) -> dict[tuple[str, str], dict[str, int]]:
     table = ledger.receipt
-    found: dict[tuple[str, str], dict[str, int]] = {}
+    sums_of: dict[tuple[str, str], dict[str, int]] = {}
     query = select(table.c.stream, table.c.tenant, table.c.filters).where(
         table.c.run_id == run_id, table.c.filters != "{}", table.c.kind.in_(READING)
     )
     for stream, tenant, text in connection.execute(query):
-        sums = found.setdefault((stream, tenant), {})
+        sums = sums_of.setdefault((stream, tenant), {})
         for rule, count in json.loads(text).items():
             sums[rule] = sums.get(rule, 0) + count
-    return found
+    return sums_of

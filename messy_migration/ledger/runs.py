@@ -133,7 +133,7 @@ def plan(
 ) -> None:
     """Record the partitions of a stream that a run is going to read; known ones are kept."""
     table, run_id = ledger.partition, signature.run_id
-    known = set(
+    digests_planned = set(
         connection.execute(
             select(table.c.digest).where(
                 table.c.run_id == run_id,
@@ -169,14 +169,14 @@ def plan(
             "until": partition.until,
         }
         # What a resumed run plans anew comes after what it planned before.
-        for ordinal, partition in enumerate(partitions, len(known))
-        if partition.digest not in known
+        for ordinal, partition in enumerate(partitions, len(digests_planned))
+        if partition.digest not in digests_planned
     ]
     if rows:
         connection.execute(insert(table), rows)
     if partitions:
-        place = (run_id, stream.name, stream.tenant)
-        changes.record(connection, ledger, signature, "partition", place)
+        identity = (run_id, stream.name, stream.tenant)
+        changes.record(connection, ledger, signature, "partition", identity)
 
 
 def planned(connection: Connection, ledger: Ledger) -> list[Planned]:

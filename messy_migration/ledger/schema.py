@@ -43,9 +43,9 @@ def version(connection: Connection) -> str | None:
     schema, _ = naming(dialect)
     if not inspect(connection).has_table(version_table(dialect), schema=schema):
         return None
-    place = f'"{schema}".' if schema else ""
+    prefix = f'"{schema}".' if schema else ""
     return connection.execute(
-        text(f'SELECT version_num FROM {place}"{version_table(dialect)}"')
+        text(f'SELECT version_num FROM {prefix}"{version_table(dialect)}"')
     ).scalar_one_or_none()
 
 
@@ -55,12 +55,12 @@ def upgrade(connection: Connection) -> None:
     Raises:
         TargetError: the ledger was written by a newer program.
     """
-    found = version(connection)
-    if found == HEAD:
+    revision = version(connection)
+    if revision == HEAD:
         return
-    refuse_newer(found)
+    refuse_newer(revision)
     with _own_names(connection):
-        _bring(connection, found)
+        _bring(connection, revision)
 
 
 @contextmanager
@@ -80,8 +80,8 @@ def _own_names(connection: Connection) -> Iterator[None]:
     connection.exec_driver_sql(setting.format(path))
 
 
-def _bring(connection: Connection, found: str | None) -> None:
-    if found is None and not _is_begun(connection):
+def _bring(connection: Connection, revision: str | None) -> None:
+    if revision is None and not _is_begun(connection):
         _create(connection)
         return
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -97,8 +97,8 @@ def _bring(connection: Connection, found: str | None) -> None:
 def _is_begun(connection: Connection) -> bool:
     """Is there anything of a ledger, though no version? Then the revisions say what is wrong."""
     own, prefix = naming(connection.dialect.name)
-    found = inspect(connection).get_table_names(schema=own)
-    return any(name.startswith(prefix) for name in found)
+    names = inspect(connection).get_table_names(schema=own)
+    return any(name.startswith(prefix) for name in names)
 
 
 def _create(connection: Connection) -> None:
@@ -117,17 +117,17 @@ def _create(connection: Connection) -> None:
     connection.execute(table.insert().values(version_num=HEAD))
 
 
-def refuse_newer(found: str | None) -> None:
+def refuse_newer(revision: str | None) -> None:
     """Nobody can read what a later program wrote.
 
     Raises:
         TargetError: the ledger was written by a newer program.
     """
-    if found is not None and found > HEAD:
+    if revision is not None and revision > HEAD:
         raise TargetError(
             "the ledger in this target is of a newer version",
             where=f"schema {SCHEMA}",
-            why=f"it is at revision {found}, this program knows {HEAD}",
+            why=f"it is at revision {revision}, this program knows {HEAD}",
             next="install the newer messy-migration",
         )
 

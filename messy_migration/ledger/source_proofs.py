@@ -78,11 +78,11 @@ def standing(
     if not batches:
         return []
     proofs: dict[tuple[str, str, str, str], PartitionProof] = {}
-    for item in _current(runs.planned(connection, ledger) if planned is None else planned):
-        place = (item.stream, item.tenant, item.partition.digest)
-        proof = _proof(item, batches.get(place, ()))
+    for read in _current(runs.planned(connection, ledger) if planned is None else planned):
+        identity = (read.stream, read.tenant, read.partition.digest)
+        proof = _proof(read, batches.get(identity, ()))
         if proof is not None:
-            proofs.setdefault((*place, item.plan_id), proof)
+            proofs.setdefault((*identity, read.plan_id), proof)
     return list(proofs.values())
 
 
@@ -96,7 +96,7 @@ def _batches(connection: Connection, ledger: Ledger) -> dict[tuple[str, str, str
         table.c.kind == "load",
         or_(table.c.read_rows.is_not(None), table.c.source_note.is_not(None)),
     )
-    found: dict[tuple[str, str, str], list[_Batch]] = defaultdict(list)
+    batches_of: dict[tuple[str, str, str], list[_Batch]] = defaultdict(list)
     with legible("table receipt"):
         for stream, tenant, digest, batch_id, ordinal, last, *sums, note in connection.execute(
             query
@@ -106,23 +106,23 @@ def _batches(connection: Connection, ledger: Ledger) -> dict[tuple[str, str, str
                 for rows, lanes in (sums[:2], sums[2:])
             )
             batch = _Batch(batch_id, ordinal, bool(last), read, source, note or "")
-            found[stream, tenant, digest].append(batch)
-    return found
+            batches_of[stream, tenant, digest].append(batch)
+    return batches_of
 
 
 def _current(planned: Iterable[Planned]) -> Iterable[Planned]:
     """Without what another content of the same input, or a later reading of all, replaces."""
     streams: dict[tuple[str, str], list[Planned]] = defaultdict(list)
-    for item in planned:
-        streams[item.stream, item.tenant].append(item)
-    for items in streams.values():
-        versions = {item.partition.input: item.partition.version for item in items}
-        whole = [item.run_id for item in items if item.partition.reads_all]
-        first = next((n for n, item in enumerate(items) if whole[-1:] == [item.run_id]), 0)
+    for read in planned:
+        streams[read.stream, read.tenant].append(read)
+    for history in streams.values():
+        versions = {read.partition.input: read.partition.version for read in history}
+        whole = [read.run_id for read in history if read.partition.reads_all]
+        first = next((n for n, read in enumerate(history) if whole[-1:] == [read.run_id]), 0)
         yield from (
-            item
-            for item in items[first:]
-            if versions[item.partition.input] == item.partition.version
+            read
+            for read in history[first:]
+            if versions[read.partition.input] == read.partition.version
         )
 
 

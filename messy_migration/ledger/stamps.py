@@ -12,27 +12,27 @@ from messy_migration.ledger.tables import Ledger
 
 def kind(connection: Connection, ledger: Ledger) -> str | None:
     """What the first run said; None before it."""
-    found: str | None = connection.execute(
+    kind_stored: str | None = connection.execute(
         select(ledger.stamp.c.kind).where(ledger.stamp.c.id == 1)
     ).scalar_one_or_none()
-    return found
+    return kind_stored
 
 
-def stamp(connection: Connection, ledger: Ledger, signature: Signature, wanted: str) -> str:
+def stamp(connection: Connection, ledger: Ledger, signature: Signature, kind_of_run: str) -> str:
     """What the target is for; the first run says.
 
     Raises:
         TargetError: runs were there, and nothing says it any more.
     """
-    known = kind(connection, ledger)
-    if known is None and connection.execute(select(ledger.run.c.run_id).limit(1)).first():
+    kind_stored = kind(connection, ledger)
+    if kind_stored is None and connection.execute(select(ledger.run.c.run_id).limit(1)).first():
         raise TargetError(
             "the ledger was edited by hand",
             "table stamp",
             "runs were there, and what the target is for is gone",
             "restore the tables of the ledger; nothing can be proven without them",
         )
-    if known is None:
-        connection.execute(insert(ledger.stamp).values(id=1, kind=wanted))
+    if kind_stored is None:
+        connection.execute(insert(ledger.stamp).values(id=1, kind=kind_of_run))
         changes.record(connection, ledger, signature, "stamp", ("1",))
-    return known or wanted
+    return kind_stored or kind_of_run

@@ -57,13 +57,13 @@ class Waiting:
             refused: identities of records that went to quarantine now.
             loaded: keys of records that were loaded now.
         """
-        found: set[int] = set()
+        numbers: set[int] = set()
         for identity in refused:
-            found.update(self.contents.get(identity[:CONTENT], ()))
-            found.update(self.keys.get(identity[CONTENT:], ()))
+            numbers.update(self.contents.get(identity[:CONTENT], ()))
+            numbers.update(self.keys.get(identity[CONTENT:], ()))
         for key in loaded:
-            found.update(self.keys.get(key, ()))
-        return sorted(found)
+            numbers.update(self.keys.get(key, ()))
+        return sorted(numbers)
 
 
 def waiting(
@@ -98,12 +98,12 @@ def replaced(
         streams: (stream, tenant) of those that are wanted.
     """
     table, head = ledger.quarantine, ledger.receipt
-    place = (table.c.stream, table.c.tenant, head.c.partition, table.c.run_id)
+    columns = (table.c.stream, table.c.tenant, head.c.partition, table.c.run_id)
     entries = table.join(head, head.c.batch_id == table.c.batch_id)
-    query = select(*place).select_from(entries).where(table.c.state == "open").distinct()
+    query = select(*columns).select_from(entries).where(table.c.state == "open").distinct()
     met = [row for row in connection.execute(query) if (row[0], row[1]) in streams]
     places = History.read(connection, ledger).standing_places() if met else set()
-    found: dict[tuple[str, str], list[int]] = defaultdict(list)
+    entries_of: dict[tuple[str, str], list[int]] = defaultdict(list)
     for stream, tenant, digest, run_id in met:
         if (stream, tenant, digest or run_id) in places:
             continue
@@ -114,19 +114,19 @@ def replaced(
                 table.c.state == "open",
                 *(
                     column == value
-                    for column, value in zip(place, (stream, tenant, digest, run_id), strict=True)
+                    for column, value in zip(columns, (stream, tenant, digest, run_id), strict=True)
                 ),
             )
         )
-        found[stream, tenant] += map(int, connection.execute(query).scalars())
-    return found
+        entries_of[stream, tenant] += map(int, connection.execute(query).scalars())
+    return entries_of
 
 
 def close(
     connection: Connection,
     ledger: Ledger,
     signature: Signature,
-    place: tuple[str, str],
+    stream_key: tuple[str, str],
     entries: Sequence[int],
     reason: str,
 ) -> int:
@@ -136,13 +136,13 @@ def close(
         connection: inside that transaction.
         ledger: of the target.
         signature: of the run.
-        place: stream and tenant of the entries.
+        stream_key: stream and tenant of the entries.
         entries: their numbers.
         reason: the batch that met them again, or what else replaced them.
     """
     closed = _closed(connection, ledger, entries)
     for partition, numbers in sorted(closed.items()):
-        receipt, written = _receipt(signature, place, partition, numbers, reason)
+        receipt, written = _receipt(signature, stream_key, partition, numbers, reason)
         receipts.write(connection, ledger, signature, receipt, kind="superseded", reason=written)
     return sum(map(len, closed.values()))
 
@@ -171,7 +171,7 @@ def _closed(connection: Connection, ledger: Ledger, entries: Sequence[int]) -> d
 
 def _receipt(
     signature: Signature,
-    place: tuple[str, str],
+    stream_key: tuple[str, str],
     partition: str,
     numbers: Sequence[int],
     reason: str,
@@ -179,7 +179,7 @@ def _receipt(
     """The receipt of closing entries of one partition, and what it says of them."""
     written = json.dumps({"by": reason, "entries": sorted(numbers)}, sort_keys=True)
     text = f"superseded\n{signature.run_id}\n{partition}\n{written}"
-    stream, tenant = place
+    stream, tenant = stream_key
     receipt = Receipt(
         batch_id=hashlib.sha256(text.encode()).hexdigest()[:32],
         stream=stream,

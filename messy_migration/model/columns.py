@@ -55,9 +55,9 @@ class ColumnType:
             ConfigurationError: the text names no type, or a decimal outside 1..38 digits.
         """
         match = _TYPE.match(text.strip())
-        known = ", ".join([*_ARROW, "decimal(p,s)"])
+        names = ", ".join([*_ARROW, "decimal(p,s)"])
         if match is None or (match[1] != "decimal" and (match[1] not in _ARROW or match[2])):
-            raise ConfigurationError(f"unknown column type {text!r}", why=f"the types are {known}")
+            raise ConfigurationError(f"unknown column type {text!r}", why=f"the types are {names}")
         if match[1] != "decimal":
             return cls(match[1])
         if match[2] is None or not 1 <= int(match[2]) <= 38 or int(match[3]) > int(match[2]):

@@ -80,8 +80,8 @@ def decimals(texts: pa.Array[Any], kind: ColumnType) -> tuple[pa.Array[Any], NDA
     cells = texts.to_pylist()
     numbers = [None if cell is None else decimal_of(cell, kind) for cell in cells]
     misfits = [
-        place
-        for place, (cell, number) in enumerate(zip(cells, numbers, strict=True))
+        index
+        for index, (cell, number) in enumerate(zip(cells, numbers, strict=True))
         if cell is not None and number is None
     ]
     return pa.array(numbers, kind.arrow), np.array(misfits, np.int64)
@@ -100,8 +100,8 @@ def decimal_of(text: str, kind: ColumnType) -> Decimal | None:
     if len(exponent.lstrip("+-0")) > _LONGEST_EXPONENT:
         return None
     short = digits.rstrip("0")
-    places = len(fraction) - int(exponent or 0) - (len(digits) - len(short))
-    zeros = kind.scale - places
+    digits_after_point = len(fraction) - int(exponent or 0) - (len(digits) - len(short))
+    zeros = kind.scale - digits_after_point
     if zeros < 0 or len(short) + zeros > kind.precision:
         return None
     return Decimal((int(sign == "-"), tuple(map(int, short + "0" * zeros)), -kind.scale))
@@ -112,29 +112,29 @@ def is_number(text: str) -> bool:
     return _NUMBER.fullmatch(text) is not None
 
 
-def cast_exactly(array: Columnar, wanted: pa.DataType) -> Columnar:
+def cast_exactly(array: Columnar, arrow_type: pa.DataType) -> Columnar:
     """The values in another type, as Arrow casts them, but for decimals that would wrap.
 
     Raises:
         ArrowInvalid: a value does not fit the type without loss.
         ArrowNotImplementedError: Arrow knows no such cast.
     """
-    found = array.type
-    if not pa.types.is_decimal128(wanted) or pa.types.is_null(found):
-        return pc.cast(array, wanted)
-    if pa.types.is_integer(found):
+    kind = array.type
+    if not pa.types.is_decimal128(arrow_type) or pa.types.is_null(kind):
+        return pc.cast(array, arrow_type)
+    if pa.types.is_integer(kind):
         # Straight from int64 Arrow wants a precision for the largest int64, whatever is there.
-        return pc.cast(pc.cast(array, pa.decimal256(_WIDE, wanted.scale)), wanted)
-    if pa.types.is_string(found):
-        return _from_texts(array, wanted)
-    if not pa.types.is_decimal(found):
-        raise pa.ArrowNotImplementedError(f"there is no exact cast from {found} to {wanted}")
-    digits = found.precision + max(0, wanted.scale - found.scale)
-    if digits <= _NARROW and pa.types.is_decimal128(found):
-        return pc.cast(array, wanted)
+        return pc.cast(pc.cast(array, pa.decimal256(_WIDE, arrow_type.scale)), arrow_type)
+    if pa.types.is_string(kind):
+        return _from_texts(array, arrow_type)
+    if not pa.types.is_decimal(kind):
+        raise pa.ArrowNotImplementedError(f"there is no exact cast from {kind} to {arrow_type}")
+    digits = kind.precision + max(0, arrow_type.scale - kind.scale)
+    if digits <= _NARROW and pa.types.is_decimal128(kind):
+        return pc.cast(array, arrow_type)
     if digits <= _WIDE:
-        return pc.cast(pc.cast(array, pa.decimal256(_WIDE, found.scale)), wanted)
-    return _cast_slowly(array, wanted)
+        return pc.cast(pc.cast(array, pa.decimal256(_WIDE, kind.scale)), arrow_type)
+    return _cast_slowly(array, arrow_type)
 
 
 def cast_table(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -227,32 +227,32 @@ def _consists_of(texts: pa.Array[Any], alphabet: bytes) -> bool:
     if not len(texts) or content is None:
         return True
     bounds: Any = offsets
-    places = np.frombuffer(bounds, np.int32, len(texts) + 1, texts.offset * 4)
-    start, end = int(places[0]), int(places[-1])
+    limits = np.frombuffer(bounds, np.int32, len(texts) + 1, texts.offset * 4)
+    start, end = int(limits[0]), int(limits[-1])
     return not bytes(memoryview(content)[start:end]).translate(None, alphabet)
 
 
-def _from_texts(array: Columnar, wanted: pa.DataType) -> Columnar:
+def _from_texts(array: Columnar, arrow_type: pa.DataType) -> Columnar:
     if isinstance(array, pa.ChunkedArray):
-        chunks = [_from_texts(chunk, wanted) for chunk in array.chunks]
-        return pa.chunked_array(chunks) if chunks else pc.cast(array, wanted)
-    values, misfits = decimals(array, _kind(wanted))
+        chunks = [_from_texts(chunk, arrow_type) for chunk in array.chunks]
+        return pa.chunked_array(chunks) if chunks else pc.cast(array, arrow_type)
+    values, misfits = decimals(array, _kind(arrow_type))
     if len(misfits):
-        raise pa.ArrowInvalid(f"a text is no {wanted}")
+        raise pa.ArrowInvalid(f"a text is no {arrow_type}")
     return values
 
 
-def _kind(wanted: Any) -> ColumnType:
-    return ColumnType("decimal", wanted.precision, wanted.scale)
+def _kind(arrow_type: Any) -> ColumnType:
+    return ColumnType("decimal", arrow_type.precision, arrow_type.scale)
 
 
-def _cast_slowly(array: Columnar, wanted: pa.DataType) -> Columnar:
+def _cast_slowly(array: Columnar, arrow_type: pa.DataType) -> Columnar:
     """Decimals of more digits than 256 bits hold once they have the wanted scale."""
-    kind = _kind(wanted)
+    kind = _kind(arrow_type)
     cells = [None if cell is None else decimal_of(str(cell), kind) for cell in array.to_pylist()]
-    values = pa.array(cells, wanted)
+    values = pa.array(cells, arrow_type)
     if values.null_count != array.null_count:
-        raise pa.ArrowInvalid(f"a decimal does not fit {wanted}")
+        raise pa.ArrowInvalid(f"a decimal does not fit {arrow_type}")
     return pa.chunked_array([values]) if isinstance(array, pa.ChunkedArray) else values
 
 

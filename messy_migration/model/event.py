@@ -68,7 +68,7 @@ class Event:
 
     def facts(self) -> dict[str, Any]:
         """The fields of its own kind that hold something; plain values."""
-        own = {item.name: getattr(self, item.name) for item in fields(self)}
+        own = {attribute.name: getattr(self, attribute.name) for attribute in fields(self)}
         return {
             name: value
             for name, value in own.items()

@@ -149,8 +149,8 @@ class Condition(Event):
     @property
     def text(self) -> str:
         """See `Event`."""
-        place = f" [{self.where}]" if self.where else ""
-        return f"{self.what}{place}: {self.why}" if self.why else self.what + place
+        where = f" [{self.where}]" if self.where else ""
+        return f"{self.what}{where}: {self.why}" if self.why else self.what + where
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,8 +239,8 @@ class DbUnreachable(Condition):
     @property
     def text(self) -> str:
         """See `Event`."""
-        told = super().text
-        return f"waiting up to {self.seconds:g} s: {told}" if self.seconds else told
+        line = super().text
+        return f"waiting up to {self.seconds:g} s: {line}" if self.seconds else line
 
 
 @dataclass(frozen=True, kw_only=True)

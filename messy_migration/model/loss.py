@@ -75,8 +75,8 @@ def tolerance(text: str, kind: str) -> Decimal:
 def _loss(text: str, kind: str) -> Loss:
     match = _RULE.match(text)
     if match is None or match[1] not in _RULES or (match[2] is not None) != _RULES[match[1]][0]:
-        known = ", ".join(f"{name}(n)" if sized else name for name, (sized, _) in _RULES.items())
-        raise ConfigurationError(f"unknown loss {text!r}", why=f"the rules are {known}")
+        rules = ", ".join(f"{name}(n)" if sized else name for name, (sized, _) in _RULES.items())
+        raise ConfigurationError(f"unknown loss {text!r}", why=f"the rules are {rules}")
     if kind not in _RULES[match[1]][1]:
         raise ConfigurationError(
             f"the loss {text!r} means nothing for a column of kind {kind}",

@@ -230,9 +230,9 @@ class Stream:
 
 
 def _refuse(table: str, problems: Mapping[str, Sequence[str]]) -> None:
-    for problem, found in problems.items():
-        if found:
-            why = f"{', '.join(found)!r} {problem}"
+    for problem, names in problems.items():
+        if names:
+            why = f"{', '.join(names)!r} {problem}"
             raise ConfigurationError(f"table {table!r} is not usable", why=why)
 
 

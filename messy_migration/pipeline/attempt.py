@@ -100,13 +100,13 @@ class Attempt:
         """
         self._looks += 1
         try:
-            found = self._look(unknown)
+            is_committed = self._look(unknown)
         except TargetUnavailable as error:
             raise TargetUnavailable(
                 "the outcome of a batch is unknown", unknown.where, error.why, error.next
             ) from error
-        tell(CommitUnanswered(batch=unknown.receipt.batch_id, is_committed=found))
-        return found
+        tell(CommitUnanswered(batch=unknown.receipt.batch_id, is_committed=is_committed))
+        return is_committed
 
     def _look(self, unknown: CommitUnknown) -> bool:
         dialect, receipt = self.target.dialect, unknown.receipt

@@ -163,11 +163,13 @@ def _without_echoes(
         return prepared, 0
     writer.target.dialect.take_turns(connection)
     stream, run = prepared.stream, writer.signature.run_id
-    known = quarantine.known(connection, writer.ledger, run, stream.name, stream.tenant, refused)
+    identities = quarantine.known(
+        connection, writer.ledger, run, stream.name, stream.tenant, refused
+    )
     entries = tuple(
         entry
         for entry in prepared.entries
-        if entry.rule != DUPLICATE_KEY or entry.identity not in known
+        if entry.rule != DUPLICATE_KEY or entry.identity not in identities
     )
     return replace(prepared, entries=entries), len(prepared.entries) - len(entries)
 
@@ -228,13 +230,13 @@ def _record(
 ) -> None:
     """Quarantine and receipts; a doubled batch stops here."""
     stream = prepared.stream
-    place = (connection, writer.ledger, writer.signature)
+    to = (connection, writer.ledger, writer.signature)
     try:
         entries = [
             replace(entry, place=writer.masked(entry.place), reason=writer.masked(entry.reason))
             for entry in prepared.entries
         ]
-        sign(*place, receipt, entries, warnings=prepared.warnings)
+        sign(*to, receipt, entries, warnings=prepared.warnings)
         displaced = [
             displaced_entry(stream.table(name), lanes, text)
             for name, result in written.items()
@@ -252,7 +254,7 @@ def _record(
                 tables=(),
                 extraction=Extraction(),
             )
-            sign(*place, correction, displaced, kind="displaced")
+            sign(*to, correction, displaced, kind="displaced")
     except IntegrityError as error:
         raise ReceiptRefused(
             "the ledger refused a receipt",
@@ -272,8 +274,8 @@ def _close_met(writer: Writer, connection: Connection, prepared: Prepared, ident
         loaded_keys(stream, prepared.cut, prepared.tables),
     )
     if entries:
-        place = (stream.name, stream.tenant)
-        superseded.close(connection, writer.ledger, writer.signature, place, entries, identity)
+        stream_key = (stream.name, stream.tenant)
+        superseded.close(connection, writer.ledger, writer.signature, stream_key, entries, identity)
 
 
 def _trial(

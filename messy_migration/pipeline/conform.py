@@ -118,13 +118,13 @@ def conform(
         arrays.append(array)
         violations += [
             Violation(
-                records[place].as_py(),
+                records[index].as_py(),
                 table,
                 column.name,
                 "core.type",
                 f"the value does not fit {column.type}",
             )
-            for place in misfits
+            for index in misfits
         ]
     fields = [pa.field(column.name, column.type.arrow) for column in columns]
     schema = pa.schema([*fields, pa.field(RECORD, pa.int32())])
@@ -148,23 +148,23 @@ def _records(numbers: pa.ChunkedArray[Any], where: str) -> pa.ChunkedArray[Any]:
 def _column(
     array: pa.ChunkedArray[Any], column: Column, where: str
 ) -> tuple[pa.ChunkedArray[Any], list[int]]:
-    wanted = column.type.arrow
+    arrow_type = column.type.arrow
     array = _plain(array)
-    found = array.type
-    if pa.types.is_null(found):
-        return pc.cast(array, wanted), []
-    if not is_meant(found, column):
+    kind = array.type
+    if pa.types.is_null(kind):
+        return pc.cast(array, arrow_type), []
+    if not is_meant(kind, column):
         raise PluginError(
             f"column {column.name} does not have the declared type",
             where,
-            f"it is {found}, declared is {column.type}",
+            f"it is {kind}, declared is {column.type}",
         )
-    if found == wanted:
+    if kind == arrow_type:
         return array, []
     try:
-        return cast_exactly(array, wanted), []
+        return cast_exactly(array, arrow_type), []
     except pa.ArrowInvalid:
-        return _cell_by_cell(array, wanted)
+        return _cell_by_cell(array, arrow_type)
 
 
 def is_meant(kind: pa.DataType, column: Column) -> bool:
@@ -181,14 +181,14 @@ def _plain(array: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
 
 
 def _cell_by_cell(
-    array: pa.ChunkedArray[Any], wanted: pa.DataType
+    array: pa.ChunkedArray[Any], arrow_type: pa.DataType
 ) -> tuple[pa.ChunkedArray[Any], list[int]]:
     cells: list[Any] = []
     misfits = []
-    for place in range(len(array)):
+    for index in range(len(array)):
         try:
-            cells.append(cast_exactly(array.slice(place, 1), wanted)[0])
+            cells.append(cast_exactly(array.slice(index, 1), arrow_type)[0])
         except pa.ArrowInvalid:
-            cells.append(pa.scalar(None, wanted))
-            misfits.append(place)
-    return pa.chunked_array([pa.array(cells, wanted)]), misfits
+            cells.append(pa.scalar(None, arrow_type))
+            misfits.append(index)
+    return pa.chunked_array([pa.array(cells, arrow_type)]), misfits

@@ -96,19 +96,19 @@ class Cut:
         Raises:
             PluginError: the source cannot tell although it offered to.
         """
-        place = bisect_right(self._starts, record) - 1
-        frame, start = self._frames[place]
+        number = bisect_right(self._starts, record) - 1
+        frame, start = self._frames[number]
         if frame.origin is None:
             return None
         try:
-            return frame.origin(start + record - self._starts[place])
+            return frame.origin(start + record - self._starts[number])
         except Exception as error:
             raise PluginError(
                 "a frame's origin failed for one of its rows", why=type(error).__name__
             ) from error
 
 
-def cut(items: Iterator[Extracted], records: int, size: int) -> Generator[Cut]:
+def cut(pieces: Iterator[Extracted], records: int, size: int) -> Generator[Cut]:
     """Batches of at most `records` records and about `size` bytes of rows and rejected records.
 
     At least one batch comes out, empty if the source is: it carries the mark that the
@@ -118,7 +118,7 @@ def cut(items: Iterator[Extracted], records: int, size: int) -> Generator[Cut]:
         PluginError: the source yields something that is no frame and no record.
     """
     batch = Cut(0)
-    for frame, start, count, other in _pieces(items, records, size):
+    for frame, start, count, other in _pieces(pieces, records, size):
         if batch.records and (batch.records + max(count, 1) > records or batch.size >= size):
             yield batch
             batch = Cut(batch.ordinal + 1)
@@ -134,10 +134,10 @@ def cut(items: Iterator[Extracted], records: int, size: int) -> Generator[Cut]:
 
 
 def _pieces(
-    items: Iterator[Extracted], records: int, size: int
+    pieces: Iterator[Extracted], records: int, size: int
 ) -> Iterator[tuple[Frame | None, int, int, Extracted | None]]:
     """Frames in slices that fit a batch, and all else as it is."""
-    for piece in items:
+    for piece in pieces:
         if isinstance(piece, Frame) and isinstance(piece.table, pa.Table):
             total = piece.table.num_rows
             step = min(records, _rows_of(piece.table, size))

@@ -44,14 +44,17 @@ def entries_of(
         by_record[violation.record].append(violation)
     keys = keys_of_refused(stream, cut, by_record, tables)
     entries = []
-    for record, found in sorted(by_record.items()):
+    for record, of_record in sorted(by_record.items()):
         origin = cut.origin(record)
         raw = origin.raw if origin else extracted(stream, cut, record)
-        place = origin.where if origin else f"{stream.label}, batch {cut.ordinal}, record {record}"
-        first = found[0]
+        where = origin.where if origin else f"{stream.label}, batch {cut.ordinal}, record {record}"
+        first = of_record[0]
         reasons = "; ".join(
             dict.fromkeys(
-                f"{item.column}: {item.message}" if item.column else item.message for item in found
+                f"{violation.column}: {violation.message}"
+                if violation.column
+                else violation.message
+                for violation in of_record
             )
         )
         identity = ""
@@ -61,7 +64,7 @@ def entries_of(
             identity = fingerprint(rows, stream.table(first.table).columns).lanes
         key = keys.get(record, "")
         entries.append(
-            Entry(place, first.rule, reasons, raw, first.table, first.column, identity, key)
+            Entry(where, first.rule, reasons, raw, first.table, first.column, identity, key)
         )
     return entries
 

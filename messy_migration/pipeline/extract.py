@@ -34,21 +34,21 @@ def _items(workspace: Workspace, stream: Stream, partition: Partition) -> Iterat
     """The records of a partition: from the file in which it landed, or from its source."""
     if not stream.lands:
         return extracted_items(workspace, stream, partition)
-    place = (stream.name, stream.tenant, partition.digest)
-    landed = workspace.patience(lambda: False).persist(lambda: landed_at(workspace, *place))
+    identity = (stream.name, stream.tenant, partition.digest)
+    landed = workspace.patience(lambda: False).persist(lambda: landed_at(workspace, *identity))
     if landed is None:
         raise SourceError("a partition has not landed", f"stream {stream.label}, {partition.name}")
     return landing.read(landed, stream)
 
 
-def landed_at(workspace: Workspace, *place: str) -> landings.Landed | None:
+def landed_at(workspace: Workspace, *identity: str) -> landings.Landed | None:
     """The file in which a partition landed: stream, tenant and digest.
 
     Raises:
         SourceError: it lies where no run of this folder lands anything.
     """
     with workspace.target.dialect.reading(workspace.target.engine) as connection:
-        landed = landings.find(connection, workspace.ledger, *place)
+        landed = landings.find(connection, workspace.ledger, *identity)
     return None if landed is None else at_home(workspace, landed)
 
 
@@ -98,19 +98,19 @@ def extracted_items(
 ) -> Iterator[Extracted]:
     """What the plugin's `extract` yields; whatever it raises names the plugin."""
     registry = workspace.registry
-    items = registry.call_one(
+    answer = registry.call_one(
         stream.plugin,
         "extract",
         stream=stream.as_offered,
         partition=partition,
     )
-    if items is None:
+    if answer is None:
         raise PluginError(
             "a plugin offers a stream and does not extract it",
             f"plugin {stream.plugin}, stream {stream.label}",
         )
     with registry.guard(stream.plugin, "extract"):
-        iterator = iter(items)
+        iterator = iter(answer)
     while True:
         try:
             with registry.guard(stream.plugin, "extract"):

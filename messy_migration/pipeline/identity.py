@@ -36,14 +36,14 @@ def row_keys(table: Table, data: pa.Table) -> list[str]:
     """The hash of the key of each row; empty where a part of it is missing."""
     columns = [table.column(name) for name in table.key]
     missing = {
-        place
+        index
         for column in columns
-        for place, is_null in enumerate(data.column(column.name).is_null().to_pylist())
+        for index, is_null in enumerate(data.column(column.name).is_null().to_pylist())
         if is_null
     }
     return [
-        "" if place in missing else _hash(table.name, text.as_py())
-        for place, text in enumerate(row_texts(data, columns))
+        "" if index in missing else _hash(table.name, text.as_py())
+        for index, text in enumerate(row_texts(data, columns))
     ]
 
 
@@ -93,13 +93,13 @@ def keys_of_refused(
             in_source.append(record)
         elif own is not None and own.name in tables:
             in_table[own.name].append(record)
-    found: dict[int, str] = {}
+    keys: dict[int, str] = {}
     for name, records in in_table.items():
-        found |= keys_of(stream.table(name), tables[name], records)
+        keys |= keys_of(stream.table(name), tables[name], records)
     if in_source:
-        known = source_keys(stream, cut)
-        found |= {record: known[record] for record in in_source}
-    return found
+        own_keys = source_keys(stream, cut)
+        keys |= {record: own_keys[record] for record in in_source}
+    return keys
 
 
 def key_of_values(stream: Stream, values: Mapping[str, Any]) -> str:
@@ -132,16 +132,16 @@ def source_keys(stream: Stream, cut: Cut) -> list[str]:
 
 def loaded_keys(stream: Stream, cut: Cut, tables: Mapping[str, pa.Table]) -> set[str]:
     """The hashes of all keys under which the records of a batch may be known."""
-    found = {
+    identities = {
         key
         for name, data in tables.items()
         if stream.table(name).key and data.num_rows
         for key in row_keys(stream.table(name), data)
     }
     if stream.lands and cut.tables:
-        known = source_keys(stream, cut)
-        found.update(known[record] for record in present(tables.values()))
-    return found - {""}
+        own_keys = source_keys(stream, cut)
+        identities.update(own_keys[record] for record in present(tables.values()))
+    return identities - {""}
 
 
 def _hash(of: str, text: bytes) -> str:

@@ -44,13 +44,13 @@ def path_of(folder: Path, stream: Stream, digest: str, run_id: str) -> Path:
     return folder / f"{name}.arrow"
 
 
-def write(path: Path, stream: Stream, items: Iterable[Extracted]) -> tuple[Landed, int]:
+def write(path: Path, stream: Stream, pieces: Iterable[Extracted]) -> tuple[Landed, int]:
     """Land a partition.
 
     Args:
         path: where to.
         stream: of the records.
-        items: all of them; what it raises leaves no file behind.
+        pieces: all of them; what it raises leaves no file behind.
 
     Returns:
         The file, and how many different values the first column of its records has.
@@ -72,7 +72,7 @@ def write(path: Path, stream: Stream, items: Iterable[Extracted]) -> tuple[Lande
                 os.fdopen(handle, "wb") as file,
                 pa.ipc.new_file(file, declared, options=options) as writer,
             ):
-                for part in _parts(stream, items, schema):
+                for part in _parts(stream, pieces, schema):
                     names.update(pc.unique(part.column(0)).to_pylist())
                     records += pc.sum(part.column("_count")).as_py() or 0
                     writer.write_table(part)
@@ -136,10 +136,10 @@ def _schema(stream: Stream) -> pa.Schema:
     return pa.schema([*_columns(stream), *_META])
 
 
-def _parts(stream: Stream, items: Iterable[Extracted], schema: pa.Schema) -> Iterator[pa.Table]:
+def _parts(stream: Stream, pieces: Iterable[Extracted], schema: pa.Schema) -> Iterator[pa.Table]:
     """Frames in slices; runs of other records in parts of their own."""
     others: list[Rejected | Filtered] = []
-    for piece in items:
+    for piece in pieces:
         if isinstance(piece, Frame):
             if others:
                 yield _other_part(others, schema)
@@ -188,12 +188,12 @@ def _other_part(others: list[Rejected | Filtered], schema: pa.Schema) -> pa.Tabl
     )
     rejected = [piece if isinstance(piece, Rejected) else None for piece in others]
     meta: dict[str, list[Any]] = {
-        "_kind": [_REJECTED if item else _FILTERED for item in rejected],
-        "_where": [item.where if item else None for item in rejected],
-        "_raw": [item.raw if item else None for item in rejected],
+        "_kind": [_REJECTED if refusal else _FILTERED for refusal in rejected],
+        "_where": [refusal.where if refusal else None for refusal in rejected],
+        "_raw": [refusal.raw if refusal else None for refusal in rejected],
         "_rule": [piece.rule for piece in others],
-        "_reason": [item.reason if item else None for item in rejected],
-        "_column": [item.column if item else None for item in rejected],
+        "_reason": [refusal.reason if refusal else None for refusal in rejected],
+        "_column": [refusal.column if refusal else None for refusal in rejected],
         "_count": [1 if isinstance(piece, Rejected) else piece.records for piece in others],
     }
     return _with_meta(data, meta, schema)

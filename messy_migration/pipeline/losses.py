@@ -41,21 +41,21 @@ def apply(
     for loss in column.losses:
         before = _widened(array, loss)
         array = _applied(before, loss)
-        places = pc.fill_null(pc.not_equal(array, before), pa.scalar(value=False))
-        if pc.any(places).as_py():
-            met = as_numbers(records.filter(places), np.int32)
+        is_lost = pc.fill_null(pc.not_equal(array, before), pa.scalar(value=False))
+        if pc.any(is_lost).as_py():
+            met = as_numbers(records.filter(is_lost), np.int32)
             changed.setdefault((table, column.name, str(loss)), []).append(met)
     return array
 
 
 def counts(changed: Changed, table: str, kept: npt.NDArray[np.int32]) -> dict[str, int]:
     """How many values of a table each "column rule" changed, of records that are loaded."""
-    found = {
+    losses = {
         f"{column} {rule}": int(np.isin(np.concatenate(records), kept).sum())
         for (name, column, rule), records in changed.items()
         if name == table
     }
-    return {name: count for name, count in found.items() if count}
+    return {name: count for name, count in losses.items() if count}
 
 
 def names(data: pa.Table) -> npt.NDArray[np.int32]:
@@ -73,15 +73,15 @@ def _widened(array: pa.ChunkedArray[Any], loss: Loss) -> pa.ChunkedArray[Any]:
 def _applied(array: pa.ChunkedArray[Any], loss: Loss) -> pa.ChunkedArray[Any]:
     if loss.kind == "round":
         # As PostgreSQL rounds a numeric: halves away from zero.
-        found = pc.round(array, ndigits=loss.size, round_mode="half_towards_infinity")
+        reduced = pc.round(array, ndigits=loss.size, round_mode="half_towards_infinity")
     elif loss.kind == "truncate":
-        found = pc.utf8_slice_codeunits(array, 0, loss.size)
+        reduced = pc.utf8_slice_codeunits(array, 0, loss.size)
     elif loss.kind in _UNITS:
-        found = pc.floor_temporal(array, unit=_UNITS[loss.kind])
+        reduced = pc.floor_temporal(array, unit=_UNITS[loss.kind])
     elif loss.kind == "trim":
-        found = pc.utf8_trim_whitespace(array)
+        reduced = pc.utf8_trim_whitespace(array)
     elif loss.kind == "nfc":
-        found = pc.utf8_normalize(array, form="NFC")
+        reduced = pc.utf8_normalize(array, form="NFC")
     else:
-        found = pc.replace_substring(array, pattern="\0", replacement="")
-    return found if isinstance(found, pa.ChunkedArray) else pa.chunked_array([found])
+        reduced = pc.replace_substring(array, pattern="\0", replacement="")
+    return reduced if isinstance(reduced, pa.ChunkedArray) else pa.chunked_array([reduced])

@@ -129,8 +129,8 @@ def partitions(
         records=records,
     )
     with registry.guard(stream.plugin, "partitions"):
-        found = list(offered or ())
-    wrong = [type(entry).__name__ for entry in found if not isinstance(entry, Partition)]
+        entries = list(offered or ())
+    wrong = [type(entry).__name__ for entry in entries if not isinstance(entry, Partition)]
     if wrong:
         raise PluginError(
             "a plugin gave something that is no Partition",
@@ -141,10 +141,10 @@ def partitions(
         ("digest", "one of them would be taken for loaded"),
         ("name", "one of them would be taken for a newer version of the other"),
     ):
-        if len({getattr(entry, what) for entry in found}) < len(found):
+        if len({getattr(entry, what) for entry in entries}) < len(entries):
             raise PluginError(
                 f"two partitions of a stream have the same {what}",
                 f"plugin {stream.plugin}, stream {stream.label}",
                 why,
             )
-    return found
+    return entries

@@ -107,8 +107,10 @@ def prepare(
         violations += broken
     for name, data in tables.items():
         batch = Batch(stream, partition, cut.ordinal, data)
-        for plugin, found in registry.call_each("validate", stream=stream, table=name, batch=batch):
-            violations += _checked(found, plugin, stream, present([data]))
+        for plugin, answer in registry.call_each(
+            "validate", stream=stream, table=name, batch=batch
+        ):
+            violations += _checked(answer, plugin, stream, present([data]))
     return replace(_settle(stream, cut, tables, violations, filtered), changed=changed)
 
 
@@ -243,15 +245,15 @@ class _Step:
 
         Refuses records that went missing without a rule.
         """
-        known = present([before])
+        records_before = present([before])
         excused: set[int] = set()
         if isinstance(result, Transformed):
-            violations += _checked(result.violations, self.plugin, self.stream, known)
+            violations += _checked(result.violations, self.plugin, self.stream, records_before)
             excused = {
                 violation.record for violation in result.violations if violation.severity == "error"
             }
             for rule, records in result.filtered.items():
-                if not known.issuperset(records):
+                if not records_before.issuperset(records):
                     raise PluginError(
                         "transform filtered records that it was not shown",
                         self.where,
@@ -272,15 +274,15 @@ class _Step:
                 raise PluginError(
                     f"transform made a table {name!r} of which the stream knows nothing", self.where
                 )
-        left = present(frame for _, frame in frames)
-        lost, new = known - left - excused, left - known
+        records_after = present(frame for _, frame in frames)
+        lost, new = records_before - records_after - excused, records_after - records_before
         if lost or new:
             raise PluginError(
                 "transform lost records without naming a rule"
                 if lost
                 else "transform made records up",
                 self.where,
-                f"{len(lost or new)} of {len(known)} records",
+                f"{len(lost or new)} of {len(records_before)} records",
                 "return Transformed with violations or filtered records",
             )
         return [(name, self._conformed(name, frame, violations)) for name, frame in frames]
@@ -296,8 +298,8 @@ class _Step:
         return data
 
 
-def _checked(found: Any, plugin: str, stream: Stream, known: set[int]) -> list[Violation]:
-    violations = list(found or ())
+def _checked(answer: Any, plugin: str, stream: Stream, records: set[int]) -> list[Violation]:
+    violations = list(answer or ())
     for violation in violations:
         if not isinstance(violation, Violation):
             raise PluginError(
@@ -305,7 +307,7 @@ def _checked(found: Any, plugin: str, stream: Stream, known: set[int]) -> list[V
                 f"plugin {plugin}, stream {stream.label}",
                 f"it is a {type(violation).__name__}",
             )
-        if violation.record not in known:
+        if violation.record not in records:
             raise PluginError(
                 "a hook gave a violation of a record that it was not shown",
                 f"plugin {plugin}, stream {stream.label}",
@@ -322,22 +324,24 @@ def _settle(
     filtered: dict[int, str],
 ) -> Prepared:
     """Set aside what broke a rule, drop what repeats, and account for every record."""
-    errors = [item for item in violations if item.severity == "error"]
-    gone = {item.record for item in errors} | set(filtered)
+    errors = [violation for violation in violations if violation.severity == "error"]
+    gone = {violation.record for violation in errors} | set(filtered)
     clean = {name: without(data, gone) for name, data in tables.items()}
-    found = [
+    repeats_of_tables = [
         repeated_keys(stream.table(name), data, stream.bookmark) for name, data in clean.items()
     ]
-    contradictions = [violation for item in found for violation in item.contradictions]
-    beaten = {item.record for item in contradictions}
+    contradictions = [violation for same in repeats_of_tables for violation in same.contradictions]
+    beaten = {violation.record for violation in contradictions}
     repeats: set[int] = set()
-    if any(item != Repeats() for item in found):
+    if any(same != Repeats() for same in repeats_of_tables):
         had_rows = present(clean.values()) - beaten
-        beaten.update(record for item in found for record in item.echoes)
+        beaten.update(record for same in repeats_of_tables for record in same.echoes)
         clean = {name: _once(stream, name, without(data, beaten)) for name, data in clean.items()}
         repeats = had_rows - present(clean.values())
     counts: Counter[str] = Counter(cut.filtered)
-    counts.update(filtered[record] for record in set(filtered) - {item.record for item in errors})
+    counts.update(
+        filtered[record] for record in set(filtered) - {violation.record for violation in errors}
+    )
     if repeats:
         counts[DUPLICATE] += len(repeats)
     entries = rejected_entries(stream, cut)

@@ -17,13 +17,13 @@ __all__ = ["extracted"]
 
 def extracted(stream: Stream, cut: Cut, record: int) -> bytes:
     """A record of a batch as JSON: the name of its table or stream -> its one row."""
-    place = record
+    index = record
     for table in cut.tables:
-        if place < table.num_rows:
+        if index < table.num_rows:
             break
-        place -= table.num_rows
+        index -= table.num_rows
     name = frame_name(stream)
-    row = table.slice(place, 1)
+    row = table.slice(index, 1)
     cells = {column: _cell(row.column(column)) for column in row.column_names}
     return json.dumps({name: [cells]}, default=str, ensure_ascii=False, sort_keys=True).encode()
 

@@ -14,8 +14,8 @@ from messy_migration.model import RECORD
 
 def numbers(data: pa.Table) -> list[int]:
     """The record of each row, in the order of the rows."""
-    found: list[int] = as_numbers(data.column(RECORD), np.int32).tolist()
-    return found
+    numbers_read: list[int] = as_numbers(data.column(RECORD), np.int32).tolist()
+    return numbers_read
 
 
 def present(tables: Iterable[pa.Table]) -> set[int]:
@@ -25,8 +25,8 @@ def present(tables: Iterable[pa.Table]) -> set[int]:
 
 def count(tables: Iterable[pa.Table]) -> int:
     """How many records have a row in any of the tables."""
-    found = [as_numbers(data.column(RECORD), np.int32) for data in tables]
-    return int(np.count_nonzero(np.bincount(np.concatenate(found)))) if found else 0
+    parts = [as_numbers(data.column(RECORD), np.int32) for data in tables]
+    return int(np.count_nonzero(np.bincount(np.concatenate(parts)))) if parts else 0
 
 
 def only(data: pa.Table, records: Iterable[int]) -> pa.Table:

@@ -98,15 +98,15 @@ def difference(sample: Cut, batch: Cut) -> str:
     except pa.ArrowInvalid:
         return ""  # frames of several forms: what a frame has to hold is checked later
     again = again.slice(0, sample.rows)
-    found = {
+    rows = {
         name: row
         for name in first.schema.names
         if (row := _first_other(first.column(name), again.column(name))) is not None
     }
-    if not found:
+    if not rows:
         return ""
-    row = min(found.values())
-    names = ", ".join(name for name, place in found.items() if place == row)
+    row = min(rows.values())
+    names = ", ".join(name for name, number in rows.items() if number == row)
     return f"row {row + 1} differs in {names}"
 
 

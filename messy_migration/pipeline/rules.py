@@ -40,9 +40,11 @@ def check(table: Table, data: pa.Table, unstorable: Unstorable) -> tuple[pa.Tabl
     records = as_numbers(data.column(RECORD), np.int32)
     violations: list[Violation] = []
 
-    def report(places: npt.NDArray[np.int64] | list[int], column: str, rule: str, why: str) -> None:
+    def report(
+        indices: npt.NDArray[np.int64] | list[int], column: str, rule: str, why: str
+    ) -> None:
         violations.extend(
-            Violation(int(records[place]), table.name, column, rule, why) for place in places
+            Violation(int(records[index]), table.name, column, rule, why) for index in indices
         )
 
     scope = dict(table.scope)
@@ -73,8 +75,8 @@ def check(table: Table, data: pa.Table, unstorable: Unstorable) -> tuple[pa.Tabl
                 "the value is no JSON that a target can hold",
             )
             data = data.set_column(data.column_names.index(column.name), column.name, cells)
-    for name, places in unstorable(table, data).items():
-        report(places, name, "core.unstorable", "this kind of target cannot hold the value")
+    for name, indices in unstorable(table, data).items():
+        report(indices, name, "core.unstorable", "this kind of target cannot hold the value")
     return data, violations
 
 
@@ -94,10 +96,10 @@ def _with_nul(cells: pa.ChunkedArray[Any]) -> npt.NDArray[np.int64]:
 
 def _holds_nul(chunk: pa.Array[Any]) -> bool:
     buffers: list[Any] = chunk.buffers()
-    _, places, content = buffers
+    _, bounds, content = buffers
     if content is None or not len(chunk):
         return False
-    offsets = np.frombuffer(places, np.int32)
+    offsets = np.frombuffer(bounds, np.int32)
     start, end = offsets[chunk.offset], offsets[chunk.offset + len(chunk)]
     return bool(end > start and not np.frombuffer(content, np.uint8)[start:end].min())
 
@@ -105,12 +107,12 @@ def _holds_nul(chunk: pa.Array[Any]) -> bool:
 def _canonical(cells: pa.ChunkedArray[Any]) -> tuple[pa.ChunkedArray[Any], list[int]]:
     texts: list[str | None] = []
     wrong = []
-    for place, text in enumerate(cells.to_pylist()):
+    for index, text in enumerate(cells.to_pylist()):
         try:
             texts.append(None if text is None else canonical_json(text))
         except ValueError:
             texts.append(None)
-            wrong.append(place)
+            wrong.append(index)
     return pa.chunked_array([pa.array(texts, pa.string())]), wrong
 
 
@@ -145,28 +147,28 @@ def repeated_keys(table: Table, data: pa.Table, bookmark: str | None) -> Repeats
     rows = row_hashes(row_texts(data, table.columns))
     newness = data.column(bookmark).to_pylist() if bookmark in table.names and bookmark else None
     groups: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for place, key in enumerate(map(tuple, keys.tolist())):
-        groups[key].append(place)
+    for index, key in enumerate(map(tuple, keys.tolist())):
+        groups[key].append(index)
     records = as_numbers(data.column(RECORD), np.int32)
     drop: list[int] = []
     losers: list[Violation] = []
     echoes: set[int] = set()
-    for places in groups.values():
-        if len(places) < 2:
+    for indices in groups.values():
+        if len(indices) < 2:
             continue
-        best = max(places, key=lambda place: (_rank(newness, place), *rows[place], -place))
+        best = max(indices, key=lambda index: (_rank(newness, index), *rows[index], -index))
         met = {tuple(rows[best])}
-        for place in places:
-            content = tuple(rows[place])
-            is_older = _rank(newness, place) < _rank(newness, best)
+        for index in indices:
+            content = tuple(rows[index])
+            is_older = _rank(newness, index) < _rank(newness, best)
             is_dropped = is_older and table.conflict != "record"
-            if place != best and (is_dropped or content == tuple(rows[best])):
-                drop.append(place)
+            if index != best and (is_dropped or content == tuple(rows[best])):
+                drop.append(index)
             elif content in met:
-                echoes.update({int(records[place])} if place != best else ())
+                echoes.update({int(records[index])} if index != best else ())
             else:
                 met.add(content)
-                losers.append(contradiction(table, int(records[place])))
+                losers.append(contradiction(table, int(records[index])))
     beaten = {violation.record for violation in losers}
     return Repeats(tuple(drop), tuple(losers), frozenset(echoes - beaten))
 
@@ -192,8 +194,8 @@ def _is_unique(table: Table, data: pa.Table) -> bool:
     return bool(groups.num_rows == data.num_rows)
 
 
-def _rank(newness: list[Any] | None, place: int) -> tuple[bool, Any]:
+def _rank(newness: list[Any] | None, index: int) -> tuple[bool, Any]:
     """NULL is older than anything."""
-    if newness is None or newness[place] is None:
+    if newness is None or newness[index] is None:
         return False, 0
-    return True, newness[place]
+    return True, newness[index]

@@ -24,8 +24,8 @@ def sign(
     warnings: int = 0,
 ) -> None:
     """Put records into quarantine, and the receipt that holds them fast into the ledger."""
-    place = (signature.run_id, receipt.batch_id, receipt.stream, receipt.tenant)
-    held = quarantine.write(connection, ledger, *place, entries)
+    batch = (signature.run_id, receipt.batch_id, receipt.stream, receipt.tenant)
+    held = quarantine.write(connection, ledger, *batch, entries)
     receipts.write(
         connection, ledger, signature, receipt, kind=kind, warnings=warnings, quarantined=held
     )

@@ -97,19 +97,19 @@ class Reading:
 
     def _asked(self) -> Fingerprint | None:
         plugin = self.stream.plugin
-        found = self.workspace.registry.call_one(
+        answer = self.workspace.registry.call_one(
             plugin,
             HOOK,
             stream=self.stream.as_offered,
             partition=self.partition,
         )
-        if found is not None and not isinstance(found, Fingerprint):
+        if answer is not None and not isinstance(answer, Fingerprint):
             raise PluginError(
                 "a plugin gave something that is no Fingerprint",
                 f"plugin {plugin}, {HOOK}, stream {self.stream.label}",
-                f"it is a {type(found).__name__}",
+                f"it is a {type(answer).__name__}",
             )
-        return found
+        return answer
 
 
 def read_fingerprint(stream: Stream, part: Cut) -> Fingerprint:

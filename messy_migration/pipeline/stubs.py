@@ -14,14 +14,14 @@ from messy_migration.model.conversion import typed
 
 
 def stub_rows(
-    table: Table, foreign_key: ForeignKey, found: Sequence[Mapping[str, str]]
+    table: Table, foreign_key: ForeignKey, parents: Sequence[Mapping[str, str]]
 ) -> pa.Table:
     """The rows that stand for missing parents.
 
     Args:
         table: the parent.
         foreign_key: with the declaration of its stubs.
-        found: one mapping a missing parent: child column -> value as text.
+        parents: one mapping a missing parent: child column -> value as text.
 
     Raises:
         PluginError: a text is no value of its column.
@@ -32,11 +32,11 @@ def stub_rows(
         text = declared.get(column.name)
         cells: list[str | None]
         if text is None:
-            cells = [None] * len(found)
+            cells = [None] * len(parents)
         elif text.startswith("="):
-            cells = [row[text[1:]] for row in found]
+            cells = [row[text[1:]] for row in parents]
         else:
-            cells = [text] * len(found)
+            cells = [text] * len(parents)
         arrays.append(_values(table, column, cells))
     return pa.Table.from_arrays(arrays, schema=table.arrow_schema())
 

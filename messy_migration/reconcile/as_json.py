@@ -84,15 +84,15 @@ def quick_facts(
         "completeness": [one.as_dict() for one in completeness],
         "tables": [
             {
-                "table": item.table,
-                "scope": dict(item.scope),
-                "expected_rows": item.expected,
-                "rows_of_ours": item.ours,
-                "rows_of_others": item.others,
-                "verdict": item.verdict,
-                "reason": item.reason,
+                "table": verdict.table,
+                "scope": dict(verdict.scope),
+                "expected_rows": verdict.expected,
+                "rows_of_ours": verdict.ours,
+                "rows_of_others": verdict.others,
+                "verdict": verdict.verdict,
+                "reason": verdict.reason,
             }
-            for item in untouched
+            for verdict in untouched
         ],
     }
 

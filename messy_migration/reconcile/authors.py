@@ -57,8 +57,8 @@ class Authors:
 
 def adopted_until(signed: Sequence[Signed], here: Place) -> int | None:
     """The newest transaction on this server that signed for rows of others; None without one."""
-    known = [one.xid for one in signed if one.is_adopting and _is_here(one, here)]
-    return max((xid for xid in known if xid is not None), default=None)
+    xids = [one.xid for one in signed if one.is_adopting and _is_here(one, here)]
+    return max((xid for xid in xids if xid is not None), default=None)
 
 
 def authors(signed: Sequence[Signed], sums: Sums, here: Place, now: int) -> Authors:
@@ -79,9 +79,9 @@ def authors(signed: Sequence[Signed], sums: Sums, here: Place, now: int) -> Auth
         return Authors(note=f"who wrote the rows is not known: {note}")
     if xids and now - min(xids) >= _HALF:
         return Authors(note="who wrote the rows is not known: their transaction ids are used up")
-    known = {low(xid) for xid in xids}
-    ours = sum(net.rows for xid, net in sums.ours.items() if xid in known)
-    moved = sum(net.rows for xid, net in sums.ours.items() if xid not in known)
+    lows = {low(xid) for xid in xids}
+    ours = sum(net.rows for xid, net in sums.ours.items() if xid in lows)
+    moved = sum(net.rows for xid, net in sums.ours.items() if xid not in lows)
     others = sums.others.rows
     nodes = {one.file_node for one in near if one.file_node is not None}
     if len(near) < len(signed) or nodes - {here.file_node}:

@@ -54,7 +54,7 @@ def rest(
     others = tuple(signed for signed in receipts if low(signed.xid or 0) not in settled)
     if any(signed.kind not in _READABLE for signed in others):
         return None
-    left = sum((signed.net for signed in others), Fingerprint())
-    if 2 * left.rows > sum(net.rows for net in sums.values()):
+    unsettled = sum((signed.net for signed in others), Fingerprint())
+    if 2 * unsettled.rows > sum(net.rows for net in sums.values()):
         return None
-    return UnsettledBatches(frozenset(settled), others, left)
+    return UnsettledBatches(frozenset(settled), others, unsettled)

@@ -55,11 +55,11 @@ class ByReceipts:
         sums = writers.sums_by_writer(connection, state.table, numbers, until)
         now = writers.current(connection)
         self._authors[state.key] = authors(signed, sums, here, now)
-        found = rest(
+        unsettled = rest(
             [receipt for receipt in signed if receipt.format_id == state.format_id], sums.ours
         )
-        if found is not None:
-            self._rests[state.key] = found
+        if unsettled is not None:
+            self._rests[state.key] = unsettled
         return sums.all
 
     def _plain(self, state: TableState) -> Fingerprint:
@@ -104,11 +104,11 @@ class ByReceipts:
 
     def _part(self, state: TableState) -> Replayable | None:
         """What is left of a table without the batches that are as they were loaded."""
-        found = self._rests.get(state.key)
-        if found is None:
+        unsettled = self._rests.get(state.key)
+        if unsettled is None:
             return None
         return Replayable(
-            found.expected,
-            lambda: replayed(self._workspace, self._connection, state, found.receipts),
-            writers.by_none_of(found.settled),
+            unsettled.expected,
+            lambda: replayed(self._workspace, self._connection, state, unsettled.receipts),
+            writers.by_none_of(unsettled.settled),
         )

@@ -84,16 +84,16 @@ def by_value(
     course = course or Course()
     groups: dict[tuple[str, str], list[int]] = {}
     # A derived table has no input: its bases are compared, and it is made again.
-    for number in (place for place, one in enumerate(states) if not is_derived(one.stream)):
+    for number in (index for index, one in enumerate(states) if not is_derived(one.stream)):
         state = states[number]
         groups.setdefault((state.stream, state.tenant), []).append(number)
     table_verdicts = list(verdicts)
     findings: list[Findings | None] = [None] * len(states)
     compared: list[Compared | None] = [None] * len(states)
     notes: list[str] = []
-    for places in groups.values():
-        chosen = [place for place in places if verdicts[place].actual is not None]
-        group = [(states[place], verdicts[place]) for place in chosen]
+    for indices in groups.values():
+        chosen = [index for index in indices if verdicts[index].actual is not None]
+        group = [(states[index], verdicts[index]) for index in chosen]
         results: list[Compared | None] = [None] * len(group)
         try:
             if not course.over():
@@ -108,16 +108,16 @@ def by_value(
             else:
                 what = "the source" if from_source else "the input"
                 why = f"{what} cannot be read again: {error}"
-            for place in chosen:
-                table_verdicts[place] = replace(verdicts[place], verdict="UNKNOWN", reason=why)
+            for index in chosen:
+                table_verdicts[index] = replace(verdicts[index], verdict="UNKNOWN", reason=why)
             continue
-        for place, (state, verdict), result in zip(chosen, group, results, strict=True):
+        for index, (state, verdict), result in zip(chosen, group, results, strict=True):
             if result is None:
-                table_verdicts[place] = _unseen(verdict, course.over())
+                table_verdicts[index] = _unseen(verdict, course.over())
                 continue
             judged = _judged(state, verdict, result, from_source=from_source)
-            table_verdicts[place], findings[place] = judged
-            compared[place] = result
+            table_verdicts[index], findings[index] = judged
+            compared[index] = result
     return ByValue(tuple(table_verdicts), tuple(findings), tuple(compared), tuple(notes))
 
 
@@ -138,11 +138,11 @@ def _stream(
     with tempfile.TemporaryDirectory(prefix="migrate-") as folder, ExitStack() as stack:
         all_sides: dict[str, Sides] = {}
         for number, (state, verdict) in enumerate(group):
-            place = Path(folder) / str(number)
-            place.mkdir()
+            directory = Path(folder) / str(number)
+            directory.mkdir()
             rows = max(verdict.expected.rows, verdict.actual.rows if verdict.actual else 0)
             all_sides[state.table.name] = stack.enter_context(
-                closing(Sides(place, state.table, rows))
+                closing(Sides(directory, state.table, rows))
             )
         thirds: Mapping[str, LoadedRows] = {}
         if from_source:
@@ -259,8 +259,8 @@ def _read_again(
     tables = [bucket.table for bucket in sides.values()]
     for number, partition in enumerate(offered):
         records = 0
-        items = _items(workspace, stream, partition, folder / f"landed.{number}")
-        for part in course.watched(cut(items, limit, core.batch_bytes)):
+        pieces = _items(workspace, stream, partition, folder / f"landed.{number}")
+        for part in course.watched(cut(pieces, limit, core.batch_bytes)):
             records += part.records
             prepared = prepare(
                 workspace.registry, stream, partition, part, workspace.target.dialect.unstorable
@@ -274,10 +274,10 @@ def _items(
     workspace: Workspace, stream: Stream, partition: Partition, path: Path
 ) -> Iterator[Extracted]:
     """The records of a partition; an API's answers land in a temporary file first."""
-    items = extracted_items(workspace, stream, partition)
+    pieces = extracted_items(workspace, stream, partition)
     if not stream.lands:
-        return items
-    file, _ = landing.write(path, stream, items)
+        return pieces
+    file, _ = landing.write(path, stream, pieces)
     return landing.read(file, stream)
 
 
@@ -311,8 +311,8 @@ def _digests(
     if stream.lands or any(partition.held for partition in offered):
         return []
     history = History.read(connection, workspace.ledger).loaded(stream)
-    digests = {item.partition.digest.partition("~")[0] for item in history}
-    names = {item.partition.input for item in history}
+    digests = {read.partition.digest.partition("~")[0] for read in history}
+    names = {read.partition.input for read in history}
     notes = []
     for partition in offered:
         if partition.digest in digests or not names:
@@ -348,8 +348,8 @@ def _judged(
         why = f"{comparison.total:,} rows differ by value"
         if comparison.since:
             sides = {"source": "in the source", "target": "in the target", "both": "on both sides"}
-            told = [f"{comparison.since[side]:,} {words}" for side, words in sides.items()]
-            why = f"changed since the load: {', '.join(told)}"
+            parts = [f"{comparison.since[side]:,} {words}" for side, words in sides.items()]
+            why = f"changed since the load: {', '.join(parts)}"
         if verdict.verdict != "UNKNOWN":
             result = replace(result, verdict="MISMATCH", reason=why)
         return result, comparison.findings(state.table)

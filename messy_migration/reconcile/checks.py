@@ -23,10 +23,10 @@ def checks(connection: Connection, dialect: Dialect, state: TableState) -> tuple
         dialect: of the target.
         state: the table; a key that is still to come is not asked for.
     """
-    found = [_counter(counter) for counter in counters(connection, dialect, state.table)]
+    table_checks = [_counter(counter) for counter in counters(connection, dialect, state.table)]
     if state.table.key and not state.key_pending:
-        found.append(_key(connection, dialect, state))
-    return tuple(found)
+        table_checks.append(_key(connection, dialect, state))
+    return tuple(table_checks)
 
 
 def _counter(counter: Counter) -> Check:
@@ -55,16 +55,16 @@ def _key(connection: Connection, dialect: Dialect, state: TableState) -> Check:
     )
 
 
-def judged(found: Iterable[Check]) -> tuple[Word, str]:
+def judged(table_checks: Iterable[Check]) -> tuple[Word, str]:
     """The word that the checks allow a table whose own rows are right, and why."""
-    wrong = [check for check in found if check.verdict == "MISMATCH"]
+    wrong = [check for check in table_checks if check.verdict == "MISMATCH"]
     if not wrong:
         return "MATCH", ""
     return "MISMATCH", "; ".join(f"{check.subject}: {check.why}" for check in wrong)
 
 
-def unread(found: Iterable[Check]) -> str:
+def unread(table_checks: Iterable[Check]) -> str:
     """What could not be looked at, in words; empty if all of it could."""
     return "; ".join(
-        f"{check.subject}: {check.why}" for check in found if check.verdict == "UNKNOWN"
+        f"{check.subject}: {check.why}" for check in table_checks if check.verdict == "UNKNOWN"
     )

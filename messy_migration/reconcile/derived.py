@@ -63,11 +63,11 @@ def made_again(
 def with_derived(
     workspace: Workspace,
     connection: Connection,
-    wanted: Sequence[TableState],
+    table_states: Sequence[TableState],
     results: Sequence[Result],
 ) -> list[Result]:
     """With every derived table that is as its receipt says made again, where its bases hold."""
-    if connection.invalidated or not any(is_derived(state.stream) for state in wanted):
+    if connection.invalidated or not any(is_derived(state.stream) for state in table_states):
         return list(results)
     proof = _Proof(
         workspace,
@@ -78,7 +78,7 @@ def with_derived(
     )
     return [
         (proof.judged(state, verdict), behind) if is_derived(state.stream) else (verdict, behind)
-        for state, (verdict, behind) in zip(wanted, results, strict=True)
+        for state, (verdict, behind) in zip(table_states, results, strict=True)
     ]
 
 
@@ -129,7 +129,7 @@ class _Proof:
             return "it was made by another version of its plugin, its settings or its SQL"
         after = {(name, scope): rest for name, scope, *rest in now["bases"]}
         changed = sorted(
-            {place[0] for place in {*before, *after} if before.get(place) != after.get(place)}
+            {table[0] for table in {*before, *after} if before.get(table) != after.get(table)}
         )
         if changed:
             return f"bases changed since: {', '.join(changed)}"

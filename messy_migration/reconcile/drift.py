@@ -149,12 +149,12 @@ def _keys(
     connection: Connection, reader: Reader, table: Table, others: Mapping[int, int]
 ) -> set[tuple[tuple[str, str], ...]]:
     """The keys of the rows of others, as differences write them."""
-    places = [table.names.index(name) for name in table.key]
+    key_indices = [table.names.index(name) for name in table.key]
     source = writers.written_by(connection, table, others)
     return {
         tuple(
-            (name, readable(table, name, row[place]))
-            for name, place in zip(table.key, places, strict=True)
+            (name, readable(table, name, row[index]))
+            for name, index in zip(table.key, key_indices, strict=True)
         )
         for chunk in reader.row_fields(connection, table, source)
         for row in chunk

@@ -14,25 +14,25 @@ def another_table(connection: Connection, dialect: Dialect, state: TableState) -
     A view shows what its author wants; and where the path leads to no table of that name, the
     one that was loaded may still be in its place.
     """
-    known, identity = state.identity.schema, dialect.identity(connection, state.table)
+    schema, identity = state.identity.schema, dialect.identity(connection, state.table)
     name = state.table.name
     if identity.stand_in:
         return (
             f"{name} is a {identity.stand_in} now, and no table: rows that it shows prove nothing"
         )
-    if known is None or known == identity.schema:
+    if schema is None or schema == identity.schema:
         return ""
     if identity.schema is not None:
-        place = f"was {known}.{name}, is {identity.schema}.{name}"
-        return f"{place}: the rows that were loaded are not these"
-    if dialect.identity(connection, state.table, known).schema is None:
+        move = f"was {schema}.{name}, is {identity.schema}.{name}"
+        return f"{move}: the rows that were loaded are not these"
+    if dialect.identity(connection, state.table, schema).schema is None:
         return ""
-    return f"{known}.{name} is there, and the search_path of this role does not lead to it"
+    return f"{schema}.{name} is there, and the search_path of this role does not lead to it"
 
 
 def made_again(connection: Connection, dialect: Dialect, state: TableState) -> str:
     """That it was dropped and made again under its name; empty if it was not."""
-    known, found = state.identity.oid, dialect.identity(connection, state.table).oid
-    if known is None or found is None or known == found:
+    loaded_oid, oid = state.identity.oid, dialect.identity(connection, state.table).oid
+    if loaded_oid is None or oid is None or loaded_oid == oid:
         return ""
-    return f"the table was dropped and made again since it was loaded (oid {known}, now {found})"
+    return f"the table was dropped and made again since it was loaded (oid {loaded_oid}, now {oid})"

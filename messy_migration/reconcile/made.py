@@ -187,10 +187,10 @@ def _cell(column: Column, value: Any) -> Any:
         # The one place where a float becomes a number that is proven: rounded as declared.
         number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
         return number.quantize(Decimal(1).scaleb(-column.type.scale), ROUND_HALF_EVEN)
-    found = _READERS[kind](value)
-    if found is None:
+    answer = _READERS[kind](value)
+    if answer is None:
         raise ValueError(kind)
-    return found
+    return answer
 
 
 def _integer(value: Any) -> int | None:

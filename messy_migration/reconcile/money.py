@@ -53,11 +53,11 @@ def with_money(
 def text(money: Money) -> str:
     """`EUR 512,340.50 = 512,340.50`, as the verdict says it."""
     currency = money.currency or "no currency"
-    places = max(2, *(_places(total) for total in (money.actual, money.expected or money.actual)))
+    decimals = max(2, *(_places(total) for total in (money.actual, money.expected or money.actual)))
     if money.expected is None:
-        return f"{currency} {money.actual:,.{places}f} (receipts keep no total)"
+        return f"{currency} {money.actual:,.{decimals}f} (receipts keep no total)"
     sign = "=" if money.expected == money.actual else "<>"
-    return f"{currency} {money.expected:,.{places}f} {sign} {money.actual:,.{places}f}"
+    return f"{currency} {money.expected:,.{decimals}f} {sign} {money.actual:,.{decimals}f}"
 
 
 def _places(total: Decimal) -> int:

@@ -58,10 +58,10 @@ class ReconcileOptions:
             ("repair", self.repair, (None, *get_args(Repair))),
         ):
             if value not in forms:
-                known = ", ".join(filter(None, forms))
-                raise UsageProblem(f"{name}={value!r} is no form of it", why=f"there are {known}")
-        given = {field.name for field in fields(self) if getattr(self, field.name) != field.default}
-        if self.quick and given - {"quick", "anchor"}:
+                choices = ", ".join(filter(None, forms))
+                raise UsageProblem(f"{name}={value!r} is no form of it", why=f"there are {choices}")
+        names = {field.name for field in fields(self) if getattr(self, field.name) != field.default}
+        if self.quick and names - {"quick", "anchor"}:
             raise UsageProblem(
                 "--quick reads no values, so it goes with no other form",
                 next="`migrate reconcile`, without --quick",

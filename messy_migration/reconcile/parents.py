@@ -16,16 +16,16 @@ def orphans(
 
     None instead of a number: the parent's table is not there.
     """
-    found: list[tuple[ForeignKey, int | None]] = []
+    orphans_of: list[tuple[ForeignKey, int | None]] = []
     for key in table.foreign_keys:
         if dialect.columns(connection, key.parent) is None:
-            found.append((key, None))
+            orphans_of.append((key, None))
             continue
         counted = dialect.spelling.call("count", "*")
         lost = _anti_join(connection, dialect, table, key)
         count = connection.exec_driver_sql(f"SELECT {counted} {lost}").scalar_one()
-        found.append((key, int(count)))
-    return found
+        orphans_of.append((key, int(count)))
+    return orphans_of
 
 
 def missing_parents(
@@ -57,8 +57,8 @@ def _anti_join(connection: Connection, dialect: Dialect, table: Table, key: Fore
         spelling.equal(f"p.{quote(theirs)}", f"t.{quote(ours)}")
         for ours, theirs in zip(key.columns, key.parent_columns, strict=True)
     )
-    given = [f"t.{quote(name)} IS NOT NULL" for name in key.columns]
-    conditions = " AND ".join(filter(None, [*given, scope(spelling, table)]))
+    not_null = [f"t.{quote(name)} IS NOT NULL" for name in key.columns]
+    conditions = " AND ".join(filter(None, [*not_null, scope(spelling, table)]))
     parent = f"SELECT 1 FROM {dialect.rows_of(connection, key.parent)} p WHERE {on}"
     return (
         f"FROM {dialect.rows_of(connection, table.name)} t WHERE {conditions}"
@@ -67,4 +67,4 @@ def _anti_join(connection: Connection, dialect: Dialect, table: Table, key: Fore
 
 
 def _numbers(columns: list[str]) -> str:
-    return ", ".join(str(place + 1) for place in range(len(columns)))
+    return ", ".join(str(number + 1) for number in range(len(columns)))

@@ -108,11 +108,11 @@ class _Proof:
     @contextmanager
     def attempt(self, table: Table) -> Iterator[None]:
         """A savepoint: on Postgres an error would end the transaction for other tables too."""
-        kind, left = self.dialect.name, self.course.left()
+        kind, remaining = self.dialect.name, self.course.left()
         with (
             refusals(f"table {table.name}"),
             self.connection.begin_nested(),
-            limit_time(self.connection, kind, left),
+            limit_time(self.connection, kind, remaining),
         ):
             yield
 
@@ -125,21 +125,21 @@ def _verdict(
     said = [reason] if word == "MATCH" else []
     is_whole = not rows_only and actual is not None
     pointing = _parents(proof, state) if is_whole else []
-    found = _checks(proof, state) if is_whole else ()
+    table_checks = _checks(proof, state) if is_whole else ()
     orphans = tuple((parents.label(key), count) for key, count in pointing)
     if word == "MATCH" and label in proof.incomplete:
         # Its parents may be among what was not read, and there are no stubs yet.
         word, reason = "UNKNOWN", proof.incomplete[label]
     elif word == "MATCH":
-        word, reason = beside(orphans, found)
-    if word == "MATCH" and unread(found) and proof.course.late():
+        word, reason = beside(orphans, table_checks)
+    if word == "MATCH" and unread(table_checks) and proof.course.late():
         word, reason = "UNKNOWN", proof.course.over()
     if word == "MATCH" and state.baseline_rows:
         said.append(f"{state.baseline_rows:,} rows were there before the first run")
     if word == "MATCH":
         reason = "; ".join(filter(None, said))
     reason = "; ".join(filter(None, (reason, proof.notes.pop(state.table.name, ""))))
-    return TableVerdict(*state.key, label, expected, actual, word, reason, orphans, found)
+    return TableVerdict(*state.key, label, expected, actual, word, reason, orphans, table_checks)
 
 
 def _checks(proof: _Proof, state: TableState) -> tuple[Check, ...]:
@@ -167,7 +167,9 @@ def _parents(proof: _Proof, state: TableState) -> list[tuple[ForeignKey, int | N
         return [(key, None) for key in state.table.foreign_keys]
 
 
-def beside(orphans: Iterable[tuple[str, int | None]], found: Iterable[Check]) -> tuple[Word, str]:
+def beside(
+    orphans: Iterable[tuple[str, int | None]], table_checks: Iterable[Check]
+) -> tuple[Word, str]:
     """The word for a table whose own rows are right, by its parents, counters and keys."""
     orphans = list(orphans)
     lost = [f"{count:,} rows miss {label}" for label, count in orphans if count]
@@ -176,7 +178,7 @@ def beside(orphans: Iterable[tuple[str, int | None]], found: Iterable[Check]) ->
     unseen = [label for label, count in orphans if count is None]
     if unseen:
         return "UNKNOWN", f"the parents cannot be read: {', '.join(unseen)}"
-    return judged(found)
+    return judged(table_checks)
 
 
 def _compare(
@@ -191,11 +193,11 @@ def _compare(
         swapped = another_table(proof.connection, proof.dialect, state)
         if swapped:
             return swapped
-        found = proof.dialect.columns(proof.connection, table.name)
-        if found is None:
+        columns = proof.dialect.columns(proof.connection, table.name)
+        if columns is None:
             return "the table is gone"
         note = made_again(proof.connection, proof.dialect, state)
-        return "; ".join(misfits(proof.dialect, table, found)) or proof.scan(state)
+        return "; ".join(misfits(proof.dialect, table, columns)) or proof.scan(state)
 
     try:
         actual = proof.look(table, sum_up)

@@ -115,32 +115,32 @@ def reconcile(
     target = workspace.target
     with target.dialect.reading(target.engine) as connection:
         seen = (now(), writers.snapshot(connection)) if writers.are_known(target.dialect) else None
-        wanted = wanted_states(workspace, connection, tables)
-        complete = completeness_of(workspace, connection, wanted)
+        examined = wanted_states(workspace, connection, tables)
+        complete = completeness_of(workspace, connection, examined)
         extracted = source_proofs.standing(connection, workspace.ledger)
-        held = _Held(workspace, connection, wanted, incomplete, course)
+        held = _Held(workspace, connection, examined, incomplete, course)
         by = held.by_receipts if options.against == "ledger" else held.by_value
         located, notes, key_id = by(options)
         results = [
             _told(workspace, connection, state, verdict, behind)
-            for state, (verdict, behind) in zip(wanted, located, strict=True)
+            for state, (verdict, behind) in zip(examined, located, strict=True)
         ]
-        results = with_derived(workspace, connection, wanted, results)
+        results = with_derived(workspace, connection, examined, results)
         if not connection.invalidated:
             table_states = states.all_states(connection, workspace.ledger).values()
             results = strays.with_strays(
-                connection, workspace.target.dialect, table_states, wanted, results
+                connection, workspace.target.dialect, table_states, examined, results
             )
-        allowed = _adopted(workspace, connection, wanted)
+        allowed = _adopted(workspace, connection, examined)
         is_lost = connection.invalidated
-    sources = source_verdicts(extracted, wanted, [verdict for verdict, _ in results])
+    sources = source_verdicts(extracted, examined, [verdict for verdict, _ in results])
     today = datetime.now(UTC).date()
     waivers = workspace.settings.waivers
     judged = [waived(verdict, behind, waivers, today) for verdict, behind in results]
     if options.probe:
         judged = [
             _probed(workspace, state, verdict)
-            for state, verdict in zip(wanted, judged, strict=True)
+            for state, verdict in zip(examined, judged, strict=True)
         ]
     judged = [with_source(verdict, sources) for verdict in judged]
     return Proof(
@@ -259,8 +259,8 @@ def quick(
         )
     with target.dialect.reading(target.engine) as connection:
         sums = receipts.expected(connection, workspace.ledger)
-        wanted = wanted_states(workspace, connection, tables)
-        found = tuple(
+        table_states = wanted_states(workspace, connection, tables)
+        quick_verdicts = tuple(
             untouched(
                 connection,
                 state.table,
@@ -268,25 +268,27 @@ def quick(
                 sums.get((*state.key, state.format_id), Fingerprint()),
                 another_table(connection, target.dialect, state),
             )
-            for state in wanted
+            for state in table_states
         )
-        found = _with_strays(workspace, connection, found)
-        return found, completeness_of(workspace, connection, wanted)
+        quick_verdicts = _with_strays(workspace, connection, quick_verdicts)
+        return quick_verdicts, completeness_of(workspace, connection, table_states)
 
 
 def _with_strays(
-    workspace: Workspace, connection: Connection, found: Sequence[Untouched]
+    workspace: Workspace, connection: Connection, quick_verdicts: Sequence[Untouched]
 ) -> tuple[Untouched, ...]:
     """The first of each table is TOUCHED where rows of it belong to no stream."""
     table_states = states.all_states(connection, workspace.ledger).values()
-    told = list(found)
-    for name in dict.fromkeys(item.table for item in found if item.verdict != "UNKNOWN"):
+    verdicts = list(quick_verdicts)
+    for name in dict.fromkeys(
+        verdict.table for verdict in quick_verdicts if verdict.verdict != "UNKNOWN"
+    ):
         rows = strays.counted(connection, workspace.target.dialect, table_states, name)
-        place = next(place for place, item in enumerate(found) if item.table == name)
+        index = next(index for index, verdict in enumerate(quick_verdicts) if verdict.table == name)
         if rows:
-            why = "; ".join(filter(None, (found[place].reason, strays.words(rows))))
-            told[place] = replace(found[place], verdict="TOUCHED", reason=why)
-    return tuple(told)
+            why = "; ".join(filter(None, (quick_verdicts[index].reason, strays.words(rows))))
+            verdicts[index] = replace(quick_verdicts[index], verdict="TOUCHED", reason=why)
+    return tuple(verdicts)
 
 
 def shown(findings: Findings, limit: int) -> Findings:
@@ -313,8 +315,8 @@ def _told(
                 money = amounts.expected(connection, ledger, state.table)
                 verdict = with_money(connection, reader, state.table, verdict, money)
             if findings is not None and writers.are_known(reader):
-                known = transactions.of_table(connection, ledger, *state.key)
-                drifted, findings = drift(connection, reader, state.table, known, findings)
+                xids = transactions.of_table(connection, ledger, *state.key)
+                drifted, findings = drift(connection, reader, state.table, xids, findings)
                 reason = f"{verdict.reason}; {words(drifted)}" if drifted.others else verdict.reason
                 verdict = replace(verdict, drift=drifted, reason=reason)
     except TargetError as error:
@@ -343,45 +345,47 @@ def _probed(workspace: Workspace, state: TableState, verdict: TableVerdict) -> T
 
 
 def _adopted(
-    workspace: Workspace, connection: Connection, wanted: Sequence[TableState]
+    workspace: Workspace, connection: Connection, table_states: Sequence[TableState]
 ) -> tuple[str, ...]:
     """Changes of somebody else that count as expected, and warnings of the rules."""
     if connection.invalidated:
         return ()
-    found = []
-    for state in wanted:
+    warnings = []
+    for state in table_states:
         reasons = receipts.reasons(connection, workspace.ledger, "foreign", *state.key)
-        found += [f"{state.table.name}: a change of others was adopted: {text}" for text in reasons]
+        warnings += [
+            f"{state.table.name}: a change of others was adopted: {text}" for text in reasons
+        ]
         reasons = receipts.reasons(connection, workspace.ledger, REKEY, *state.key)
-        found += [
+        warnings += [
             f"{state.table.name}: put under a new key without proof under the one before: {text}"
             for text in reasons
         ]
-    streams = {(state.stream, state.tenant) for state in wanted}
+    streams = {(state.stream, state.tenant) for state in table_states}
     for (stream, tenant), count in receipts.warnings(connection, workspace.ledger).items():
         if count and (stream, tenant) in streams:
-            found.append(f"{stream_label(stream, tenant)}: {count:,} warnings")
-    return tuple(found)
+            warnings.append(f"{stream_label(stream, tenant)}: {count:,} warnings")
+    return tuple(warnings)
 
 
 def _allowed(verdicts: Sequence[TableVerdict]) -> list[str]:
     """What the verdicts rest on beside equal rows."""
-    found = []
+    warnings = []
     for verdict in verdicts:
-        found += [
+        warnings += [
             f"{verdict.table}: waiver {name}, {rows:,} rows" for name, rows in verdict.waivers
         ]
         if verdict.tolerated:
-            found.append(f"{verdict.table}: {verdict.tolerated:,} values within their tolerance")
-        found += [
+            warnings.append(f"{verdict.table}: {verdict.tolerated:,} values within their tolerance")
+        warnings += [
             f"{verdict.table}: {count:,} values lost by {name}"
             for name, count in verdict.losses
             if name != FIRST
         ]
         if verdict.not_taken:
-            found.append(f"{verdict.table}: {not_taken_words(verdict)}")
+            warnings.append(f"{verdict.table}: {not_taken_words(verdict)}")
         if verdict.verdict == "MATCH" and verdict.authors is not None and verdict.authors.words:
-            found.append(f"{verdict.table}: {verdict.authors.words}")
+            warnings.append(f"{verdict.table}: {verdict.authors.words}")
         if unread(verdict.checks):
-            found.append(f"{verdict.table}: not looked at: {unread(verdict.checks)}")
-    return found
+            warnings.append(f"{verdict.table}: not looked at: {unread(verdict.checks)}")
+    return warnings

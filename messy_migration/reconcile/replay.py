@@ -130,9 +130,11 @@ def loaded(
     for digest, planned in inputs.items():
         # With a key a file that changed replaces its rows, and its first content is gone.
         is_there = stream.lands or digest in standing
-        wanted = [table for table in tables if is_there or not table.key]
-        if wanted:
-            yield from _partition(workspace, connection, stream, wanted, planned, refusing, only)
+        tables_read = [table for table in tables if is_there or not table.key]
+        if tables_read:
+            yield from _partition(
+                workspace, connection, stream, tables_read, planned, refusing, only
+            )
 
 
 def stubs(workspace: Workspace, connection: Connection, state: TableState) -> Iterator[pa.Table]:
@@ -185,12 +187,12 @@ def _partition(
         )
     # What workers died of would be the end of this process too.
     done -= quarantine.batches_of(connection, workspace.ledger, CRASH)
-    left = set(done)
+    unseen = set(done)
     for part in cuts(workspace, cutting, stream, planned.partition):
         identity = batch_id(stream, planned.partition, planned.plan_id, part)
         for some in committed_parts(part, identity, done):
             batch = part_id(identity, some)
-            left.discard(batch)
+            unseen.discard(batch)
             gone = refusing.in_batch(batch, committed_by[batch])
             prepared = prepare(
                 workspace.registry,
@@ -202,7 +204,7 @@ def _partition(
             label = f"{planned.partition.name} batch {part.ordinal + 1}".encode()
             for name, data in rows_of(tables, prepared.tables, some, gone):
                 yield name, data.replace_schema_metadata({BATCH: label})
-        if only is not None and not left:
+        if only is not None and not unseen:
             return
 
 
@@ -224,8 +226,8 @@ def _as_loaded(table: Table, data: pa.Table, part: Cut, refusing: Refusals) -> p
     gone = set()
     if refusing[DUPLICATE_KEY]:
         hashes = row_hashes(row_texts(data, table.columns))
-        for place, record in enumerate(numbers(data)):
-            if total(hashes[place : place + 1]).lanes in refusing[DUPLICATE_KEY]:
+        for index, record in enumerate(numbers(data)):
+            if total(hashes[index : index + 1]).lanes in refusing[DUPLICATE_KEY]:
                 gone.add(record)
     if refusing[TARGET]:
         for record in present([data]):
@@ -276,7 +278,7 @@ def refused(workspace: Workspace, connection: Connection, stream: Stream) -> Ref
 
 
 def _by_rule(entries: Iterable[Refused]) -> Refusals:
-    found: dict[str, set[str]] = defaultdict(set)
+    identities_of: dict[str, set[str]] = defaultdict(set)
     for entry in entries:
-        found[entry.rule].add(entry.identity)
-    return {rule: frozenset(identities) for rule, identities in found.items()}
+        identities_of[entry.rule].add(entry.identity)
+    return {rule: frozenset(identities) for rule, identities in identities_of.items()}

@@ -80,8 +80,8 @@ def source_verdicts(
         states: the tables.
         verdicts: on these tables.
     """
-    wanted = {(state.stream, state.tenant) for state in states}
-    proofs = sorted((proof for proof in standing if _place(proof) in wanted), key=_place)
+    streams = {(state.stream, state.tenant) for state in states}
+    proofs = sorted((proof for proof in standing if _place(proof) in streams), key=_place)
     return tuple(
         _of_stream(stream, tenant, list(group), verdicts)
         for (stream, tenant), group in groupby(proofs, key=_place)

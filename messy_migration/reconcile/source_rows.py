@@ -80,11 +80,11 @@ class _Sides:
             return Leftover(is_whole=True), ": read once more, nothing differs"
         if total > _MOST_DIFFERING:
             return Leftover(), f": about {total:,} rows, too many to name"
-        left = _taken(self._source(), {one: count for one, count in unlike.items() if count > 0})
+        ours = _taken(self._source(), {one: count for one, count in unlike.items() if count > 0})
         right = _taken(
             self._extracted(), {one: -count for one, count in unlike.items() if count < 0}
         )
-        return Leftover(left, right, is_whole=True, about=total), ""
+        return Leftover(ours, right, is_whole=True, about=total), ""
 
     def _source(self) -> Iterator[Row]:
         plugin = self.stream.plugin
@@ -114,13 +114,13 @@ def _hash(row: Row) -> bytes:
     return hashlib.sha256(b"|".join(row)).digest()[:16]
 
 
-def _taken(rows: Iterator[Row], wanted: dict[bytes, int]) -> list[FoundRow]:
+def _taken(rows: Iterator[Row], counts: dict[bytes, int]) -> list[FoundRow]:
     """The rows of these hashes, each as often as it is left over."""
-    found = []
+    rows_found = []
     for row in rows:
         hashed = _hash(row)
-        if wanted.get(hashed, 0):
-            wanted[hashed] -= 1
+        if counts.get(hashed, 0):
+            counts[hashed] -= 1
             lane0, lane1 = int.from_bytes(hashed[:8]), int.from_bytes(hashed[8:])
-            found.append(FoundRow(lane0, lane1, 0, row))
-    return found
+            rows_found.append(FoundRow(lane0, lane1, 0, row))
+    return rows_found

@@ -34,7 +34,7 @@ def with_strays(
     connection: Connection,
     reader: Reader,
     states: Iterable[TableState],
-    wanted: Sequence[TableState],
+    table_states: Sequence[TableState],
     results: Sequence[Result],
 ) -> list[Result]:
     """The results; the first of each table says how many of its rows belong to no stream.
@@ -43,23 +43,23 @@ def with_strays(
         connection: in the snapshot of the proof.
         reader: of the database.
         states: every table and scope of the ledger.
-        wanted: those that were proven.
+        table_states: those that were proven.
         results: of these, in their order.
     """
     tables: dict[str, list[Table]] = {}
     for state in states:
         tables.setdefault(state.table.name, []).append(state.table)
-    told = list(results)
+    verdicts = list(results)
     for name, scopes in tables.items():
-        places = [
-            place
-            for place, state in enumerate(wanted)
-            if state.table.name == name and results[place][0].actual is not None
+        indices = [
+            index
+            for index, state in enumerate(table_states)
+            if state.table.name == name and results[index][0].actual is not None
         ]
-        if places and all(table.scope for table in scopes) and not connection.invalidated:
-            rows = [results[place][0] for place in places]
-            told[places[0]] = _looked_at(connection, reader, scopes, rows, results[places[0]])
-    return told
+        if indices and all(table.scope for table in scopes) and not connection.invalidated:
+            rows = [results[index][0] for index in indices]
+            verdicts[indices[0]] = _looked_at(connection, reader, scopes, rows, results[indices[0]])
+    return verdicts
 
 
 def counted(connection: Connection, reader: Reader, states: Iterable[TableState], name: str) -> int:

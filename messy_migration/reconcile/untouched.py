@@ -45,9 +45,9 @@ class Untouched:
     reason: str = ""
 
 
-def word(found: Sequence[Untouched]) -> QuickWord:
+def word(verdicts: Sequence[Untouched]) -> QuickWord:
     """One word for all tables: the worst, and UNKNOWN where there is none."""
-    words = {item.verdict for item in found}
+    words = {verdict.verdict for verdict in verdicts}
     if "TOUCHED" in words:
         return "TOUCHED"
     return "UNKNOWN" if "UNKNOWN" in words or not words else "UNTOUCHED"

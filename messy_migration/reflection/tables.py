@@ -230,12 +230,12 @@ def reflect(connection: Connection, name: str, schema: str | None = None) -> Ref
             f"known are {', '.join(KNOWN)}",
         )
     read = _catalogued if kind in _COLUMNS else _inspected
-    found = read(connection, name, schema)
-    types = {column: spelled for column, spelled, _ in found.columns}
+    description = read(connection, name, schema)
+    types = {column: spelled for column, spelled, _ in description.columns}
     kinds = {column: column_type(kind, spelled) for column, spelled in types.items()}
     columns = tuple(
-        Column(column, type_, required or column in found.primary)
-        for column, _, required in found.columns
+        Column(column, type_, required or column in description.primary)
+        for column, _, required in description.columns
         if (type_ := kinds[column]) is not None
     )
     unsupported = {column: types[column] for column in types if kinds[column] is None}
@@ -246,16 +246,16 @@ def reflect(connection: Connection, name: str, schema: str | None = None) -> Ref
             ", ".join(f"{column} is {spelled}" for column, spelled in unsupported.items()),
         )
     usable = {column.name for column in columns}
-    foreign = tuple(key for key in found.foreign if usable.issuperset(key.columns))
-    table = Table(name, columns, _key(found, columns), foreign_keys=foreign)
+    foreign = tuple(key for key in description.foreign if usable.issuperset(key.columns))
+    table = Table(name, columns, _key(description, columns), foreign_keys=foreign)
     return Reflected(table, unsupported, types)
 
 
-def _key(found: _Found, columns: Iterable[Column]) -> tuple[str, ...]:
+def _key(description: _Found, columns: Iterable[Column]) -> tuple[str, ...]:
     required = {column.name for column in columns if column.required}
     candidates = [
-        found.primary,
-        *sorted(found.unique, key=lambda names: (len(names), names)),
+        description.primary,
+        *sorted(description.unique, key=lambda names: (len(names), names)),
     ]
     return next((names for names in candidates if names and required.issuperset(names)), ())
 
@@ -277,7 +277,7 @@ def _inspected(connection: Connection, name: str, schema: str | None) -> _Found:
         foreign = _foreign_keys(inspector, inspector.get_foreign_keys(name, schema), schema)
     spelled = {row[0]: row[1] for row in connection.execute(sa.text(_TYPES[kind]), values)}
     return _Found(
-        [(item["name"], spelled[item["name"]], not item["nullable"]) for item in columns],
+        [(column["name"], spelled[column["name"]], not column["nullable"]) for column in columns],
         tuple(primary),
         unique,
         foreign,
@@ -286,7 +286,10 @@ def _inspected(connection: Connection, name: str, schema: str | None) -> _Found:
 
 def _unique_keys(inspector: sa.Inspector, name: str, schema: str | None) -> list[tuple[str, ...]]:
     """The columns of unique constraints and indexes that hold for all rows."""
-    found = {tuple(item["column_names"]) for item in inspector.get_unique_constraints(name, schema)}
+    keys = {
+        tuple(constraint["column_names"])
+        for constraint in inspector.get_unique_constraints(name, schema)
+    }
     for index in inspector.get_indexes(name, schema):
         names = index["column_names"]
         options = index.get("dialect_options", {})
@@ -295,14 +298,14 @@ def _unique_keys(inspector: sa.Inspector, name: str, schema: str | None) -> list
             for option, condition in options.items()
         )
         if index["unique"] and not is_partial and not index.get("expressions"):
-            found.add(tuple(one for one in names if one is not None))
-    return list(found)
+            keys.add(tuple(one for one in names if one is not None))
+    return list(keys)
 
 
 def _foreign_keys(
-    inspector: sa.Inspector, items: Sequence[Any], schema: str | None
+    inspector: sa.Inspector, entries: Sequence[Any], schema: str | None
 ) -> list[ForeignKey]:
-    local = [entry for entry in items if entry["referred_schema"] in (None, schema)]
+    local = [entry for entry in entries if entry["referred_schema"] in (None, schema)]
     respelled = _sqlite_parent if inspector.dialect.name == "sqlite" else _as_said
     references = (respelled(inspector, entry, schema) for entry in local)
     return [key for key in references if len(key.columns) == len(key.parent_columns)]

@@ -60,11 +60,11 @@ def _open_way(url: URL, env: Mapping[str, str]) -> str:
         far = [host for host in _hosts(url, env) if not _is_near(host)]
         if not far and not _service(url, env):
             return ""
-        place = ", ".join(far) or "a service file's host"
+        host_name = ", ".join(far) or "a service file's host"
         is_safe, how = mode in _VERIFIED, f"sslmode is {mode}, which verifies no certificate"
     else:
         host = url.host or "localhost"
-        place = host
+        host_name = host
         if _is_near(host) or "unix_socket" in url.query:
             return ""
         checks = (url.query.get("ssl_verify_cert"), url.query.get("ssl_check_hostname"))
@@ -72,7 +72,7 @@ def _open_way(url: URL, env: Mapping[str, str]) -> str:
             str(word).lower() in _NO for word in checks
         )
         how = "no ssl_ca verifies the certificate"
-    return "" if is_safe else f"{place} is not this machine, and {how}"
+    return "" if is_safe else f"{host_name} is not this machine, and {how}"
 
 
 def _service(url: URL, env: Mapping[str, str]) -> bool:
@@ -88,7 +88,7 @@ def _hosts(url: URL, env: Mapping[str, str]) -> Sequence[str]:
         said = [url.host, url.query.get("host")]
     if not any(said):
         said = [env.get("PGHOST")]
-    parts = (part for item in said if item for part in ((item,) if isinstance(item, str) else item))
+    parts = (part for word in said if word for part in ((word,) if isinstance(word, str) else word))
     # A host of SQLAlchemy's kind may carry its port.
     return [host.strip() for part in parts for host in part.split(",") if host.strip()]
 

@@ -146,6 +146,6 @@ def _decimal(size: str) -> ColumnType | None:
     precision, _, scale = size.partition(",")
     if not re.fullmatch(r"\d+,?-?\d*", size):
         return None
-    digits, places = int(precision), int(scale or 0)
-    digits, places = max(digits - min(places, 0), places), max(places, 0)
-    return ColumnType("decimal", digits, places) if 0 < digits <= _MOST_DIGITS else None
+    digits, scale_given = int(precision), int(scale or 0)
+    digits, scale_given = max(digits - min(scale_given, 0), scale_given), max(scale_given, 0)
+    return ColumnType("decimal", digits, scale_given) if 0 < digits <= _MOST_DIGITS else None

@@ -91,7 +91,7 @@ def _put(state: RunState, todo: Todo, chunk: Sequence[Unequal]) -> None:
         unequal.mine for unequal in chunk for _ in range(unequal.count) if unequal.mine is not None
     ]
     data = decoded(table, rows)
-    wanted = fingerprint_of(rows) - fingerprint_of(_there(chunk))
+    change = fingerprint_of(rows) - fingerprint_of(_there(chunk))
     keyed = _keyed(state.signature().key, rows, list(_there(chunk)))
     with refusals(f"table {table.name}"), state.writing() as connection:
         money = _totals(state, connection, todo)
@@ -108,8 +108,8 @@ def _put(state: RunState, todo: Todo, chunk: Sequence[Unequal]) -> None:
             net, inserted, updated = written.net, written.inserted, written.updated
         else:
             dialect.insert(connection, table, data)
-            net, inserted, updated = wanted, data.num_rows, 0
-        _as_found(todo, net, wanted)
+            net, inserted, updated = change, data.num_rows, 0
+        _as_found(todo, net, change)
         part = TableReceipt(
             table.name, table.scope, todo.state.format_id, inserted, updated, 0, net, keyed=keyed
         )
@@ -129,7 +129,7 @@ def _remove(state: RunState, todo: Todo, chunk: Sequence[Unequal]) -> None:
             "it holds what is no value of its column",
             "remove it by hand",
         ) from None
-    wanted = Fingerprint() - fingerprint_of(_there(chunk))
+    change = Fingerprint() - fingerprint_of(_there(chunk))
     with refusals(f"table {table.name}"), state.writing() as connection:
         money = _totals(state, connection, todo)
         if table.key:
@@ -137,7 +137,7 @@ def _remove(state: RunState, todo: Todo, chunk: Sequence[Unequal]) -> None:
         else:
             counts = [unequal.count for unequal in chunk]
             net = Fingerprint() - remove_equal(connection, dialect, table, data, counts)
-        _as_found(todo, net, wanted)
+        _as_found(todo, net, change)
         keyed = _keyed(state.signature().key, (), list(_there(chunk)))
         part = TableReceipt(
             table.name, table.scope, todo.state.format_id, net.rows, 0, 0, net, keyed=keyed
@@ -159,13 +159,13 @@ def _keyed(key: Key | None, put: Sequence[Row], gone: Sequence[Row]) -> Fingerpr
     return key.fingerprint(map(b"|".join, put)) - key.fingerprint(map(b"|".join, gone))
 
 
-def _as_found(todo: Todo, net: Fingerprint, wanted: Fingerprint) -> None:
+def _as_found(todo: Todo, net: Fingerprint, change: Fingerprint) -> None:
     """The rows that were replaced are those that were looked at; the caller's transaction ends.
 
     Raises:
         TargetError: somebody wrote them in between.
     """
-    if net != wanted:
+    if net != change:
         raise TargetError(
             "rows changed while they were being repaired",
             f"table {todo.state.table.name}",

@@ -69,14 +69,14 @@ def plan_repair(
     """
     target = workspace.target
     with target.dialect.reading(target.engine) as connection:
-        wanted = _in_order(workspace, wanted_states(workspace, connection, tables))
+        states = _in_order(workspace, wanted_states(workspace, connection, tables))
         sums = receipts.expected(connection, workspace.ledger)
-        verdicts = list(prove(connection, target.dialect, wanted, sums, incomplete))
-        against = by_value(workspace, connection, wanted, verdicts, from_source=False)
+        verdicts = list(prove(connection, target.dialect, states, sums, incomplete))
+        against = by_value(workspace, connection, states, verdicts, from_source=False)
         return [
             _todo(workspace, connection, state, before, after, compared, wish)
             for state, before, after, compared in zip(
-                wanted, verdicts, against.verdicts, against.compared, strict=True
+                states, verdicts, against.verdicts, against.compared, strict=True
             )
         ]
 
@@ -125,9 +125,9 @@ def _by_others(
     reader = workspace.target.dialect
     if not writers.are_known(reader):
         return [False] * len(compared.rows)
-    known = transactions.of_table(connection, workspace.ledger, *state.key)
+    xids = transactions.of_table(connection, workspace.ledger, *state.key)
     findings = Findings(state.table.name, tuple(compared.differences), compared.total, ())
-    _, marked = drift(connection, reader, state.table, known, findings)
+    _, marked = drift(connection, reader, state.table, xids, findings)
     return [difference.writer == "others" for difference in marked.differences]
 
 
@@ -153,8 +153,8 @@ def _is_newer(state: TableState, unequal: Unequal, compared: Compared) -> bool:
     """The row's own bookmark says that it was written after what was loaded."""
     if state.bookmark is None or unequal.there is None:
         return False
-    place = state.table.names.index(state.bookmark)
-    column = state.table.columns[place]
-    theirs = number(column, unequal.there[place])
-    ours = compared.newest if unequal.mine is None else number(column, unequal.mine[place])
+    bookmark_index = state.table.names.index(state.bookmark)
+    column = state.table.columns[bookmark_index]
+    theirs = number(column, unequal.there[bookmark_index])
+    ours = compared.newest if unequal.mine is None else number(column, unequal.mine[bookmark_index])
     return theirs is not None and (ours is None or theirs > ours)

@@ -45,7 +45,7 @@ def known(workspace: Workspace) -> list[Anchor]:
 def audited(
     workspace: Workspace,
     connection: Connection,
-    given: str | None,
+    head: str | None,
     *,
     full: bool,
     ours: str = "",
@@ -53,7 +53,7 @@ def audited(
 ) -> Audit:
     """Hold the ledger against its chain, that against an anchor, and both against the key."""
     heads = known(workspace)
-    return audit(connection, workspace.ledger, heads, given, full=full, ours=ours, key=key)
+    return audit(connection, workspace.ledger, heads, head, full=full, ours=ours, key=key)
 
 
 def note(workspace: Workspace, ledger: str, link: Link) -> None:
@@ -65,13 +65,13 @@ def note(workspace: Workspace, ledger: str, link: Link) -> None:
         link: the newest one.
     """
     target = workspace.target
-    place = anchors.identity(target.engine.url)
+    target_id = anchors.identity(target.engine.url)
     before = known(workspace)
     if before and (before[-1].ledger, before[-1].head) == (ledger, link.head):
         return
     _append(
         workspace,
-        Anchor(place, target.label, ledger, link.ordinal, link.head, link.run_id, now()),
+        Anchor(target_id, target.label, ledger, link.ordinal, link.head, link.run_id, now()),
     )
 
 
@@ -132,10 +132,10 @@ def check_ledger(state: RunState) -> None:
     if state.is_new_ledger:
         return
     with workspace.target.engine.begin() as connection:
-        given, ours = state.options.anchor, state.lane.name
+        head, ours = state.options.anchor, state.lane.name
         # All of it has to stand under a key before another one takes its place.
         full, key = state.options.rotate_key, state.key
-        state.audit = audited(workspace, connection, given, full=full, ours=ours, key=key)
+        state.audit = audited(workspace, connection, head, full=full, ours=ours, key=key)
     if state.audit.reasons:
         raise refused(workspace, state.audit)
     for line in state.audit.words:
@@ -172,7 +172,7 @@ def refused(workspace: Workspace, ledger_audit: Audit) -> ProofError:
 
 
 def start_chain(
-    connection: Connection, workspace: Workspace, signature: Signature, given: str | None
+    connection: Connection, workspace: Workspace, signature: Signature, head: str | None
 ) -> None:
     """Seal what an older program left in this ledger, which says nothing of how it came there.
 
@@ -182,7 +182,7 @@ def start_chain(
     ledger = workspace.ledger
     before = chain.newest(connection, ledger)
     if before is not None:
-        ledger_audit = audited(workspace, connection, given, full=False)
+        ledger_audit = audited(workspace, connection, head, full=False)
         if ledger_audit.reasons:
             raise refused(workspace, ledger_audit)
     fence.raise_epoch(connection, ledger)

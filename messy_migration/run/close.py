@@ -114,14 +114,16 @@ def _behind_sources(state: RunState, proof: Proof) -> list[Findings]:
         for plan in state.plans
         for partition in plan.partitions
     }
-    places = (
+    differing = (
         (verdict.stream, verdict.tenant, one.planned.partition.digest)
         for verdict in proof.sources
         for one in verdict.differing
     )
     return [
-        source_findings(state.workspace, *ours[place], LISTED)
-        for place in islice((place for place in places if place in ours), _LOCATED)
+        source_findings(state.workspace, *ours[partition_key], LISTED)
+        for partition_key in islice(
+            (partition_key for partition_key in differing if partition_key in ours), _LOCATED
+        )
     ]
 
 

@@ -45,13 +45,13 @@ def derivable(state: RunState, connection: Connection) -> list[Derived]:
         PluginError: a plugin breaks the contract of `derive`.
     """
     workspace = state.workspace
-    wanted = derivations(workspace.registry)
-    if not wanted:
+    derivations_due = derivations(workspace.registry)
+    if not derivations_due:
         return []
     there = {name for name, _ in states.all_states(connection, workspace.ledger)}
     there.update(table.name for stream in state.streams for table in stream.tables)
     makeable = []
-    for derived in wanted:
+    for derived in derivations_due:
         missing = [name for name in derived.bases if name not in there]
         if missing:
             _LOG.warning(
@@ -104,8 +104,8 @@ def _make(state: RunState, connection: Connection, derived: Derived, *, again: b
     expected = receipts.expected(connection, ledger)
     table_state = table_states[table.name, table.scope]
     before = expected.get((*table_state.key, table_state.format_id), Fingerprint())
-    told = json.dumps(basis(workspace.registry, derived, table_states, expected), sort_keys=True)
-    is_same = told in receipts.reasons(connection, ledger, KIND, *table_state.key)[-1:]
+    reason = json.dumps(basis(workspace.registry, derived, table_states, expected), sort_keys=True)
+    is_same = reason in receipts.reasons(connection, ledger, KIND, *table_state.key)[-1:]
     if is_same and not again:
         return
     source = scoped(connection, dialect, table)
@@ -117,12 +117,12 @@ def _make(state: RunState, connection: Connection, derived: Derived, *, again: b
         _refuse_changed_bases(state, connection, derived, table_states, expected)
     added, keyed = _replace(state, connection, derived, table_states)
     signature = state.signature()
-    text = f"{KIND}\n{state.run.run_id}\n{state.briefing.epoch}\n{table.name}\n{told}"
+    text = f"{KIND}\n{state.run.run_id}\n{state.briefing.epoch}\n{table.name}\n{reason}"
     identity = hashlib.sha256(text.encode()).hexdigest()[:32]
     part = TableReceipt(table.name, table.scope, table_state.format_id, 0, 0, 0, removed - before)
     if removed != before:
-        found = receipts.receipt_of_table(f"{identity}.found", derived.label, "", part)
-        receipts.write(connection, ledger, signature, found, kind="found")
+        as_found = receipts.receipt_of_table(f"{identity}.found", derived.label, "", part)
+        receipts.write(connection, ledger, signature, as_found, kind="found")
     part = replace(
         part,
         inserted=added.rows,
@@ -130,7 +130,7 @@ def _make(state: RunState, connection: Connection, derived: Derived, *, again: b
         keyed=keyed - removed_keyed if keyed and removed_keyed else None,
     )
     receipt = receipts.receipt_of_table(identity, derived.label, "", part)
-    receipts.write(connection, ledger, signature, receipt, kind=KIND, reason=told)
+    receipts.write(connection, ledger, signature, receipt, kind=KIND, reason=reason)
 
 
 def _refuse_others(state: TableState, *, is_changed: bool) -> None:

@@ -176,8 +176,8 @@ def condition(error: MigrationError, stream: str = "", tenant: str = "") -> Cond
     """The event behind an error, where it is one of the catalogue."""
     for raised, kind in _CONDITIONS:
         if isinstance(error, raised):
-            place = {"stream": stream, "tenant": tenant}
-            return kind(what=error.what, where=error.where, why=error.why, **place)
+            label = {"stream": stream, "tenant": tenant}
+            return kind(what=error.what, where=error.where, why=error.why, **label)
     return None
 
 

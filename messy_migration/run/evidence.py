@@ -157,11 +157,11 @@ def _content(
     connection: Connection, state: RunState, outcome: Outcome, mask: Mask
 ) -> dict[str, Any]:
     run, workspace = state.run, state.workspace
-    found = run_object(outcome)
+    body = run_object(outcome)
     for name in ("report", "report_page", "chain"):
-        found.pop(name, None)
+        body.pop(name, None)
     return {
-        **_masked(found, mask),
+        **_masked(body, mask),
         **_environment(workspace, mask),
         "schema": document.SCHEMA,
         "kind": "run",
@@ -197,12 +197,14 @@ def _content(
     }
 
 
-def _masked(found: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
+def _masked(run_body: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
     """With the parts cleaned that quote data, files or what somebody else's code said."""
-    body = dict(found)
-    body["differences"] = [_masked_difference(entry, mask) for entry in found["differences"]]
-    body["tables"] = [{**entry, "reason": mask.text(entry["reason"])} for entry in found["tables"]]
-    body["sources"] = [_masked_source(entry, mask) for entry in found["sources"]]
+    body = dict(run_body)
+    body["differences"] = [_masked_difference(entry, mask) for entry in run_body["differences"]]
+    body["tables"] = [
+        {**entry, "reason": mask.text(entry["reason"])} for entry in run_body["tables"]
+    ]
+    body["sources"] = [_masked_source(entry, mask) for entry in run_body["sources"]]
     for name in ("located", "problems", "sandbox", "notes", "allowed"):
         if name in body:
             body[name] = mask.deep(body[name])
@@ -289,12 +291,12 @@ def _sums(
             key = (values["table_name"], values["scope"], values["format_id"])
             net = Fingerprint.of(values["net_rows"], values["net_lanes"])
             added[key] = added.get(key, Fingerprint()) + net
-    found = []
+    entries = []
     for verdict in outcome.proof.verdicts:
         format_id = states[verdict.table, verdict.scope].format_id
         key = (verdict.table, receipts.scope_text(verdict.scope), format_id)
         carried = verdict.expected - added.get(key, Fingerprint())
-        found.append(
+        entries.append(
             {
                 "table": verdict.table,
                 "scope": dict(verdict.scope),
@@ -303,7 +305,7 @@ def _sums(
                 "carried_lanes": carried.lanes,
             }
         )
-    return found
+    return entries
 
 
 def _carried(outcome: Outcome, rows: Sequence[Row], after: int) -> list[dict[str, Any]]:
@@ -315,12 +317,13 @@ def _carried(outcome: Outcome, rows: Sequence[Row], after: int) -> list[dict[str
     counts = {(one.stream, one.tenant): one.as_dict() for one in outcome.proof.completeness}
     for row in rows:
         receipt = dict(zip(names, row, strict=False))
-        found = counts.get((str(receipt["stream"]), str(receipt["tenant"])))
-        if found and int(str(receipt["seq"])) > after:
+        counted = counts.get((str(receipt["stream"]), str(receipt["tenant"])))
+        if counted and int(str(receipt["seq"])) > after:
             for name in COUNTED:
-                found[name] -= receipt[name]
+                counted[name] -= receipt[name]
     return [
-        {name: found[name] for name in ("stream", "tenant", *COUNTED)} for found in counts.values()
+        {name: counted[name] for name in ("stream", "tenant", *COUNTED)}
+        for counted in counts.values()
     ]
 
 

@@ -55,13 +55,13 @@ def _stub(
     target = workspace.target
     where = f"stubs of table {parent.name}"
     with refusals(where), state.writing() as connection:
-        found = missing_parents(connection, target.dialect, child, foreign_key)
-        if not found:
+        missing = missing_parents(connection, target.dialect, child, foreign_key)
+        if not missing:
             return
-        rows = stub_rows(parent, foreign_key, found)
+        rows = stub_rows(parent, foreign_key, missing)
         target.dialect.insert(connection, parent, rows)
         written = json.dumps(
-            {"child": child.name, "columns": list(foreign_key.columns), "rows": found},
+            {"child": child.name, "columns": list(foreign_key.columns), "rows": missing},
             sort_keys=True,
         )
         text = f"stub\n{state.run.run_id}\n{parent.name}\n{written}"
@@ -88,21 +88,21 @@ def _close_replaced(state: RunState) -> None:
         if stream.label not in state.unfinished
     }
     with refusals("quarantine"), state.writing() as connection:
-        found = superseded.replaced(connection, ledger, streams)
-        for place, entries in found.items():
+        replaced = superseded.replaced(connection, ledger, streams)
+        for stream_key, entries in replaced.items():
             why = "its input was read again with other content"
-            superseded.close(connection, ledger, state.signature(), place, entries, why)
+            superseded.close(connection, ledger, state.signature(), stream_key, entries, why)
 
 
 def _bookmarks(state: RunState) -> None:
     workspace = state.workspace
     with state.writing() as connection:
-        known = bookmarks.positions(connection, workspace.ledger)
+        positions = bookmarks.positions(connection, workspace.ledger)
         for plan in state.plans:
             stream = plan.stream
             bounds = [part.until for part in (*plan.partitions, *plan.skipped) if part.until]
             position = max(bounds, default="")
-            before = known.get((stream.name, stream.tenant), "")
+            before = positions.get((stream.name, stream.tenant), "")
             since = state.options.since
             # A run that began later than the bookmark stands has left something out.
             jumped = since is not None and (not before or since > datetime.fromisoformat(before))

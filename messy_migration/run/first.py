@@ -78,12 +78,12 @@ def _ordinals(
         for planned in runs.planned(connection, ledger)
         if (planned.run_id, planned.stream, planned.tenant) == (run_id, stream.name, stream.tenant)
     ]
-    places: dict[str, int] = {}
+    ordinals: dict[str, int] = {}
     for planned in ours:
-        places[planned.partition.name] = min(
-            planned.ordinal, places.get(planned.partition.name, planned.ordinal)
+        ordinals[planned.partition.name] = min(
+            planned.ordinal, ordinals.get(planned.partition.name, planned.ordinal)
         )
-    return {planned.partition.digest: places[planned.partition.name] for planned in ours}
+    return {planned.partition.digest: ordinals[planned.partition.name] for planned in ours}
 
 
 def _miscounted(

@@ -83,29 +83,29 @@ def _complete(site: Site, state: TableState) -> None:
 
 def _settle(site: Site, late: LateKeys, state: TableState) -> None:
     """Take the losers out, and sign for it in the name of the run that loaded them."""
-    found = late.find(site.connection, state.table, state.bookmark)
+    announced = late.find(site.connection, state.table, state.bookmark)
     removed, removed_keyed = _removed(site, late, state)
     text = f"late\n{state.first_run}\n{state.table.name}\n{state.table.scope}"
     identity = hashlib.sha256(text.encode()).hexdigest()[:32]
     held = _quarantine(site, late, state, identity)
     refused = len(held)
-    if late.remove(site.connection, state.table) != found or removed.rows != found:
+    if late.remove(site.connection, state.table) != announced or removed.rows != announced:
         raise TargetError(
             "the target removed a different number of rows than it announced",
             f"table {state.table.name}",
-            f"announced {found}",
+            f"announced {announced}",
             "look for a trigger or rule on the table",
         )
     # A record with other rows in the table is still there when one of them repeats another's.
     is_exact = receipts.has_one_row_a_record(
         site.connection, site.ledger, state.table.name, state.table.scope
     )
-    filtered = found - refused if is_exact else 0
+    filtered = announced - refused if is_exact else 0
     part = TableReceipt(
         state.table.name,
         state.table.scope,
         state.format_id,
-        -found,
+        -announced,
         0,
         0,
         Fingerprint() - removed,
@@ -137,12 +137,12 @@ def _removed(site: Site, late: LateKeys, state: TableState) -> Sums:
 def _quarantine(site: Site, late: LateKeys, state: TableState, identity: str) -> list[Row]:
     """Put away what contradicts a winner, but what the run put away before; as it is sealed."""
     held: list[Row] = []
-    place = (state.first_run, state.stream, state.tenant)
+    origin = (state.first_run, state.stream, state.tenant)
     for chunk in late.contradictions(site.connection, state.table):
         lanes = [one for one, _ in chunk]
-        known = quarantine.known(site.connection, site.ledger, *place, lanes)
-        entries = [displaced_entry(state.table, *one) for one in chunk if one[0] not in known]
+        identities = quarantine.known(site.connection, site.ledger, *origin, lanes)
+        entries = [displaced_entry(state.table, *one) for one in chunk if one[0] not in identities]
         held += quarantine.write(
-            site.connection, site.ledger, state.first_run, identity, *place[1:], entries
+            site.connection, site.ledger, state.first_run, identity, *origin[1:], entries
         )
     return held

@@ -55,7 +55,7 @@ class RunLock:
 
         A command that only looks has it for a moment, so it is tried more than once.
         """
-        for left in range(TRIES - 1, -1, -1):
+        for tries in range(TRIES - 1, -1, -1):
             stack = ExitStack()
             with refusals(f"target {self._target.label}"):
                 is_held = stack.enter_context(self._target.dialect.lock(self._target.engine))
@@ -63,7 +63,7 @@ class RunLock:
                 self._stack, self._is_held = stack, is_held
                 return True
             stack.close()
-            if left:
+            if tries:
                 time.sleep(PAUSE_SECONDS)
         return False
 
@@ -92,18 +92,18 @@ class RunLock:
         if self.epoch is None:
             return
         with self._target.dialect.reading(self._target.engine) as connection:
-            found = fence.current(connection, self._ledger)
-        if found > self.epoch:
+            epoch = fence.current(connection, self._ledger)
+        if epoch > self.epoch:
             raise Locked(
                 "a newer run took this target over",
                 f"epoch {self.epoch}",
-                f"the target is at epoch {found}",
+                f"the target is at epoch {epoch}",
                 "`migrate status`",
             )
-        if found < self.epoch:
+        if epoch < self.epoch:
             raise TargetUnavailable(
                 "the target has lost what it had committed",
                 self._target.label,
-                f"it is at epoch {found} and was at {self.epoch}: a standby that lagged behind?",
+                f"it is at epoch {epoch} and was at {self.epoch}: a standby that lagged behind?",
                 "type the same command again; the ledger was lost with the rows, so it resumes",
             )

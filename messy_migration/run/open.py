@@ -245,11 +245,11 @@ def _kind(options: RunOptions) -> str:
     return "real" if options.sandbox is None else "sandbox"
 
 
-def _check_stamp(found: str, workspace: Workspace, options: RunOptions) -> None:
-    if found == _kind(options):
+def _check_stamp(kind: str, workspace: Workspace, options: RunOptions) -> None:
+    if kind == _kind(options):
         return
     raise ConfigurationError(
-        f"the target belongs to {'a sandbox' if found == 'sandbox' else 'real data'}",
+        f"the target belongs to {'a sandbox' if kind == 'sandbox' else 'real data'}",
         workspace.target.label,
         "sandbox data and real data never share a target",
         "name another --target",

@@ -85,9 +85,9 @@ def build(
 
 def _bookmark(stream: Stream, history: History) -> datetime | None:
     """Where a stream goes on: its bookmark minus its overlap; nowhere if it is doubtful."""
-    place = (stream.name, stream.tenant)
-    position = history.bookmarks.get(place)
-    if position is None or place in history.doubtful:
+    stream_key = (stream.name, stream.tenant)
+    position = history.bookmarks.get(stream_key)
+    if position is None or stream_key in history.doubtful:
         return None
     return datetime.fromisoformat(position) - timedelta(seconds=stream.overlap)
 
@@ -107,9 +107,9 @@ def _offered(
     if not workspace.registry.implements(stream.plugin, "partitions"):
         return [whole(stream, run_id)]
     done = [partition for partition in earlier if history.is_complete(stream, partition)]
-    left = _left(stream, history, earlier, done) if earlier else None
+    unread = _left(stream, history, earlier, done) if earlier else None
     records = min(cutting.records, workspace.target.dialect.batch_records)
-    offered = partitions(workspace, stream, since, left, records)
+    offered = partitions(workspace, stream, since, unread, records)
     if any(partition.held is None for partition in offered):
         return offered
     # A plugin that keeps what was planned gives only what is left of it.
@@ -121,13 +121,13 @@ def _left(
 ) -> list[Partition]:
     """What a run planned and has not completed; of two of one name the one not yet begun."""
     names = {partition.name for partition in done}
-    left: dict[str, Partition] = {}
+    unread: dict[str, Partition] = {}
     for partition in earlier:
         if partition.name not in names and (
-            partition.name not in left or not history.is_begun(stream, partition)
+            partition.name not in unread or not history.is_begun(stream, partition)
         ):
-            left[partition.name] = partition
-    return list(left.values())
+            unread[partition.name] = partition
+    return list(unread.values())
 
 
 def _stream(
@@ -167,7 +167,7 @@ def _stream(
             problems.append(problem)
         else:
             todo.append(partition)
-    renewed = bool(earlier) and any(item.held for item in todo)
+    renewed = bool(earlier) and any(partition.held for partition in todo)
     return StreamPlan(stream, identity, tuple(todo), tuple(skipped), tuple(problems), renewed)
 
 

@@ -54,7 +54,7 @@ def prove_earlier(site: Site, streams: Sequence[Stream], accept: str | None) -> 
         ProofError: somebody else changed a table, or it cannot be read.
     """
     table_states = states.all_states(site.connection, site.ledger)
-    wanted = [
+    examined = [
         table_states[table.name, table.scope]
         for stream in streams
         for table in stream.tables
@@ -62,7 +62,7 @@ def prove_earlier(site: Site, streams: Sequence[Stream], accept: str | None) -> 
     ]
     sums = receipts.expected(site.connection, site.ledger)
     # A run that was killed has added no stubs, so that rows miss parents: nobody's change.
-    verdicts = list(prove(site.connection, site.dialect, wanted, sums, {}, rows_only=True))
+    verdicts = list(prove(site.connection, site.dialect, examined, sums, {}, rows_only=True))
     if site.connection.invalidated:
         raise TargetUnavailable("the target went away", why=verdicts[-1].reason)
     wrong = [verdict for verdict in verdicts if verdict.verdict != "MATCH"]
@@ -153,7 +153,7 @@ def _key_comes_later(
     Only where one stream writes the table and no other: if a record has rows in several tables,
     the duplicate of one row says nothing of the record.
     """
-    writers = [item for item in streams for other in item.tables if other.name == table.name]
+    writers = [owner for owner in streams for other in owner.tables if other.name == table.name]
     is_alone = len(writers) == 1 and len(stream.tables) == 1 and not table.scope
     # What leaves with a late key is not counted as money.
     is_usual = table.conflict in ("", "newest")
@@ -184,8 +184,8 @@ def _meet(site: Site, stream: Stream, table: Table, *, created: bool, key_pendin
     )
     states.add(site.connection, site.ledger, site.signature, state)
     if fingerprint.rows:
-        place = (stream.name, stream.tenant)
-        _receipt(site, place, table, (fingerprint, keyed), money, "baseline", None)
+        stream_key = (stream.name, stream.tenant)
+        _receipt(site, stream_key, table, (fingerprint, keyed), money, "baseline", None)
 
 
 def _meet_again(site: Site, stream: Stream, table: Table, state: TableState) -> None:
@@ -205,9 +205,9 @@ def _meet_again(site: Site, stream: Stream, table: Table, state: TableState) -> 
         under_new = sums.get((table.name, table.scope, new), Fingerprint())
         actual, keyed = _sums(site, table)
         change = (actual - under_new, _keyed_since(site, state, keyed, new))
-        place = (stream.name, stream.tenant)
+        stream_key = (stream.name, stream.tenant)
         money = _money_since(site, table)
-        _receipt(site, place, table, change, money, "rebase", state.format_id)
+        _receipt(site, stream_key, table, change, money, "rebase", state.format_id)
     states.redefine(site.connection, site.ledger, site.signature, table, new)
 
 
@@ -274,7 +274,7 @@ def _rows(site: Site, table: Table) -> str:
 
 def _receipt(
     site: Site,
-    place: tuple[str, str],
+    stream_key: tuple[str, str],
     table: Table,
     change: Sums,
     money: Totals | None,
@@ -298,7 +298,7 @@ def _receipt(
         site.connection,
         site.ledger,
         site.signature,
-        receipts.receipt_of_table(identity, *place, part),
+        receipts.receipt_of_table(identity, *stream_key, part),
         kind=kind,
         reason=reason,
     )

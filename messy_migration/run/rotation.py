@@ -145,9 +145,9 @@ def _summed(
     sums = receipts.expected(connection, state.workspace.ledger)
     if plain != sums.get((*one.key, one.format_id), Fingerprint()):
         raise _refused(one.table.name, "rows changed while they were being read")
-    place = (*one.key, one.format_id)
+    key = (*one.key, one.format_id)
     if old and _is_whole(one, under_old, old):
-        expected = under_old.get(place, KeyedSum()).net
+        expected = under_old.get(key, KeyedSum()).net
         if rest[0].lanes != expected.lanes:
             raise _refused(one.table.name, forged_rows(old.id))
     return keyed

@@ -146,7 +146,9 @@ def _unproven(state: RunState) -> Iterator[None]:
         codes = {problem.exit_code for problem in (*state.problems, error)}
         code = exit_code(codes, mismatch=False, unknown=True)
         if code != error.exit_code:
-            raise next(item for item in state.problems if item.exit_code == code) from error
+            raise next(
+                reported for reported in state.problems if reported.exit_code == code
+            ) from error
         met = dict.fromkeys(problem.what for problem in state.problems)
         why = "; ".join([*met, f"at the end {error.what}: {error.why}"])
         what = "nothing is proven, the verdict is UNKNOWN"
@@ -187,8 +189,8 @@ def chosen(workspace: Workspace, options: RunOptions) -> list[Stream]:
     tenants = {stream.tenant for stream in streams}
     for tenant in options.tenants:
         if tenant not in tenants:
-            known = ", ".join(sorted(tenants - {""})) or "none"
-            raise UsageProblem(f"--tenant {tenant!r} names no tenant", why=f"there are {known}")
+            names = ", ".join(sorted(tenants - {""})) or "none"
+            raise UsageProblem(f"--tenant {tenant!r} names no tenant", why=f"there are {names}")
     if not options.tenants:
         return streams
     return [stream for stream in streams if stream.tenant in options.tenants]
@@ -223,15 +225,15 @@ def _prepare(state: RunState) -> frozenset[tuple[str, Scope]]:
     with state.writing() as connection:
         site = Site(connection, workspace.target.dialect, ledger, state.signature())
         state.derived = derivable(state, connection)
-        made = [derived.stream for derived in state.derived]
+        derived_streams = [derived.stream for derived in state.derived]
         accept = state.options.accept_foreign
         # What others did to a derived table is never adopted: it is made again.
-        prove_earlier(site, [*state.streams, *([] if accept else made)], accept)
+        prove_earlier(site, [*state.streams, *([] if accept else derived_streams)], accept)
         add_earlier_keys(site, state.streams)
         # A plugin that loads may rely on the key.
         loads = any(registry.implements(name, "load") for name in registry.names)
-        if made:
-            prepare_tables(site, made)
+        if derived_streams:
+            prepare_tables(site, derived_streams)
         fresh = prepare_tables(site, state.streams, keys_later=not loads)
         for plan in state.plans:
             runs.plan(
@@ -256,7 +258,7 @@ def _work(state: RunState, observer: Observer, stop: StopSignals, local: LocalPo
         scouts = find_scouts(state, levels)
         for tasks in [
             scouts,
-            *([item for item in level if item not in scouts] for level in levels),
+            *([task for task in level if task not in scouts] for level in levels),
         ]:
             ready = [task for task in tasks if not is_hopeless(state, task)]
             for finished in pool.run(ready, pulse, lambda: stop.requested):
@@ -363,13 +365,13 @@ def _incomplete(state: RunState) -> None:
         complete = receipts.complete(connection, state.workspace.ledger)
     for plan in state.plans:
         stream = plan.stream
-        left = [
+        unread = [
             part
             for part in plan.partitions
             if (stream.name, stream.tenant, part.digest) not in complete
         ]
-        if left:
+        if unread:
             count = len(plan.partitions)
             state.unfinished.setdefault(
-                stream.label, f"{len(left)} of {count} partitions are not complete"
+                stream.label, f"{len(unread)} of {count} partitions are not complete"
             )

@@ -22,7 +22,9 @@ def find_scouts(state: RunState, levels: Sequence[Sequence[Task]]) -> list[Task]
 def is_hopeless(state: RunState, task: Task) -> bool:
     """The account does not answer, or a stream that this one depends on was not all read."""
     stream = next(
-        item for item in state.streams if (item.name, item.tenant) == (task.stream, task.tenant)
+        stream
+        for stream in state.streams
+        if (stream.name, stream.tenant) == (task.stream, task.tenant)
     )
     if (task.plugin, task.tenant) in state.closed:
         state.unfinished.setdefault(

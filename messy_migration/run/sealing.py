@@ -58,12 +58,12 @@ class Sealer:
 
     def _link(self, connection: Connection) -> Link | None:
         ledger = self._state.workspace.ledger
-        known = self._links[-1].ordinal if self._links else 0
+        last = self._links[-1].ordinal if self._links else 0
         # The last one may not have committed, though it seemed to.
-        self._links = self._links[:-1] + chain.links(connection, ledger, max(known, 1))
+        self._links = self._links[:-1] + chain.links(connection, ledger, max(last, 1))
         before = self._links[-1] if self._links else None
-        found: Heads = newest_items(connection, ledger, before, heads(self._links))
-        if not found:
+        newest: Heads = newest_items(connection, ledger, before, heads(self._links))
+        if not newest:
             return None
         after = (before.last_seq, before.last_change or 0) if before else (0, 0)
         return chain.following(
@@ -77,6 +77,6 @@ class Sealer:
             evidence_digest="",
             verdict="",
             written_at=now(),
-            lanes=json.dumps({lane: list(place) for lane, place in sorted(found.items())}),
+            lanes=json.dumps({lane: list(head) for lane, head in sorted(newest.items())}),
             state_digest=changes.state_digest(connection, ledger, self._state.run.run_id),
         )

@@ -171,10 +171,10 @@ class RunState:
     def tell_untold(self) -> None:
         """Say of the batches that workers committed and did not live to tell."""
         names = {part.digest: part.name for plan in self.plans for part in plan.partitions}
-        target, known = self.workspace.target, self.events.batches
+        target, batches = self.workspace.target, self.events.batches
         with target.dialect.reading(target.engine) as connection:
             ours = (connection, self.workspace.ledger, self.signature())
-            for event in events.untold(*ours, known, names):
+            for event in events.untold(*ours, batches, names):
                 tell(event)
 
     def signature(self) -> Signature:

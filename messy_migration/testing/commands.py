@@ -126,7 +126,7 @@ class Commands:
             outputs: the files that stdout and stderr are appended to.
             leads: whether it leads a session of its own.
         """
-        names = [str(place if isinstance(place, Path) else place.name) for place in outputs]
+        names = [str(output if isinstance(output, Path) else output.name) for output in outputs]
         order = {"argv": argv, "folder": str(folder), "leads": leads, "outputs": names}
         return Command(self.ask({**order, "environment": dict(environment)})["pid"], self)
 
@@ -222,7 +222,7 @@ def main() -> None:
         importlib.import_module(name)
     calls = [
         getattr(importlib.import_module(module), name)
-        for module, _, name in (place.partition(":") for place in sys.argv[1:])
+        for module, _, name in (spelled.partition(":") for spelled in sys.argv[1:])
     ]
     page.template()
     path = sys.path[1 + len(_path(os.environ)) :]

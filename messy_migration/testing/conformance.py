@@ -73,27 +73,27 @@ def departures(
         return [*_cells(reader, connection, table, kept), *_sums(reader, connection, table, kept)]
 
 
-def without(data: pa.Table, places: Mapping[str, Iterable[int]]) -> pa.Table:
+def without(data: pa.Table, indices_of: Mapping[str, Iterable[int]]) -> pa.Table:
     """The rows but those of which any cell is named."""
     keep = np.ones(data.num_rows, dtype=bool)
-    for found in places.values():
-        keep[list(found)] = False
+    for indices in indices_of.values():
+        keep[list(indices)] = False
     return data.filter(pa.array(keep))
 
 
 def _cells(reader: Reader, connection: Connection, table: Table, data: pa.Table) -> list[str]:
-    places = {number: place for place, number in enumerate(data.column("id").to_pylist())}
+    index_of = {number: index for index, number in enumerate(data.column("id").to_pylist())}
     wrong: dict[str, list[str]] = {}
     seen = 0
     for chunk in reader.row_fields(
         connection, table, f"{reader.rows_of(connection, table.name)} t"
     ):
-        found = [places[int(row[0])] for row in chunk]
-        seen += len(found)
-        expected = fields(data.take(pa.array(found, pa.int64())), table.columns)
+        indices = [index_of[int(row[0])] for row in chunk]
+        seen += len(indices)
+        expected = fields(data.take(pa.array(indices, pa.int64())), table.columns)
         for name, ours, theirs in zip(table.names, expected, zip(*chunk, strict=True), strict=True):
             cells = [str(cell) for cell in ours.to_pylist()]
-            wrong.setdefault(name, []).extend(_unlike(found, cells, theirs))
+            wrong.setdefault(name, []).extend(_unlike(indices, cells, theirs))
     problems = [
         f"column {name} ({table.column(name).type}): {len(cells)} of {seen} fields differ;"
         f" first {cells[0]}"
@@ -105,10 +105,10 @@ def _cells(reader: Reader, connection: Connection, table: Table, data: pa.Table)
     return problems
 
 
-def _unlike(places: list[int], ours: list[str], theirs: Sequence[bytes]) -> list[str]:
+def _unlike(numbers: list[int], ours: list[str], theirs: Sequence[bytes]) -> list[str]:
     return [
-        f"row {place}: {_short(there)} instead of {_short(here.encode())}"
-        for place, here, there in zip(places, ours, theirs, strict=True)
+        f"row {number}: {_short(there)} instead of {_short(here.encode())}"
+        for number, here, there in zip(numbers, ours, theirs, strict=True)
         if here.encode() != there
     ]
 
@@ -124,14 +124,14 @@ def _sums(reader: Reader, connection: Connection, table: Table, data: pa.Table) 
     source = f"{reader.rows_of(connection, table.name)} t"
     first = reader.spelling.apply('t."id"', "<", str(limit))
     nobody = reader.spelling.equal("1", "0")
-    wanted = {
+    expected_of = {
         source: fingerprint(hidden(data), table.columns),
         f"{source} WHERE {first}": fingerprint(data.slice(0, half), table.columns),
         f"{source} WHERE {nobody}": Fingerprint(),
     }
     problems = []
-    for clause, expected in wanted.items():
-        found = reader.fingerprint(connection, table, clause)
-        if found != expected:
-            problems.append(f"the fingerprint of {clause}: {found} instead of {expected}")
+    for clause, expected in expected_of.items():
+        actual = reader.fingerprint(connection, table, clause)
+        if actual != expected:
+            problems.append(f"the fingerprint of {clause}: {actual} instead of {expected}")
     return problems

@@ -122,11 +122,11 @@ def nasty(rows: int, seed: int) -> tuple[Table, pa.Table]:
     for column in table.columns[1:]:
         values = _pool(column.type, rng)
         pool: Any = pa.array(values[:_POOL], column.type.arrow)
-        place = rng.integers(0, len(pool), rows)
-        place[: len(pool)] = np.arange(len(pool))[:rows]
+        indices = rng.integers(0, len(pool), rows)
+        indices[: len(pool)] = np.arange(len(pool))[:rows]
         absent = rng.random(rows) < _NULLS
         absent[: len(pool)] = False
-        arrays.append(pool.take(pa.array(place, mask=absent)))
+        arrays.append(pool.take(pa.array(indices, mask=absent)))
     return table, pa.Table.from_arrays(arrays, schema=table.arrow_schema())
 
 
@@ -215,11 +215,13 @@ def _raw_document(rng: np.random.Generator, depth: int) -> str:
         return f"{rng.integers(-(10**9), 10**9)}.{rng.integers(0, 10**6)}e{rng.integers(-30, 30)}"
     if choice == 2:
         return str(rng.choice(["null", "true", "-0", "1.10", "1e3"]))
-    items = [_raw_document(rng, depth + 1) for _ in range(rng.integers(0, 5))]
+    elements = [_raw_document(rng, depth + 1) for _ in range(rng.integers(0, 5))]
     if choice == 3:
-        return "[" + ",".join(items) + "]"
-    members = {_text(rng)[:4]: item for item in items}
-    return "{" + ",".join(f"{json.dumps(name)}:{item}" for name, item in members.items()) + "}"
+        return "[" + ",".join(elements) + "]"
+    members = {_text(rng)[:4]: element for element in elements}
+    return (
+        "{" + ",".join(f"{json.dumps(name)}:{element}" for name, element in members.items()) + "}"
+    )
 
 
 def _integers(bits: int) -> tuple[list[int], Callable[[np.random.Generator], int]]:

@@ -259,10 +259,10 @@ class Project:
         """
         parts = make_url(url or self.target)
         if parts.get_backend_name() == "sqlite":
-            place = (self.folder / str(parts.database)).as_uri()
+            file_url = (self.folder / str(parts.database)).as_uri()
             mode = "rwc" if create else "rw"
             with closing(
-                sqlite3.connect(f"{place}?mode={mode}", uri=True, timeout=_LOCKED_SECONDS)
+                sqlite3.connect(f"{file_url}?mode={mode}", uri=True, timeout=_LOCKED_SECONDS)
             ) as lite:
                 lite.isolation_level = None
                 yield lite
@@ -302,7 +302,7 @@ class Project:
             assert extracted == loaded + quarantined + filtered
         held = self.quarantine()
         assert len(held) == sum(quarantined for _, _, quarantined, _ in sums)
-        assert all(place and rule and payload for place, rule, _, payload in held)
+        assert all(where and rule and payload for where, rule, _, payload in held)
 
 
 def _without_traceback(argv: tuple[str, ...], result: Result) -> Result:

@@ -150,11 +150,11 @@ def project(
     """
     from messy_migration.testing.project import Project
 
-    made = Project(tmp_path, capture=capfd)
-    made.configure()
+    fresh = Project(tmp_path, capture=capfd)
+    fresh.configure()
     monkeypatch.chdir(tmp_path)
-    yield made
-    made.stop()
+    yield fresh
+    fresh.stop()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -128,15 +128,15 @@ class LocalPool:
                 batch.
         """
         queue = deque(tasks)
-        told = 0.0
+        told_at = 0.0
         while queue or any(slot.task for slot in self._slots):
             if should_stop():
                 queue.clear()
-                told = told or self._tell_to_stop()
-                if time.monotonic() - told > GRACE_SECONDS:
+                told_at = told_at or self._tell_to_stop()
+                if time.monotonic() - told_at > GRACE_SECONDS:
                     self._kill()
             self._feed(queue)
-            yield from self._collect(queue, stopping=bool(told))
+            yield from self._collect(queue, stopping=bool(told_at))
             self._end_frozen()
             tick()
 
@@ -216,9 +216,9 @@ class LocalPool:
                 again = self._deaths.after(slot.task, slot.pulse.span, _how(slot))
                 if again is None:
                     error = _given_up(slot, slot.task)
-                    place = {"stream": slot.task.stream, "tenant": slot.task.tenant}
+                    label = {"stream": slot.task.stream, "tenant": slot.task.tenant}
                     texts = {"what": error.what, "where": error.where, "why": error.why}
-                    tell(BatchRetriesExhausted(**place, **texts))
+                    tell(BatchRetriesExhausted(**label, **texts))
                     yield Finished(slot.task, complete=False, error=error)
                 else:
                     queue.appendleft(again)
@@ -247,8 +247,8 @@ def _death(slot: _Slot) -> WorkerDied:
     if slot.task is None:
         return WorkerDied(how=_how(slot))
     task = slot.task
-    place = {"stream": task.stream, "tenant": task.tenant, "partition": task.partition.name}
-    return WorkerDied(**place, how=_how(slot))
+    label = {"stream": task.stream, "tenant": task.tenant, "partition": task.partition.name}
+    return WorkerDied(**label, how=_how(slot))
 
 
 def _how(slot: _Slot) -> str:

@@ -117,12 +117,12 @@ class Worker:
         Raises:
             MigrationError: see `pipeline.commit.commit`.
         """
-        place = {"stream": task.stream, "tenant": task.tenant}
+        label = {"stream": task.stream, "tenant": task.tenant}
         try:
             receipt = commit(writer, task.partition, task.plan_id, prepared)
         except (Overtaken, ReceiptRefused, RowsRefused) as error:
             texts = {"what": error.what, "where": error.where, "why": error.why}
-            tell(BatchRetriesExhausted(**place, batch=identity, **texts))
+            tell(BatchRetriesExhausted(**label, batch=identity, **texts))
             raise
         if receipt is not None:
             tell(batch_committed(receipt, task.partition.name, self._meter.read(part.size)))
@@ -136,11 +136,11 @@ class Worker:
     ) -> tuple[dict[str, Fingerprint | None], Waiting]:
         """The batches of the partition that are committed, and what waits in quarantine."""
         target, ledger = self.workspace.target, self.workspace.ledger
-        place = (stream.name, stream.tenant)
+        stream_key = (stream.name, stream.tenant)
         with refusals(where), target.dialect.reading(target.engine) as connection:
             return (
-                receipts.of_partition(connection, ledger, *place, task.partition.digest),
-                superseded.waiting(connection, ledger, *place, self.briefing.run_id),
+                receipts.of_partition(connection, ledger, *stream_key, task.partition.digest),
+                superseded.waiting(connection, ledger, *stream_key, self.briefing.run_id),
             )
 
     def _land(
@@ -148,9 +148,9 @@ class Worker:
     ) -> None:
         """Ask the source, unless the partition has landed already."""
         workspace = self.workspace
-        place = (stream.name, stream.tenant, partition.digest)
-        found = patience.persist(lambda: landed_at(workspace, *place))
-        if found is not None and (is_begun or Path(found.path).is_file()):
+        identity = (stream.name, stream.tenant, partition.digest)
+        earlier = patience.persist(lambda: landed_at(workspace, *identity))
+        if earlier is not None and (is_begun or Path(earlier.path).is_file()):
             return
         folder = workspace.settings.directory / workspace.settings.core.landing
         path = landing.path_of(folder.absolute(), stream, partition.digest, self.briefing.run_id)
@@ -159,7 +159,7 @@ class Worker:
 
         def remember() -> None:
             with refusals(f"stream {stream.label}"), workspace.target.engine.begin() as connection:
-                landings.add(connection, workspace.ledger, self._signature(), place, landed)
+                landings.add(connection, workspace.ledger, self._signature(), identity, landed)
                 # What an older run still lands must not replace what a newer one has landed.
                 fence.check(connection, workspace.ledger, self.briefing.epoch)
             self.lane.settle()

@@ -74,10 +74,10 @@ def _call(function: str, *arguments: str) -> str:
 
 def _joined(*texts: str) -> str:
     """Texts as one, NULL if any of them is."""
-    found = texts[0]
+    concatenated = texts[0]
     for text in texts[1:]:
-        found = _call('"||"', found, text)
-    return found
+        concatenated = _call('"||"', concatenated, text)
+    return concatenated
 
 
 def _digits(number: str, count: int) -> str:

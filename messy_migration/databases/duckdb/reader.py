@@ -64,11 +64,11 @@ class DuckDB:
         return None
 
     def place(self, connection: Connection, table: str) -> str:
-        known: tuple[str, str] | None = connection.info.get(_PLACE)
-        if known is None:
+        current: tuple[str, str] | None = connection.info.get(_PLACE)
+        if current is None:
             database, schema = connection.exec_driver_sql(_OPEN).one()
-            known = connection.info[_PLACE] = (str(database), str(schema))
-        return ".".join(quote(name) for name in (*known, table))
+            current = connection.info[_PLACE] = (str(database), str(schema))
+        return ".".join(quote(name) for name in (*current, table))
 
     rows_of = place
 
@@ -131,8 +131,8 @@ def _fetched(
     # Arrow hands rows over several times faster than the driver's cursor; as BLOB, so that a
     # text is encoded once.
     selected = ", ".join(
-        f"{c1.SPELLING.call('encode', piece.expression)} AS c{place}"
-        for place, piece in enumerate(pieces)
+        f"{c1.SPELLING.call('encode', piece.expression)} AS c{number}"
+        for number, piece in enumerate(pieces)
     )
     raw = connection.connection.driver_connection
     if raw is None:

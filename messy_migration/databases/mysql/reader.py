@@ -66,10 +66,12 @@ class MySQL:
         return {str(row[0]): str(row[1]) for row in rows} if rows else None
 
     def unique_keys(self, connection: Connection, table: str) -> list[set[str]]:
-        found: dict[str, set[str | None]] = {}
+        columns_of: dict[str, set[str | None]] = {}
         for index, column, part in connection.execute(text(_UNIQUE), {"name": table}):
-            found.setdefault(index, set()).add(None if part is not None else column)
-        return [{name for name in names if name} for names in found.values() if None not in names]
+            columns_of.setdefault(index, set()).add(None if part is not None else column)
+        return [
+            {name for name in names if name} for names in columns_of.values() if None not in names
+        ]
 
     def schema(self, connection: Connection) -> str | None:
         del connection

@@ -134,11 +134,11 @@ def _uuids(array: pa.Array[Any], name: str) -> pa.Array[Any]:
     texts = array.fill_null(str(UUID(int=0))) if array.null_count else array
     if not pc.all(pc.equal(pc.binary_length(texts), _UUID_LENGTH), min_count=0).as_py():
         raise _not_a_uuid(name)
-    places: Any = texts.buffers()[1]
+    offsets: Any = texts.buffers()[1]
     data: Any = texts.buffers()[2]
     if not count:
         return pa.nulls(0, pa.binary(16))
-    start = int(np.frombuffer(places, np.int32, 1, texts.offset * 4)[0])
+    start = int(np.frombuffer(offsets, np.int32, 1, texts.offset * 4)[0])
     characters = np.frombuffer(data, np.uint8, count * _UUID_LENGTH, start)
     grid = characters.reshape(count, _UUID_LENGTH)
     nibbles = _NIBBLE[np.delete(grid, _HYPHENS, axis=1)]

@@ -207,12 +207,12 @@ class PostgreSQL:
         return [row[0] for row in rows], {row[0] for row in rows if row[1]}
 
     def same_key(self, connection: Connection, table: Table) -> str:
-        known = connection.info.setdefault(_OPERATORS, {})
-        if table.name not in known:
+        operators_of = connection.info.setdefault(_OPERATORS, {})
+        if table.name not in operators_of:
             name = self.place(connection, table.name)
             rows = connection.execute(text(_EQUALITY), {"name": name}).all()
-            known[table.name] = {row[0]: tuple(row[1:]) for row in rows}
-        return " AND ".join(_equal(name, known[table.name].get(name)) for name in table.key)
+            operators_of[table.name] = {row[0]: tuple(row[1:]) for row in rows}
+        return " AND ".join(_equal(name, operators_of[table.name].get(name)) for name in table.key)
 
     def type_name(self, table: Table, column: str) -> str:
         return column_type(table.column(column))

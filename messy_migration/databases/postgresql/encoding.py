@@ -65,8 +65,8 @@ def aggregate(table: Table, alias: str, source: str, group: str = "") -> str:
     rows = f"SELECT {row_hash(table, alias)} AS h{grouped} FROM {source} OFFSET '0'"
     # To put the bytes together in each row costs more than to sum them one by one.
     sums = ", ".join(
-        f"coalesce(pg_catalog.sum(pg_catalog.get_byte(h, {place})), 0)"
-        for place in range(2 * _BYTES)
+        f"coalesce(pg_catalog.sum(pg_catalog.get_byte(h, {index})), 0)"
+        for index in range(2 * _BYTES)
     )
     head, tail = (", g::pg_catalog.text", " GROUP BY g") if group else ("", "")
     return f"SELECT pg_catalog.count(*), {sums}{head} FROM ({rows}) AS hashed{tail}"
@@ -89,7 +89,7 @@ def lane(name: str, start: int) -> str:
 
 
 def _lane(sums: Sequence[int]) -> int:
-    return sum(found << 8 * place for place, found in enumerate(reversed(sums))) % _LANE
+    return sum(byte_sum << 8 * index for index, byte_sum in enumerate(reversed(sums))) % _LANE
 
 
 def _joined(expressions: Sequence[str]) -> str:

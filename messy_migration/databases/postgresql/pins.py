@@ -73,25 +73,25 @@ def pin(connection: Connection) -> None:
         _set(connection, ALWAYS)
         return
     connection.info.pop(PLACES, None)
-    wanted = {**ALWAYS, **PROOF}
+    pins = {**ALWAYS, **PROOF}
     try:
-        found = _set(connection, wanted, ROW_SECURITY)
+        refusal = _set(connection, pins, ROW_SECURITY)
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", "") != "42501":
             raise
         # The server has ended the transaction; a new one begins with the next statement.
         raw: Any = connection.connection.driver_connection
         raw.rollback()
-        _set(connection, wanted)
-        found = "this role may not set row_security"
-    connection.info[_LOOSE] = found
+        _set(connection, pins)
+        refusal = "this role may not set row_security"
+    connection.info[_LOOSE] = refusal
 
 
-def _set(connection: Connection, wanted: Mapping[str, str], guard: str = "") -> str:
+def _set(connection: Connection, pins: Mapping[str, str], guard: str = "") -> str:
     """Set them; why the guard against policies could not be set, or empty."""
     calls = [
         f"pg_catalog.set_config({literal(name)}, {literal(value)}, true)"
-        for name, value in wanted.items()
+        for name, value in pins.items()
     ]
     if guard:
         calls.append(
@@ -100,13 +100,13 @@ def _set(connection: Connection, wanted: Mapping[str, str], guard: str = "") -> 
         )
         calls += [f"pg_catalog.current_setting({literal(name)}, true)" for name in _DAMAGED]
     # What the path was is asked before it is set: the list is computed from left to right.
-    schemas, path, *found = connection.exec_driver_sql(
+    schemas, path, *values = connection.exec_driver_sql(
         "SELECT pg_catalog.current_schemas(false), pg_catalog.current_setting('search_path'), "
         + ", ".join(calls)
     ).one()
     connection.info[_SCHEMAS] = tuple(schemas)
     connection.info[_PATH_THEN] = str(path)
-    for (name, value), actual in zip(wanted.items(), found, strict=False):
+    for (name, value), actual in zip(pins.items(), values, strict=False):
         if actual != value:
             raise TargetError(
                 "a setting of the session does not stay as it was set",
@@ -114,7 +114,7 @@ def _set(connection: Connection, wanted: Mapping[str, str], guard: str = "") -> 
                 f"it was set to {value!r} and is {actual!r}",
                 "connect to the server itself, without a program between",
             )
-    rest = found[len(wanted) :]
+    rest = values[len(pins) :]
     if not guard:
         return ""
     if rest[0] != "off":
@@ -125,8 +125,8 @@ def _set(connection: Connection, wanted: Mapping[str, str], guard: str = "") -> 
 
 def schemas(connection: Connection) -> tuple[str, ...]:
     """The schemas of the role's own path that are there, in order, of the last transaction."""
-    found: tuple[str, ...] = connection.info.get(_SCHEMAS, ())
-    return found
+    schemas_on_path: tuple[str, ...] = connection.info.get(_SCHEMAS, ())
+    return schemas_on_path
 
 
 def refuse_unguarded(connection: Connection, table: str) -> None:
@@ -171,9 +171,9 @@ def planned_otherwise(connection: Connection) -> Iterator[None]:
     _plan_by(connection, dict(zip(names, before, strict=True)))
 
 
-def _plan_by(connection: Connection, wanted: Mapping[str, str]) -> None:
+def _plan_by(connection: Connection, pins: Mapping[str, str]) -> None:
     calls = ", ".join(
         f"pg_catalog.set_config({literal(name)}, {literal(value)}, true)"
-        for name, value in wanted.items()
+        for name, value in pins.items()
     )
     connection.exec_driver_sql(f"SELECT {calls}")

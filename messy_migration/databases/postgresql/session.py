@@ -93,12 +93,12 @@ _BLOCKERS = """
 """
 
 
-def prepare(raw: psycopg.Connection[Any], wanted: dict[str, str]) -> int:
+def prepare(raw: psycopg.Connection[Any], settings: dict[str, str]) -> int:
     """Set up a new session, and give its process on the server.
 
     Nothing is set where a pooler stands between: it stays with a session that others use.
     """
-    values = ", ".join(f"('{name}', '{value}')" for name, value in wanted.items())
+    values = ", ".join(f"('{name}', '{value}')" for name, value in settings.items())
     before, raw.autocommit = raw.autocommit, True
     row = raw.execute(_SET.format(values=values, pid=raw.info.backend_pid).encode()).fetchone()
     raw.autocommit = before
@@ -131,8 +131,8 @@ def holder(connection: Connection) -> str:
     row = connection.execute(text(_HOLDER), {"key": LOCK}).first()
     if row is None:
         return ""
-    application, _, place = str(row[1]).partition("@")
-    host, _, pid = place.rpartition("/")
+    application, _, host_and_pid = str(row[1]).partition("@")
+    host, _, pid = host_and_pid.rpartition("/")
     who = f"run {application[3:16]}" if application.startswith("mm:") else application
     if pid:
         who += f" on {host}, process {pid}"

@@ -69,14 +69,14 @@ class PostgreSQLScans:
             " pg_catalog.sum(lane0)::pg_catalog.text, pg_catalog.sum(lane1)::pg_catalog.text"
             f" FROM ({hashed}) AS hashed GROUP BY 1"
         )
-        found = Sketch.empty(cells)
+        filled = Sketch.empty(cells)
         with refusals(f"table {view.table.name}"):
             rows = connection.exec_driver_sql(statement).all()
         for cell, count, *sums in rows:
-            found.counts[cell] = count
+            filled.counts[cell] = count
             values = (np.uint64(int(one) % _LANE) for one in sums)
-            found.keys[cell], found.lane0[cell], found.lane1[cell] = values
-        return found
+            filled.keys[cell], filled.lane0[cell], filled.lane1[cell] = values
+        return filled
 
     def rows(
         self, connection: Connection, view: View, hashing: Hashing, choice: Choice
@@ -84,7 +84,7 @@ class PostgreSQLScans:
         """See `Scans`."""
         inside, outside = _conditions(view, hashing, choice)
         fields = [c1.as_bytes(one) for one in c1.fields(view.table, "t")]
-        names = [f"f{place}" for place in range(len(fields))]
+        names = [f"f{ordinal}" for ordinal in range(len(fields))]
         columns = ", ".join(f"{one} AS {name}" for one, name in zip(fields, names, strict=True))
         raw, number = _key(view, hashing)
         heads = f"{_row(view.table, hashing)} AS r, {raw} AS k"
@@ -122,22 +122,23 @@ def _row(table: Table, hashing: Hashing) -> str:
         return c1.row_hash(table, "t")
     fields = zip(table.columns, c1.fields(table, "t"), strict=True)
     hashes = (
-        _value(column, field, place, hashing.seed) for place, (column, field) in enumerate(fields)
+        _value(column, field, ordinal, hashing.seed)
+        for ordinal, (column, field) in enumerate(fields)
     )
     return f"({' OPERATOR(pg_catalog.#) '.join(hashes)})"
 
 
-def _value(column: Column, field: str, place: int, seed: int) -> str:
+def _value(column: Column, field: str, ordinal: int, seed: int) -> str:
     """The hash of a value, 0 for NULL, under the seed of its column.
 
     Those seeds have nothing to do with each other, or hashes of two columns could cancel.
     """
-    digest = hashlib.sha256(f"{seed}|{place}".encode()).digest()
+    digest = hashlib.sha256(f"{seed}|{ordinal}".encode()).digest()
     own = int.from_bytes(digest[:8], "big") >> 1
     form = _HASHES.get(column.type.kind)
     if form is None:
         return f'pg_catalog.hashtextextended({field} COLLATE pg_catalog."C", {own})'
-    return f"coalesce({form.format(x=f't.{quote(column.name)}', seed=own, place=place)}, 0)"
+    return f"coalesce({form.format(x=f't.{quote(column.name)}', seed=own, place=ordinal)}, 0)"
 
 
 def _lanes(hashing: Hashing) -> str:
@@ -145,7 +146,7 @@ def _lanes(hashing: Hashing) -> str:
         parts = [c1.lane("r", start) for start in (0, 8)]
     else:
         # As a seed all 64 bits of a row's hash count; as a value they would be folded to 32.
-        parts = [f"{_INT4}({place}, r)" for place in (0, 1)]
+        parts = [f"{_INT4}({half}, r)" for half in (0, 1)]
     return f"{parts[0]} AS lane0, {parts[1]} AS lane1"
 
 

@@ -96,14 +96,14 @@ def rows_by_writer(connection: Connection, table: Table) -> Mapping[int, int]:
 
 
 def sums_by_writer(
-    connection: Connection, table: Table, known: Collection[int], adopted: int | None = None
+    connection: Connection, table: Table, xids: Collection[int], adopted: int | None = None
 ) -> Sums:
     """Fingerprints of the rows of a table (in its scope) by who wrote them, in one scan.
 
     Args:
         connection: of a database that knows.
         table: an ordinary one.
-        known: low 32 bits of our transactions; those of all others are summed together.
+        xids: low 32 bits of our transactions; those of all others are summed together.
         adopted: the newest transaction that signed for rows of others, all 64 bits of it.
     """
     # However many others there are, the groups are no more than ours and two.
@@ -112,7 +112,7 @@ def sums_by_writer(
         earlier = (
             f" WHEN {_no_newer(adopted, current(connection))} THEN '{_FROZEN}'::pg_catalog.xid"
         )
-    group = f"CASE WHEN {_is_among(known)} THEN t.xmin{earlier} END"
+    group = f"CASE WHEN {_is_among(xids)} THEN t.xmin{earlier} END"
     with refusals(f"table {table.name}"):
         source = _rows(connection, table)
         rows = connection.exec_driver_sql(c1.aggregate(table, "t", source, group)).all()
@@ -145,8 +145,8 @@ def low(xid: int) -> int:
 
 def whole(xmin: int, now: int) -> int:
     """The newest transaction before `now` that has these low 32 bits."""
-    found = now & ~_LOW | xmin
-    return found if found < now else found - _LOW - 1
+    xid = now & ~_LOW | xmin
+    return xid if xid < now else xid - _LOW - 1
 
 
 def written_by(connection: Connection, table: Table, xmins: Collection[int]) -> str:

@@ -109,14 +109,14 @@ class SQLite:
             ),
             {"name": table},
         )
-        found: dict[str, set[str]] = {"": set(key.scalars())}
+        columns_of: dict[str, set[str]] = {"": set(key.scalars())}
         for index, column in indexes:
-            found.setdefault(index, set()).add(column)
-        return [names for names in found.values() if names and None not in names]
+            columns_of.setdefault(index, set()).add(column)
+        return [names for names in columns_of.values() if names and None not in names]
 
     def folded(self, connection: Connection, table: Table) -> list[str]:
         there = self.columns(connection, table.name) or {}
-        found = []
+        names = []
         for name in told_apart(table):
             # A compound takes the collation of its first part; no pragma tells it of a column.
             probe = (
@@ -124,8 +124,8 @@ class SQLite:
                 f" FROM {self.place(connection, table.name)} WHERE 0 UNION ALL SELECT 'a')"
             )
             if name in there and connection.exec_driver_sql(probe).scalar_one():
-                found.append(name)
-        return found
+                names.append(name)
+        return names
 
     def type_name(self, table: Table, column: str) -> str:
         return c1.column_type(table.column(column))
@@ -171,8 +171,8 @@ class SQLite:
         return c1.unstorable(data, table.columns)
 
     def insert(self, connection: Connection, table: Table, data: pa.Table) -> None:
-        place = self.place(connection, table.name)
-        self._fill(connection, place, table, data.select(table.names), ())
+        full_name = self.place(connection, table.name)
+        self._fill(connection, full_name, table, data.select(table.names), ())
 
     def stage(self, connection: Connection, table: Table, data: pa.Table) -> str:
         name = f"temp.{quote(f'mm_stage_{table.name}')}"

@@ -84,7 +84,7 @@ def unstorable(data: pa.Table, columns: Sequence[Column]) -> dict[str, list[int]
     In a float64 column NaN, which SQLite turns into NULL; in a date or timestamp column what
     lies outside the years 1 to 9999.
     """
-    found = {}
+    bad_rows = {}
     for column in columns:
         kind = column.type.kind
         array = data.column(column.name)
@@ -96,10 +96,10 @@ def unstorable(data: pa.Table, columns: Sequence[Column]) -> dict[str, list[int]
             bad = pc.or_(pc.less(numbers, first), pc.greater(numbers, last))
         else:
             continue
-        places = np.flatnonzero(pc.fill_null(bad, False).to_numpy())  # noqa: FBT003
-        if len(places):
-            found[column.name] = places.tolist()
-    return found
+        indices = np.flatnonzero(pc.fill_null(bad, False).to_numpy())  # noqa: FBT003
+        if len(indices):
+            bad_rows[column.name] = indices.tolist()
+    return bad_rows
 
 
 def register(connection: sqlite3.Connection) -> None:

@@ -56,10 +56,10 @@ def fingerprint(connection: sqlite3.Connection, table: Table, source: str) -> Fi
         piece.expression if piece.is_stored else f"CAST(({piece.expression}) AS BLOB)"
         for piece in pieces
     )
-    found = Fingerprint()
+    total = Fingerprint()
     try:
         for rows in _chunks(connection.execute(f"SELECT {selected} FROM {source}")):
-            found += c1.total(c1.row_hashes(_texts(columns, rows)))
+            total += c1.total(c1.row_hashes(_texts(columns, rows)))
     except (_Irregular, pa.ArrowException):
         return None
     except sqlite3.OperationalError as error:
@@ -67,7 +67,7 @@ def fingerprint(connection: sqlite3.Connection, table: Table, source: str) -> Fi
         if "decode" in str(error):
             return None
         raise
-    return found
+    return total
 
 
 def _expressions(table: Table) -> list[str]:

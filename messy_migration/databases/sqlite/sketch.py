@@ -44,14 +44,14 @@ class SQLiteScans:
         """See `Scans`."""
         del hashing  # SHA-256: there is no other one here
         columns = f"{_blob(c1.row_text(view.table, 't'))}, {_key(view)}"
-        found = Sketch.empty(cells)
+        filled = Sketch.empty(cells)
         with refusals(f"table {view.table.name}"):
             result = connection.exec_driver_sql(f"SELECT {columns} FROM {view.from_clause()}")
             for chunk in result.partitions(ROWS_PER_FETCH):
                 texts, keys = zip(*chunk, strict=True)
-                given = ([key] if view.table.key else [] for key in keys)
-                add_texts(found, [number(view, key) for key in given], texts)
-        return found
+                key_values = ([key] if view.table.key else [] for key in keys)
+                add_texts(filled, [number(view, key) for key in key_values], texts)
+        return filled
 
     def rows(
         self, connection: Connection, view: View, hashing: Hashing, choice: Choice
@@ -59,7 +59,7 @@ class SQLiteScans:
         """See `Scans`."""
         del hashing
         condition = self._condition(connection, view, choice)
-        places = key_places(view.table)
+        key_indices = key_places(view.table)
         fields = ", ".join(_blob(field) for field in c1.fields(view.table, "t"))
         with refusals(f"table {view.table.name}"):
             result = connection.exec_driver_sql(
@@ -67,7 +67,7 @@ class SQLiteScans:
             )
             for chunk in result.partitions(ROWS_PER_FETCH):
                 for row in chunk:
-                    yield row_of(view, places, tuple(row))
+                    yield row_of(view, key_indices, tuple(row))
 
     def _condition(self, connection: Connection, view: View, choice: Choice) -> str:
         raw: Any = connection.connection.driver_connection

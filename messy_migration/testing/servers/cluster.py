@@ -139,14 +139,14 @@ def cluster(binaries: Path, settings: Mapping[str, str]) -> Iterator[Cluster]:
         TargetError: the server cannot be made or does not start.
     """
     with temporary_home(_PREFIX) as home:
-        made = Cluster(binaries, home, settings)
+        started = Cluster(binaries, home, settings)
         try:
-            made.binaries = reachable(binaries, home)
-            _initialise(made)
-            _start_on_free_port(made)
-            yield made
+            started.binaries = reachable(binaries, home)
+            _initialise(started)
+            _start_on_free_port(started)
+            yield started
         finally:
-            made.stop(signal.SIGQUIT)
+            started.stop(signal.SIGQUIT)
 
 
 @contextmanager
@@ -157,64 +157,70 @@ def standby(primary: Cluster) -> Iterator[Cluster]:
         TargetError: it cannot be made, or does not start.
     """
     with temporary_home(_PREFIX) as home:
-        made = Cluster(primary.binaries, home, {**primary.settings, "cluster_name": "standby"})
-        made.password = primary.password
+        follower = Cluster(primary.binaries, home, {**primary.settings, "cluster_name": "standby"})
+        follower.password = primary.password
         try:
-            _copy(primary, made)
-            _start_on_free_port(made)
-            yield made
+            _copy(primary, follower)
+            _start_on_free_port(follower)
+            yield follower
         finally:
-            made.stop(signal.SIGQUIT)
+            follower.stop(signal.SIGQUIT)
 
 
-def _copy(primary: Cluster, made: Cluster) -> None:
-    secret = made.home / "password"
+def _copy(primary: Cluster, follower: Cluster) -> None:
+    secret = follower.home / "password"
     secret.touch(mode=0o600)
     secret.write_text(f"127.0.0.1:{primary.port}:*:{_USER}:{primary.password}\n")
     give(secret)
-    place = f"host=127.0.0.1 port={primary.port} user={_USER} passfile={secret}"
-    command = [str(made.binaries / "pg_basebackup"), "-D", str(made.home / "data"), "-d", place]
+    conninfo = f"host=127.0.0.1 port={primary.port} user={_USER} passfile={secret}"
+    command = [
+        str(follower.binaries / "pg_basebackup"),
+        "-D",
+        str(follower.home / "data"),
+        "-d",
+        conninfo,
+    ]
     command += ["--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast", "--no-sync"]
-    log = made.home / "log"
+    log = follower.home / "log"
     with log.open("ab") as output:
-        code = launch(command, made.home, output.fileno()).wait()
+        code = launch(command, follower.home, output.fileno()).wait()
     if code:
         raise TargetError(
             "pg_basebackup cannot copy the server of the tests",
-            where=str(made.binaries),
+            where=str(follower.binaries),
             why=last_line(log),
         )
 
 
-def _initialise(made: Cluster) -> None:
-    secret = made.home / "password"
+def _initialise(server: Cluster) -> None:
+    secret = server.home / "password"
     secret.touch(mode=0o600)
-    secret.write_text(made.password)
+    secret.write_text(server.password)
     give(secret)
-    command = [str(made.binaries / "initdb"), "-D", str(made.home / "data"), "-U", _USER]
+    command = [str(server.binaries / "initdb"), "-D", str(server.home / "data"), "-U", _USER]
     command += ["--auth=scram-sha-256", f"--pwfile={secret}", "--no-sync"]
     command += ["--encoding=UTF8", "--no-locale"]
-    log = made.home / "log"
+    log = server.home / "log"
     with log.open("ab") as output:
-        code = launch(command, made.home, output.fileno()).wait()
+        code = launch(command, server.home, output.fileno()).wait()
     secret.unlink()
     if code:
         raise TargetError(
             "initdb cannot make a Postgres server for the tests",
-            where=str(made.binaries),
+            where=str(server.binaries),
             why=last_line(log),
         )
 
 
-def _start_on_free_port(made: Cluster) -> None:
+def _start_on_free_port(server: Cluster) -> None:
     """Between choosing a port and taking it, somebody else may: then choose again."""
-    for left in (2, 1, 0):
-        made.port = free_port()
+    for tries in (2, 1, 0):
+        server.port = free_port()
         try:
-            made.start()
+            server.start()
         except TargetError:
-            taken = "could not bind" in (made.home / "log").read_text(errors="replace")
-            if not (taken and left):
+            taken = "could not bind" in (server.home / "log").read_text(errors="replace")
+            if not (taken and tries):
                 raise
         else:
             return

@@ -193,8 +193,8 @@ def _local(daemon: Path, installer: Path) -> Iterator[Server]:
 def _programs() -> tuple[Path, Path] | None:
     """The server and the program that makes its data folder."""
     path = os.environ.get("PATH", "") + os.pathsep + _PLACES
-    found = [shutil.which(name, path=path) for name in ("mariadbd", "mariadb-install-db")]
-    daemon, installer = found
+    programs = [shutil.which(name, path=path) for name in ("mariadbd", "mariadb-install-db")]
+    daemon, installer = programs
     return (Path(daemon), Path(installer)) if daemon and installer else None
 
 

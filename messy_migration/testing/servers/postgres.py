@@ -90,13 +90,13 @@ class Server:
         Yields:
             The URL of that database with the role's name and password.
         """
-        place = make_url(database)
+        url = make_url(database)
         name, password = f"mm_test_{secrets.token_hex(6)}", secrets.token_hex(12)
         self._execute(f"CREATE ROLE {{}} LOGIN PASSWORD '{password}' {options}", name)
         try:
-            yield place.set(username=name, password=password).render_as_string(hide_password=False)
+            yield url.set(username=name, password=password).render_as_string(hide_password=False)
         finally:
-            self._execute("DROP OWNED BY {}", name, place.database)
+            self._execute("DROP OWNED BY {}", name, url.database)
             self._execute("DROP ROLE {}", name)
 
     @property

@@ -298,8 +298,8 @@ def proxy(host: str, port: int) -> Iterator[Proxy]:
         host: of the server.
         port: of the server.
     """
-    made = Proxy(host, port)
+    started = Proxy(host, port)
     try:
-        yield made
+        yield started
     finally:
-        made.close()
+        started.close()

@@ -40,9 +40,9 @@ def unwrap(document: Any, envelope: Envelope, where: str) -> Answer:
     """
     _refuse_failure(document, where)
     for path in envelope.paths:
-        found = _follow(document, path)
-        if isinstance(found, list):
-            return Answer(found, _total(document, path, envelope.totals))
+        records = _follow(document, path)
+        if isinstance(records, list):
+            return Answer(records, _total(document, path, envelope.totals))
     raise SourceError(
         "an answer has a shape that is not known",
         where,
@@ -85,8 +85,8 @@ def _get(document: Mapping[str, Any], name: str) -> Any:
     """The value under a name, the exact one before one of another case."""
     if name in document:
         return document[name]
-    wanted = name.casefold()
-    return next((entry for key, entry in document.items() if key.casefold() == wanted), None)
+    folded = name.casefold()
+    return next((entry for key, entry in document.items() if key.casefold() == folded), None)
 
 
 def _total(document: Any, path: str, names: Sequence[str]) -> int | None:

@@ -22,7 +22,7 @@ def read(document: dict[str, Any], record: Record, reading: Reading) -> None:
     fields = reading.fields("events", document, _NESTED)
     key = required(text(fields["EventID"], "source_id"), "source_id")
     name = required(text(fields["EventTitle"], "name"), "name")
-    place = zone_of(fields["TimeZone"], reading.zone, "timezone")
+    zone = zone_of(fields["TimeZone"], reading.zone, "timezone")
     if len(name) > _NAME_LIMIT:
         record.warn("events", "name", "long_name", f"it is longer than {_NAME_LIMIT} characters")
     starts_at = moment(
@@ -30,14 +30,14 @@ def read(document: dict[str, Any], record: Record, reading: Reading) -> None:
         "events",
         "starts_at",
         fields["E_Startdate"],
-        (fields["EventStartDate"], fields["EventStartTime"], place),
+        (fields["EventStartDate"], fields["EventStartTime"], zone),
     )
     ends_at = moment(
         record,
         "events",
         "ends_at",
         fields["E_Enddate"],
-        (fields["EventEndDate"], fields["EventEndTime"], place),
+        (fields["EventEndDate"], fields["EventEndTime"], zone),
     )
     values = {
         "id": reading.id_of("events", key),
@@ -48,7 +48,7 @@ def read(document: dict[str, Any], record: Record, reading: Reading) -> None:
         "status": _status(record, fields),
         "starts_at": required(starts_at, "starts_at"),
         "ends_at": ends_at,
-        "timezone": place,
+        "timezone": zone,
         "is_private": _is_private(record, fields),
         "is_online": _is_online(fields),
         "description": text(fields["EventDescription"], "description"),
@@ -72,25 +72,25 @@ def _kind(document: dict[str, Any], fields: Fields) -> str:
 def _status(record: Record, fields: Fields) -> str:
     if flag(fields["EventCancel"], "status"):
         return "cancelled"
-    found = word(fields["EventStatus"], "status")
-    if found in _STATUS:
-        return _STATUS[found]
-    why = "the status is missing" if found is None else "the status is none that is known"
+    status = word(fields["EventStatus"], "status")
+    if status in _STATUS:
+        return _STATUS[status]
+    why = "the status is missing" if status is None else "the status is none that is known"
     record.warn("events", "status", "unknown_status", why)
     return "unknown"
 
 
 def _is_private(record: Record, fields: Fields) -> bool | None:
-    found = word(fields["EventPrivacy"], "is_private")
-    if found not in (None, "public", "private"):
+    privacy = word(fields["EventPrivacy"], "is_private")
+    if privacy not in (None, "public", "private"):
         record.warn("events", "is_private", "unknown_privacy", "it is neither public nor private")
         return None
-    return None if found is None else found == "private"
+    return None if privacy is None else privacy == "private"
 
 
 def _is_online(fields: Fields) -> bool | None:
-    found = word(fields["AddressStatus"], "is_online")
-    return None if found is None else found == "online"
+    address = word(fields["AddressStatus"], "is_online")
+    return None if address is None else address == "online"
 
 
 def _venue(record: Record, fields: Fields) -> dict[str, Any]:

@@ -128,27 +128,27 @@ class Fields:
 
     def __getitem__(self, name: str) -> Any:
         """The first value that says something, under any of the names; None without one."""
-        for place in (name, *self._aliases.get(name, ())):
+        for alias in (name, *self._aliases.get(name, ())):
             for layer in self._layers:
-                value = self._take(layer, place)
+                value = self._take(layer, alias)
                 if not is_blank(value):
-                    self._used.add(bare(place))
+                    self._used.add(bare(alias))
                     return value
         return None
 
     def __contains__(self, name: str) -> bool:
         """Whether the record has the field at all, be it null."""
         names = (name, *self._aliases.get(name, ()))
-        return any(bare(item) in layer for item in names for layer in self._layers)
+        return any(bare(written) in layer for written in names for layer in self._layers)
 
     def rest(self) -> dict[str, Any]:
         """The fields that were not asked for and say something, counters left out."""
-        left: dict[str, Any] = {}
+        unused: dict[str, Any] = {}
         for layer in self._layers:
             for name, (key, value) in layer.items():
                 if name not in self._used and name not in COUNTERS and not is_blank(value):
-                    left.setdefault(key, value)
-        return left
+                    unused.setdefault(key, value)
+        return unused
 
     def _take(self, layer: Mapping[str, tuple[str, Any]], name: str) -> Any:
         return layer.get(bare(name), ("", None))[1]
@@ -162,10 +162,12 @@ def key_of(
     The padding stays only where the key is a barcode: the source has both forms of numbers.
     """
     name = KEYS[entity]
-    wanted = [bare(item) for item in (name, *aliases.get(name, ()), *ALIASES[entity].get(name, ()))]
+    names = [
+        bare(written) for written in (name, *aliases.get(name, ()), *ALIASES[entity].get(name, ()))
+    ]
     values = {bare(key): value for key, value in record.items()}
-    for item in wanted:
-        value = values.get(item)
+    for bare_name in names:
+        value = values.get(bare_name)
         if is_blank(value):
             continue
         try:
@@ -184,12 +186,12 @@ def aliases_of(entity: str, more: Mapping[str, Sequence[str]]) -> dict[str, tupl
 
 
 def _by_name(record: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
-    found: dict[str, tuple[str, Any]] = {}
+    first: dict[str, tuple[str, Any]] = {}
     for key, value in record.items():
         name = bare(key)
-        if name in found and found[name][1] != value and not is_blank(value):
-            if not is_blank(found[name][1]):
+        if name in first and first[name][1] != value and not is_blank(value):
+            if not is_blank(first[name][1]):
                 raise Bad("field_twice", None, "a field is there in two spellings")
-            found[name] = (key, value)
-        found.setdefault(name, (key, value))
-    return found
+            first[name] = (key, value)
+        first.setdefault(name, (key, value))
+    return first

@@ -66,20 +66,20 @@ class Line:
     extra: Mapping[str, Any]
 
     @classmethod
-    def read(cls, item: object, reading: Reading) -> Line:
+    def read(cls, entry: object, reading: Reading) -> Line:
         """A line as the source has it.
 
         Raises:
             Bad: it has no key, quantity or total, or something in it cannot be read.
         """
         with at("order_items"):
-            return cls._read(Fields.of("lines", mapping(item, "source_id")), reading)
+            return cls._read(Fields.of("lines", mapping(entry, "source_id")), reading)
 
     @classmethod
     def _read(cls, fields: Fields, reading: Reading) -> Line:
         quantity = required(amount_of(fields["TPD_Purchased_Qty"], "quantity"), "quantity")
         fees = [money(fields[name], "fee_on_top") for name in ("TicketECFee", "TicketMerchantFee")]
-        place = text(sentinel(fields["TimeZone"], 0, "0"), "occurrence_starts_at")
+        zone = text(sentinel(fields["TimeZone"], 0, "0"), "occurrence_starts_at")
         types = (fields["TQD_Ticket_Id"], "ticket_type_id")
         return cls(
             key=required(text(fields["TPD_Id"], "source_id"), "source_id"),
@@ -94,7 +94,7 @@ class Line:
             absorbs_fees=enum(fields["TicketFeeType"], "fee_inside", _FEE_TYPES) or False,
             promo=text(sentinel(fields["TPD_PromoCodeID"], 0, "0"), "coupon_id"),
             promo_amount=money(fields["TPD_PromoCodeAmount"], "amount") or Decimal(0),
-            zone=place and zone_of(place, reading.zone, "occurrence_starts_at"),
+            zone=zone and zone_of(zone, reading.zone, "occurrence_starts_at"),
             occurrence=(fields["TQD_StartDate"], fields["TQD_StartTime"]),
             extra=fields.rest(),
         )
@@ -124,8 +124,8 @@ def charges(fields: Fields, total: Decimal | None) -> list[Charge]:
     detailed = listed(fields["Variables"], "order_items")
     if detailed:
         return [_charge(entry) for entry in detailed]
-    found = text(sentinel(fields["O_VariableId"], 0, "0"), "source_id") or ""
-    keys = [key.strip() for key in found.split(",") if key.strip() not in ("", "0")]
+    codes = text(sentinel(fields["O_VariableId"], 0, "0"), "source_id") or ""
+    keys = [key.strip() for key in codes.split(",") if key.strip() not in ("", "0")]
     if len(keys) == 1:
         return [Charge(keys[0], None, total)]
     named = [Charge(key, None, None) for key in keys]
@@ -163,10 +163,10 @@ def add_items(
 
 
 def add_discounts(
-    record: Record, reading: Reading, owner: Owner, found: Sequence[Discount]
+    record: Record, reading: Reading, owner: Owner, own_discounts: Sequence[Discount]
 ) -> None:
     """The rows of `order_discounts`."""
-    for discount in found:
+    for discount in own_discounts:
         key = f"{owner.key}:{discount.promo}"
         row = {
             "id": reading.id_of("order_discounts", key),
@@ -180,9 +180,9 @@ def add_discounts(
         record.add("order_discounts", row)
 
 
-def add_custom_fields(record: Record, owner: Owner, found: Sequence[Charge]) -> None:
+def add_custom_fields(record: Record, owner: Owner, own_charges: Sequence[Charge]) -> None:
     """The rows of `custom_field_values`: which options were chosen, and their price."""
-    for charge in found:
+    for charge in own_charges:
         if charge.key is None:
             continue
         price = None if charge.price is None else format(charge.price, "f")
@@ -225,8 +225,8 @@ def _of_lines(record: Record, bought: Sequence[Line]) -> Iterator[dict[str, Any]
             }
 
 
-def _of_charges(owner: Owner, found: Sequence[Charge]) -> Iterator[dict[str, Any]]:
-    for charge in found:
+def _of_charges(owner: Owner, own_charges: Sequence[Charge]) -> Iterator[dict[str, Any]]:
+    for charge in own_charges:
         if charge.price is None:
             continue
         yield {
@@ -245,17 +245,17 @@ def _occurrence(record: Record, line: Line) -> datetime | None:
     day, clock = line.occurrence
     if day is None or line.zone is None:
         return None
-    place = line.zone
+    zone = line.zone
     return soft(
         record,
         "order_items",
         "occurrence_starts_at",
-        lambda: local_instant(day, clock, place, "occurrence_starts_at"),
+        lambda: local_instant(day, clock, zone, "occurrence_starts_at"),
     )
 
 
-def _charge(item: object) -> Charge:
-    fields = Fields.of("variables", mapping(item, "source_id"))
+def _charge(entry: object) -> Charge:
+    fields = Fields.of("variables", mapping(entry, "source_id"))
     return Charge(
         required(text(fields["Variable_Id"], "source_id"), "source_id"),
         text(fields["VariableDesc"], "name"),

@@ -139,8 +139,8 @@ def _money(amounts: Amounts, bought: list[lines.Line]) -> dict[str, Decimal | No
 
 
 def _event(bought: list[lines.Line]) -> str | None:
-    found = {line.event_id for line in bought}
-    return next(iter(found)) if len(found) == 1 else None
+    event_ids = {line.event_id for line in bought}
+    return next(iter(event_ids)) if len(event_ids) == 1 else None
 
 
 def _method(record: Record, fields: Fields) -> str | None:
@@ -187,9 +187,11 @@ def _check_sums(
         if abs(delta) > lost:
             why = f"the amount differs from its lines by {delta:f}"
             record.warn("orders", "gross_amount", "lines_differ", why)
-    known = sum((discount.amount or Decimal(0) for discount in discounts), Decimal(0))
+    discounted = sum((discount.amount or Decimal(0) for discount in discounts), Decimal(0))
     # The platform drops a discount that is larger than the sum.
-    delta = amounts.total - (amounts.gross - (known if known <= amounts.gross else Decimal(0)))
+    delta = amounts.total - (
+        amounts.gross - (discounted if discounted <= amounts.gross else Decimal(0))
+    )
     if delta:
         why = f"the total differs from amount and discount by {delta:f}"
         record.warn("orders", "total_amount", "total_differs", why)

@@ -31,7 +31,7 @@ def read(document: dict[str, Any], record: Record, reading: Reading) -> None:
     key = required(text(fields["PC_id"], "source_id"), "source_id")
     code = text(fields["PC_Code"], "code")
     kind, value = _discount(fields)
-    left = amount_of(text(fields["PC_Uses"], "uses_left"), "uses_left")
+    uses = amount_of(text(fields["PC_Uses"], "uses_left"), "uses_left")
     values = {
         "id": reading.id_of("coupons", key),
         "source_id": key,
@@ -41,11 +41,11 @@ def read(document: dict[str, Any], record: Record, reading: Reading) -> None:
         "event_id": reading.link("events", fields["PC_Eventid"], "event_id"),
         "discount_kind": kind,
         "discount_value": value,
-        "uses_left": left,
+        "uses_left": uses,
         "applies_to": _applies_to(fields),
         "valid_from": _limit(fields, "P_Startdate", "PC_Startdatetype", "valid_from"),
         "valid_until": _limit(fields, "P_Enddate", "Pc_Enddatetype", "valid_until"),
-        "is_active": left != 0,
+        "is_active": uses != 0,
         "source_updated_at": utc(fields["ModifyDate"], "source_updated_at"),
         "is_test": reading.is_test(code),
     }
@@ -68,16 +68,18 @@ def _discount(fields: Fields) -> tuple[str, Decimal | None]:
 
 def _applies_to(fields: Fields) -> dict[str, Any]:
     """`A` is all ticket types, else their ids in a list with commas."""
-    found = text(fields["PC_Apply"], "applies_to")
-    if found is None:
+    applies_to = text(fields["PC_Apply"], "applies_to")
+    if applies_to is None:
         return {}
-    if found.lower() == "a":
+    if applies_to.lower() == "a":
         return {"all": True}
-    return {"ticket_type_source_ids": [item.strip() for item in found.split(",") if item.strip()]}
+    return {
+        "ticket_type_source_ids": [code.strip() for code in applies_to.split(",") if code.strip()]
+    }
 
 
-def _limit(fields: Fields, known: str, kind: str, column: str) -> datetime | None:
+def _limit(fields: Fields, moment_field: str, kind: str, column: str) -> datetime | None:
     """The UTC column; an offset from the event's date is a matter of the event, and in extra."""
-    moment = utc(fields[known], column)
+    moment = utc(fields[moment_field], column)
     is_offset = text(sentinel(fields[kind], 0, "0"), column) is not None
     return None if is_offset and moment is None else moment

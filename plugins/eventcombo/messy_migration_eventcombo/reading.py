@@ -122,19 +122,19 @@ def moment(
     record: Record,
     table: str,
     column: str,
-    known: object,
+    utc_value: object,
     local: tuple[object, object, str],
 ) -> datetime | None:
     """The UTC column if it says something, else the local text; their difference is warned of.
 
     `local` is day, time and zone. A wall clock that cannot be told is no matter beside UTC.
     """
-    exact = utc(known, column)
-    day, clock, place = local
+    exact = utc(utc_value, column)
+    day, clock, zone_name = local
     if exact is None:
-        return local_instant(day, clock, place, column)
+        return local_instant(day, clock, zone_name, column)
     try:
-        shown = local_instant(day, clock, place, column)
+        shown = local_instant(day, clock, zone_name, column)
     except Bad as error:
         record.warn(table, column, error.rule, f"beside the UTC column: {error.message}")
         return exact
@@ -150,12 +150,12 @@ def zone_of(value: object, default: str, column: str) -> str:
     name = text(sentinel(value, 0, "0"), column)
     if name is None:
         return default
-    found = iana(int(name)) if name.isdecimal() and len(name) < 10 else iana_of_windows(name)
-    if found is None and "/" in name:
-        found = zone(name, column)
-    if found is None:
+    name_found = iana(int(name)) if name.isdecimal() and len(name) < 10 else iana_of_windows(name)
+    if name_found is None and "/" in name:
+        name_found = zone(name, column)
+    if name_found is None:
         raise Bad("zone", column, "the value is no time zone of the platform")
-    return found
+    return name_found
 
 
 def soft(
@@ -174,8 +174,8 @@ def soft(
 
 def word(value: object, column: str) -> str | None:
     """A word of an enumeration, in lower case."""
-    found = text(value, column)
-    return None if found is None else found.lower()
+    written = text(value, column)
+    return None if written is None else written.lower()
 
 
 def _from_milliseconds(number: int, column: str) -> datetime | None:

@@ -49,8 +49,8 @@ def _repeated(table: str, batch: Batch) -> Iterator[Violation]:
     column, rule = _REPEATED[table]
     values = batch.table.column(column).to_pylist()
     # A record that the source holds twice repeats its key too, and is no news.
-    found = set(zip(values, batch.table.column("id").to_pylist(), strict=True))
-    often = {value for value, count in Counter(value for value, _ in found).items() if count > 1}
+    pairs = set(zip(values, batch.table.column("id").to_pylist(), strict=True))
+    often = {value for value, count in Counter(value for value, _ in pairs).items() if count > 1}
     records = batch.table.column(RECORD).to_numpy().tolist()
     for record, value in zip(records, values, strict=True):
         if value is not None and value in often:

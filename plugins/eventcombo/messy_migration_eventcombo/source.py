@@ -76,8 +76,8 @@ def slices(stream: Stream, settings: EventComboSettings) -> Sequence[Partition]:
     reading = Reading.of(settings, account, _entity(stream)).as_bounds()
     count = 1 if stream.name == EVENTS else settings.slices
     return [
-        _partition(stream, {"slice": place, "of": count, "until": until, "reading": reading})
-        for place in range(count)
+        _partition(stream, {"slice": number, "of": count, "until": until, "reading": reading})
+        for number in range(count)
     ]
 
 
@@ -133,15 +133,15 @@ def _origin(stream: Stream, key: str, payload: str) -> Origin:
 def _events(client: Client, settings: EventComboSettings, bounds: Mapping[str, Any]) -> list[str]:
     """The ids of the events in a slice; an id is in the same slice in every run."""
     aliases = settings.aliases.get("events", {})
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     for page in listed(
         client, settings, settings.events, lambda entry: key_of("events", entry, aliases)
     ):
         for record in page.records:
             key = key_of("events", record, aliases)
             if key is not None and _slice_of(key, bounds["of"]) == bounds["slice"]:
-                found[key] = None
-    return list(found)
+                names[key] = None
+    return list(names)
 
 
 def _slice_of(key: str, count: int) -> int:

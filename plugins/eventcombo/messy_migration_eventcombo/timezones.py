@@ -116,14 +116,14 @@ WINDOWS: Mapping[int, tuple[str, str]] = MappingProxyType(
 
 def iana(identifier: int) -> str | None:
     """The IANA zone behind an id, if the platform knows such an id."""
-    found = WINDOWS.get(identifier)
-    return found[1] if found else None
+    zone = WINDOWS.get(identifier)
+    return zone[1] if zone else None
 
 
 def iana_of_windows(name: str) -> str | None:
     """The IANA zone behind a Windows name, should the service send one in place of an id."""
-    wanted = name.strip().casefold()
+    folded = name.strip().casefold()
     for windows, zone in WINDOWS.values():
-        if windows.casefold() == wanted:
+        if windows.casefold() == folded:
             return zone
     return None

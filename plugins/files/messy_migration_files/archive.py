@@ -43,13 +43,13 @@ def is_zip(file: BinaryIO) -> bool:
     return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
 
 
-def members(file: BinaryIO, shown: str, wanted: str | None) -> list[Member]:
+def members(file: BinaryIO, shown: str, pattern: str | None) -> list[Member]:
     """The CSV members of an archive by name.
 
     Args:
         file: the archive.
         shown: its name in messages.
-        wanted: the pattern of their names; None for all that end in .csv, .tsv, .tab or .psv.
+        pattern: the pattern of their names; None for all that end in .csv, .tsv, .tab or .psv.
 
     Raises:
         SourceError: it is damaged, hostile, or holds no such member.
@@ -68,29 +68,29 @@ def members(file: BinaryIO, shown: str, wanted: str | None) -> list[Member]:
         raise _refused(shown, "it holds two entries of one name")
     for entry in entries:
         _check_name(entry, shown)
-    chosen = [entry for entry in entries if not entry.is_dir() and _is_wanted(entry, wanted)]
+    chosen = [entry for entry in entries if not entry.is_dir() and _is_wanted(entry, pattern)]
     if not chosen:
         raise SourceError(
             "the zip archive holds no such file",
             shown,
-            f"it should hold {wanted or ' or '.join('*' + ending for ending in _ENDINGS)}",
+            f"it should hold {pattern or ' or '.join('*' + ending for ending in _ENDINGS)}",
             "write path = 'archive.zip!pattern'",
         )
     chosen.sort(key=lambda entry: entry.filename)
     return [_member(file, entry, shown) for entry in chosen]
 
 
-def find_member(found: list[Member], name: str | None, shown: str) -> Member:
+def find_member(listed: list[Member], name: str | None, shown: str) -> Member:
     """The member of that name; SourceError if there is none any more."""
-    for member in found:
+    for member in listed:
         if member.name == name:
             return member
     raise SourceError("the archive changed since it was planned", shown, next="run again")
 
 
-def _is_wanted(entry: zipfile.ZipInfo, wanted: str | None) -> bool:
-    if wanted is not None:
-        return fnmatch.fnmatchcase(entry.filename, wanted)
+def _is_wanted(entry: zipfile.ZipInfo, pattern: str | None) -> bool:
+    if pattern is not None:
+        return fnmatch.fnmatchcase(entry.filename, pattern)
     parts = PurePosixPath(entry.filename).parts
     hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
     return not hidden and entry.filename.lower().endswith(_ENDINGS)

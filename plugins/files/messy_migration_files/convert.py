@@ -87,8 +87,8 @@ def _flags(values: Any) -> NDArray[np.bool_]:
     bits = values.buffers()[1]
     if not end:
         return np.empty(0, np.bool_)
-    found = np.unpackbits(np.frombuffer(bits, np.uint8), count=end, bitorder="little")
-    return found[values.offset :].astype(np.bool_)
+    flags = np.unpackbits(np.frombuffer(bits, np.uint8), count=end, bitorder="little")
+    return flags[values.offset :].astype(np.bool_)
 
 
 def _mismatches(cells: pa.StringArray, grammar: str) -> NDArray[np.bool_]:
@@ -101,16 +101,16 @@ def _bytes_of(cells: pa.StringArray) -> tuple[NDArray[np.uint8], NDArray[np.int6
     _, offsets, data = cells.buffers()
     if offsets is None or not len(cells):
         return np.empty(0, np.uint8), np.zeros(1, np.int64)
-    places = np.frombuffer(memoryview(offsets), np.int32)[
+    bounds = np.frombuffer(memoryview(offsets), np.int32)[
         cells.offset : cells.offset + len(cells) + 1
     ]
     text = np.empty(0, np.uint8) if data is None else np.frombuffer(memoryview(data), np.uint8)
-    return text, places.astype(np.int64)
+    return text, bounds.astype(np.int64)
 
 
 def _within(cells: pa.StringArray, alphabet: bytes) -> bool:
-    text, places = _bytes_of(cells)
-    return not text[places[0] : places[-1]].tobytes().translate(None, alphabet)
+    text, bounds = _bytes_of(cells)
+    return not text[bounds[0] : bounds[-1]].tobytes().translate(None, alphabet)
 
 
 def _decimals(cells: pa.StringArray, column: SourceColumn) -> Converted:
@@ -200,16 +200,16 @@ def _bools(cells: pa.StringArray, column: SourceColumn) -> Converted:
     array = pc.index_in(cells, value_set=_words((*column.true, *column.false)))
     read = _flags(array.is_valid())
     content: Any = array.buffers()[1]
-    places = np.frombuffer(content, np.int32, len(cells))
-    bits: list[pa.Buffer | None] = [_bits(read), _bits(places < len(column.true))]
+    indices = np.frombuffer(content, np.int32, len(cells))
+    bits: list[pa.Buffer | None] = [_bits(read), _bits(indices < len(column.true))]
     values = pa.Array.from_buffers(pa.bool_(), len(cells), bits)
     return _checked(values, _flags(cells.is_valid()) & ~read, column)
 
 
 def _words(words: Sequence[str]) -> pa.StringArray:
     encoded = [word.encode() for word in words]
-    places = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
-    buffers = [None, pa.py_buffer(cast("Any", places)), pa.py_buffer(b"".join(encoded))]
+    bounds = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    buffers = [None, pa.py_buffer(cast("Any", bounds)), pa.py_buffer(b"".join(encoded))]
     return cast("pa.StringArray", pa.Array.from_buffers(pa.string(), len(encoded), buffers))
 
 
@@ -230,10 +230,10 @@ def _refuse(_: str) -> NoReturn:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    members = dict(pairs)
+    if len(members) < len(pairs):
         raise ValueError
-    return found
+    return members
 
 
 def _unhex(text: str) -> bytes:
@@ -255,8 +255,8 @@ def _moments(cells: pa.StringArray, column: SourceColumn) -> Converted:
         else (Pattern(column.pattern),)
     )
     valid = _flags(cells.is_valid())
-    text, places = _bytes_of(cells)
-    read = read_cells(text, places, valid, patterns)
+    text, bounds = _bytes_of(cells)
+    read = read_cells(text, bounds, valid, patterns)
     bad = valid & ~read.good
     if kind == "date":
         days = _array((read.local // DAY).astype(np.int32), read.good, column)
@@ -292,10 +292,10 @@ def _plain_moments(cells: pa.StringArray, column: SourceColumn) -> Converted | N
     """
     if column.pattern is not None or not len(cells):
         return None
-    text, places = _bytes_of(cells)
-    lengths = np.diff(places)
+    text, limits = _bytes_of(cells)
+    lengths = np.diff(limits)
     has_length = np.isin(lengths, _PLAIN_LENGTHS[column.type.kind])
-    ends = text[np.maximum(places[1:] - 1, 0)] if len(text) else np.zeros(len(cells), np.uint8)
+    ends = text[np.maximum(limits[1:] - 1, 0)] if len(text) else np.zeros(len(cells), np.uint8)
     if column.type.kind == "timestamp":
         has_length &= ends == ord("Z")
     if cells.null_count:

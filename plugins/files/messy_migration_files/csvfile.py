@@ -72,18 +72,18 @@ def read_csv(
     text = as_utf8(read, schema.format.encoding, shown)
     layout: Layout | None = None
     is_empty = True
-    for found in blocks(text, dialect_of(schema.format), block_size):
-        block, is_empty = found, False
+    for piece in blocks(text, dialect_of(schema.format), block_size):
+        block, is_empty = piece, False
         if layout is None:
             if schema.format.header:
-                layout = matched(header(found, schema.format, shown), schema, shown)
+                layout = matched(header(piece, schema.format, shown), schema, shown)
                 layout = replace(layout, above=above)
-                block = found.since(1)
-            elif len(found.starts):
-                layout = positioned(width or int(found.fields[0]), schema, shown)
+                block = piece.since(1)
+            elif len(piece.starts):
+                layout = positioned(width or int(piece.fields[0]), schema, shown)
                 layout = replace(layout, above=above)
             else:
-                yield from _broken(Layout(shown, schema, 0, ()), found)
+                yield from _broken(Layout(shown, schema, 0, ()), piece)
                 continue
         yield from _extracted(layout, block)
     if is_empty:
@@ -134,16 +134,16 @@ def _rejected(layout: Layout, block: Block, record: int, rule: str, reason: str)
 
 def _unreadable(layout: Layout, block: Block) -> dict[int, tuple[str, str]]:
     """Records whose bytes are no text: record -> rule and reason."""
-    found: dict[int, tuple[str, str]] = {}
+    reasons: dict[int, tuple[str, str]] = {}
     if 0 in block.data and not layout.schema.strips_nul:
         for record in _records_at(block, np.frombuffer(block.data, np.uint8) == 0):
-            found[record] = ("files.nul", "holds a NUL byte")
+            reasons[record] = ("files.nul", "holds a NUL byte")
     for record, offset in _undecodable(block):
         encoding = layout.schema.format.encoding
-        place = offset_before(block.record(record), offset, encoding)
-        reason = f"the bytes from {place} of the record are not {encoding}"
-        found.setdefault(record, ("files.encoding", reason))
-    return found
+        at = offset_before(block.record(record), offset, encoding)
+        reason = f"the bytes from {at} of the record are not {encoding}"
+        reasons.setdefault(record, ("files.encoding", reason))
+    return reasons
 
 
 def _ragged(layout: Layout, block: Block, clean: Positions) -> dict[int, tuple[str, str]]:
@@ -160,10 +160,10 @@ def _ragged(layout: Layout, block: Block, clean: Positions) -> dict[int, tuple[s
 
 def _records_at(block: Block, marked: NDArray[np.bool_]) -> list[int]:
     """The records that hold a marked byte."""
-    places = np.flatnonzero(marked)
-    record = np.searchsorted(block.starts, places, side="right") - 1
-    places, record = places[record >= 0], record[record >= 0]
-    inside = places < block.ends[record]
+    at = np.flatnonzero(marked)
+    record = np.searchsorted(block.starts, at, side="right") - 1
+    at, record = at[record >= 0], record[record >= 0]
+    inside = at < block.ends[record]
     return [int(number) for number in np.unique(record[inside])]
 
 
@@ -179,9 +179,11 @@ def _undecodable(block: Block) -> Iterator[tuple[int, int]]:
 
 
 def _is_utf8(data: bytes) -> bool:
-    places: Any = np.array([0, len(data)], np.int32)
+    offsets: Any = np.array([0, len(data)], np.int32)
     try:
-        pa.StringArray.from_buffers(1, pa.py_buffer(places), pa.py_buffer(data)).validate(full=True)
+        pa.StringArray.from_buffers(1, pa.py_buffer(offsets), pa.py_buffer(data)).validate(
+            full=True
+        )
     except pa.ArrowInvalid:
         return False
     return True
@@ -190,8 +192,8 @@ def _is_utf8(data: bytes) -> bool:
 def _frame(layout: Layout, block: Block, clean: Positions, cells: pa.Table) -> Iterator[Extracted]:
     columns: list[pa.Array[Any]] = []
     faults: dict[int, tuple[SourceColumn, str]] = {}
-    for column, place in zip(layout.schema.columns, layout.places, strict=True):
-        texts = cast("pa.StringArray", cells.column(str(place)).combine_chunks())
+    for column, index in zip(layout.schema.columns, layout.places, strict=True):
+        texts = cast("pa.StringArray", cells.column(str(index)).combine_chunks())
         converted = convert(texts, column)
         columns.append(converted.values)
         for row, reason in converted.faults.items():
@@ -227,7 +229,7 @@ def _parsed(layout: Layout, block: Block, clean: Positions) -> pa.Table | None:
     The parser counts the fields of every record while it parses, so that nothing else has to.
     """
     declared = layout.schema.format
-    names = [str(place) for place in range(layout.width)]
+    names = [str(index) for index in range(layout.width)]
     if not len(clean):
         return pa.table({name: pa.array([], pa.string()) for name in names})
     data = _joined(block, clean)
@@ -248,7 +250,7 @@ def _parsed(layout: Layout, block: Block, clean: Positions) -> pa.Table | None:
             convert_options=pa_csv.ConvertOptions(
                 check_utf8=False,
                 column_types=dict.fromkeys(names, pa.string()),
-                include_columns=[str(place) for place in sorted(set(layout.places))],
+                include_columns=[str(index) for index in sorted(set(layout.places))],
                 null_values=declared.null,
                 strings_can_be_null=True,
                 quoted_strings_can_be_null=declared.quoted_null,
@@ -261,10 +263,10 @@ def _parsed(layout: Layout, block: Block, clean: Positions) -> pa.Table | None:
     return table
 
 
-def _disagreement(layout: Layout, records: int, found: str) -> MigrationError:
+def _disagreement(layout: Layout, records: int, scanned: str) -> MigrationError:
     return MigrationError(
         "two ways of counting records disagree",
         layout.shown,
-        f"the scanner found {records} records, the parser {found}",
+        f"the scanner found {records} records, the parser {scanned}",
         "report this as a defect, with the quoting rules of the file",
     )

@@ -122,13 +122,13 @@ def matched(names: list[str], schema: Schema, shown: str) -> Layout:
     Raises:
         SourceError: a column is missing, or a name is there twice.
     """
-    wanted = list(dict.fromkeys(column.source for column in schema.columns))
-    missing = [name for name in wanted if name not in names]
+    sources = list(dict.fromkeys(column.source for column in schema.columns))
+    missing = [name for name in sources if name not in names]
     if missing:
-        raise _missing(missing, wanted, names, shown)
+        raise _missing(missing, sources, names, shown)
     # Names that are empty belong to no column, unless the schema asks for one.
     doubled = [name for name in dict.fromkeys(names) if names.count(name) > 1]
-    doubled = [name for name in doubled if name or name in wanted]
+    doubled = [name for name in doubled if name or name in sources]
     if doubled:
         raise SourceError(
             "the header holds a name twice",
@@ -136,16 +136,16 @@ def matched(names: list[str], schema: Schema, shown: str) -> Layout:
             ", ".join(map(repr, doubled)),
             "rename one of the columns in the file",
         )
-    places = tuple(names.index(column.source) for column in schema.columns)
-    return Layout(shown, schema, len(names), places)
+    indices = tuple(names.index(column.source) for column in schema.columns)
+    return Layout(shown, schema, len(names), indices)
 
 
-def _missing(missing: list[str], wanted: list[str], names: list[str], shown: str) -> SourceError:
+def _missing(missing: list[str], sources: list[str], names: list[str], shown: str) -> SourceError:
     near = [name for name in names if name.casefold() == missing[0].casefold()]
     near = near or difflib.get_close_matches(missing[0], names, n=1)
     why = f"missing {', '.join(map(repr, missing))}"
     advice = "check `from` in the schema"
-    if near or len(missing) < len(wanted):
+    if near or len(missing) < len(sources):
         why += f"; present {', '.join(map(repr, names))}"
     else:
         # A line without any known name may be a record, and records are nobody's business.
@@ -157,12 +157,12 @@ def _missing(missing: list[str], wanted: list[str], names: list[str], shown: str
 
 def positioned(width: int, schema: Schema, shown: str) -> Layout:
     """Find the schema's columns by position; SourceError if the file has too few fields."""
-    places = tuple(int(column.source) - 1 for column in schema.columns)
-    if max(places) >= width:
+    indices = tuple(int(column.source) - 1 for column in schema.columns)
+    if max(indices) >= width:
         raise SourceSchemaDrift(
             "the file lacks columns of the schema",
             f"{shown}:1",
-            f"it has {width} fields, the schema asks for field {max(places) + 1}",
+            f"it has {width} fields, the schema asks for field {max(indices) + 1}",
             "check `from` in the schema",
         )
-    return Layout(shown, schema, width, places)
+    return Layout(shown, schema, width, indices)

@@ -116,7 +116,7 @@ class Pieces:
 
     def read(self, size: int) -> bytes:
         """At most that many bytes; none only at the end."""
-        found = [self._rest]
+        pieces = [self._rest]
         have = len(self._rest)
         while have < size and self._error is None:
             try:
@@ -126,11 +126,11 @@ class Pieces:
                 break
             if piece is None:
                 break
-            found.append(piece)
+            pieces.append(piece)
             have += len(piece)
         if not have and self._error is not None:
             raise self._error
-        data = b"".join(found)
+        data = b"".join(pieces)
         self._rest = data[size:]
         return data[:size]
 
@@ -148,12 +148,12 @@ def find_files(pattern: str, written: str) -> list[tuple[Path, str | None]]:
     Raises:
         SourceError: nothing matches, or what matches is no file or has no usable name.
     """
-    wanted: str | None = None
+    inside: str | None = None
     if Path(pattern).exists():
         names = [pattern]
     else:
         if "!" in pattern:
-            pattern, _, wanted = pattern.partition("!")
+            pattern, _, inside = pattern.partition("!")
         names = [pattern] if Path(pattern).exists() else glob.glob(pattern, recursive=True)  # noqa: PTH207
     literal = names == [pattern]
     paths = [Path(name) for name in sorted(names) if literal or not Path(name).is_dir()]
@@ -163,11 +163,11 @@ def find_files(pattern: str, written: str) -> list[tuple[Path, str | None]]:
         )
     for path in paths:
         _check_file(path)
-    return [(path, wanted) for path in paths]
+    return [(path, inside) for path in paths]
 
 
 def survey(
-    path: Path, directory: Path, wanted: str | None, declared: Format
+    path: Path, directory: Path, inside: str | None, declared: Format
 ) -> list[tuple[Input, tuple[Span, ...]]]:
     """The inputs in a file: itself with the spans in which it may be read, or its CSV members.
 
@@ -184,7 +184,7 @@ def survey(
             return [(Input(shown, None, digest, size, mtime_ns), spans)]
         parts: list[tuple[str | None, int, int]]
         try:
-            parts = [(m.name, m.start, m.length) for m in members(file, shown, wanted)]
+            parts = [(m.name, m.start, m.length) for m in members(file, shown, inside)]
         except SourceError:
             parts = [(None, 0, size)]
         return [
@@ -194,7 +194,7 @@ def survey(
 
 
 @contextmanager
-def opened(about: Input, directory: Path, wanted: str | None) -> Iterator[tuple[Stored, Pieces]]:
+def opened(about: Input, directory: Path, inside: str | None) -> Iterator[tuple[Stored, Pieces]]:
     """Open an input again.
 
     Gives its stored bytes, for the checks, and its content as a stream.
@@ -207,15 +207,15 @@ def opened(about: Input, directory: Path, wanted: str | None) -> Iterator[tuple[
         member: Member | None = None
         start, length, packed = 0, stamp[0], "plain"
         if is_zip(file):
-            member = find_member(members(file, about.path, wanted), about.member, about.shown)
+            member = find_member(members(file, about.path, inside), about.member, about.shown)
             start, length, packed = member.start, member.length, member.packed
         elif about.member is not None:
             raise _changed(about)
         elif _head(file, 0, len(_GZIP)) == _GZIP:
             packed = "gzip"
         # A copy with another time but the same bytes is the same input.
-        known = (about.size, about.mtime_ns)
-        if stamp != known and _digest(file, start, length) != about.digest:
+        size_and_time = (about.size, about.mtime_ns)
+        if stamp != size_and_time and _digest(file, start, length) != about.digest:
             raise _changed(about)
         if about.span is not None:
             start, length = about.span.start, about.span.stop - about.span.start
@@ -323,10 +323,10 @@ def _head(file: BinaryIO, start: int, size: int) -> bytes:
 def _digest(file: BinaryIO, start: int, length: int) -> str:
     digest = hashlib.sha256()
     file.seek(start)
-    left = length
-    while left and (piece := file.read(min(_PIECE, left))):
+    remaining = length
+    while remaining and (piece := file.read(min(_PIECE, remaining))):
         digest.update(piece)
-        left -= len(piece)
+        remaining -= len(piece)
     return digest.hexdigest()
 
 

@@ -172,17 +172,17 @@ def read_cells(
         np.zeros(count, bool),
     )
     lengths = np.diff(offsets)
-    left = np.flatnonzero(valid)
+    unread = np.flatnonzero(valid)
     for template in (one for pattern in patterns for one in pattern.templates):
-        if not len(left):
+        if not len(unread):
             break
         width = len(template) - template.count("\0")
-        fit = left[lengths[left] == width]
+        fit = unread[lengths[unread] == width]
         if len(fit):
             _read_template(text[offsets[fit][:, None] + np.arange(width)], template, fit, read)
-            left = left[~read.good[left]]
-    if len(left):
-        _read_one_by_one(text, offsets, left, patterns, read)
+            unread = unread[~read.good[unread]]
+    if len(unread):
+        _read_one_by_one(text, offsets, unread, patterns, read)
     return read
 
 
@@ -268,15 +268,15 @@ def _read_one_by_one(
     read: Read,
 ) -> None:
     # A column of moments repeats itself: reading every text once is most of the speed.
-    known: dict[bytes, tuple[int, int, bool] | None] = {}
+    moments: dict[bytes, tuple[int, int, bool] | None] = {}
     for row in rows.tolist():
         cell = text[offsets[row] : offsets[row + 1]].tobytes()
-        if cell not in known:
-            known[cell] = _read_one(cell, patterns)
-        found = known[cell]
-        read.good[row] = found is not None
-        if found is not None:
-            read.local[row], read.offset[row], read.zoned[row] = found
+        if cell not in moments:
+            moments[cell] = _read_one(cell, patterns)
+        moment = moments[cell]
+        read.good[row] = moment is not None
+        if moment is not None:
+            read.local[row], read.offset[row], read.zoned[row] = moment
 
 
 def _read_one(cell: bytes, patterns: tuple[Pattern, ...]) -> tuple[int, int, bool] | None:

@@ -269,10 +269,10 @@ class _Walk:
 
 def _behind_line_end(data: bytes, *, final: bool) -> bytes | None:
     """What follows the first line end; None if it is not there or not whole yet."""
-    found = [i for i in (data.find(b"\n"), data.find(b"\r")) if i >= 0]
-    if not found:
+    ends = [i for i in (data.find(b"\n"), data.find(b"\r")) if i >= 0]
+    if not ends:
         return None
-    i = min(found)
+    i = min(ends)
     if data[i] == _CR:
         if i + 1 == len(data) and not final:
             return None
@@ -287,9 +287,9 @@ def _line_ends(text: NDArray[np.uint8], data: bytes, *, final: bool) -> Position
     if b"\r" in data:
         returns = np.flatnonzero(text == _CR)
         # Whether a \r at the end of the buffer stands alone is known with the next block only.
-        known = returns if final else returns[returns < len(data) - 1]
-        followed = text[np.minimum(known + 1, len(data) - 1)] == _LF
-        alone = known[~followed]
+        certain = returns if final else returns[returns < len(data) - 1]
+        followed = text[np.minimum(certain + 1, len(data) - 1)] == _LF
+        alone = certain[~followed]
         if len(alone):
             ends = np.sort(np.concatenate([ends, alone]))
     if final and data and (not len(ends) or int(ends[-1]) != len(data) - 1):
@@ -326,9 +326,9 @@ def _quote_faults(
 def _fields(
     delimiters: Positions, quotes: Positions, starts: Positions, stops: Positions
 ) -> Positions:
-    found = np.searchsorted(delimiters, stops) - np.searchsorted(delimiters, starts) + 1
+    fields = np.searchsorted(delimiters, stops) - np.searchsorted(delimiters, starts) + 1
     if not len(quotes) or not len(delimiters) or not len(starts):
-        return found
+        return fields
     record = np.maximum(np.searchsorted(starts, quotes, side="right") - 1, 0)
     inside = (quotes >= starts[record]) & (quotes < stops[record])
     # A record has whole pairs of quotes; what is not in a record (a broken line) may have not.
@@ -336,4 +336,4 @@ def _fields(
     passed = np.searchsorted(delimiters, quotes)
     quoted = np.zeros(len(starts), np.int64)
     np.add.at(quoted, record[::2], passed[1::2] - passed[::2])
-    return found - quoted
+    return fields - quoted

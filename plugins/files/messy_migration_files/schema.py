@@ -197,12 +197,12 @@ def _validated(written: dict[str, Any], shown: str) -> SchemaFile:
         *parents, last = (str(part) for part in first["loc"])
         where = f"{shown}: {'.'.join(parents)}" if parents else shown
         if first["type"] == "extra_forbidden":
-            known = _known(parents)
+            keys = _known(parents)
             raise ConfigurationError(
                 f"unknown key {last!r}",
                 where,
-                f"the keys here are {', '.join(known)}",
-                _suggestion(last, known),
+                f"the keys here are {', '.join(keys)}",
+                _suggestion(last, keys),
             ) from None
         if first["type"] == "missing":
             raise ConfigurationError(
@@ -218,8 +218,8 @@ def _known(parents: list[str]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _suggestion(word: str, known: list[str] | tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(word, known, n=1)
+def _suggestion(word: str, words: list[str] | tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(word, words, n=1)
     return f"did you mean {near[0]!r}?" if near else ""
 
 
@@ -239,10 +239,10 @@ def _check_format(declared: Format, shown: str) -> None:
         raise ConfigurationError("delimiter and quote are the same character", where)
     try:
         "".encode(declared.encoding)
-        known = declared.encoding.lower().replace("-", "_") not in _NO_ENCODINGS
+        is_known = declared.encoding.lower().replace("-", "_") not in _NO_ENCODINGS
     except (LookupError, UnicodeError, ValueError):
-        known = False
-    if not known:
+        is_known = False
+    if not is_known:
         raise ConfigurationError(
             f"unknown encoding {declared.encoding!r}",
             where,

@@ -47,7 +47,7 @@ def slices(stream: Stream, settings: FilesSettings) -> list[Partition]:
     """
     entry = _entry(stream, settings)
     schema = _schema(entry)
-    found: dict[str, str] = {}
+    names: dict[str, str] = {}
     offered: list[Partition] = []
     empty: list[str] = []
     for about, spans in _inputs(entry, schema):
@@ -55,14 +55,14 @@ def slices(stream: Stream, settings: FilesSettings) -> list[Partition]:
             empty.append(about.shown)
             continue
         digest = hashlib.sha256(f"{about.digest}:{schema.digest}".encode()).hexdigest()
-        if digest in found:
+        if digest in names:
             raise SourceError(
                 "two files of a stream have the same content",
-                f"{found[digest]} and {about.shown}",
+                f"{names[digest]} and {about.shown}",
                 "every record would be loaded twice",
                 "remove one of them, or narrow `path`",
             )
-        found[digest] = about.shown
+        names[digest] = about.shown
         bounds: dict[str, Any] = {
             "path": about.path,
             "member": about.member,
@@ -131,11 +131,9 @@ def records(
         mtime_ns=bounds["mtime_ns"],
         span=Span(**bounds["span"]) if bounds.get("span") else None,
     )
-    place = {"above": about.span.lines, "width": about.span.width} if about.span else {}
+    span = {"above": about.span.lines, "width": about.span.width} if about.span else {}
     with opened(about, entry.directory, _wanted(entry)) as (stored, content):
-        for extracted in read_csv(
-            content.read, schema, about.shown, block_size=block_size, **place
-        ):
+        for extracted in read_csv(content.read, schema, about.shown, block_size=block_size, **span):
             if isinstance(extracted, Frame):
                 stored.check_unchanged()
             yield extracted
@@ -155,8 +153,8 @@ def unmapped(stream: Stream, settings: FilesSettings) -> tuple[str, ...]:
 
 
 def _inputs(entry: FileStream, schema: Schema) -> Iterator[tuple[Input, tuple[Span, ...]]]:
-    for path, wanted in find_files(entry.pattern, entry.path):
-        yield from survey(path, entry.directory, wanted, schema.format)
+    for path, inside in find_files(entry.pattern, entry.path):
+        yield from survey(path, entry.directory, inside, schema.format)
 
 
 def _wanted(entry: FileStream) -> str | None:

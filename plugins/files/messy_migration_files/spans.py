@@ -84,9 +84,9 @@ def _is_plain(encoding: str) -> bool:
 
 
 def _chunks(file: BinaryIO, size: int) -> Iterator[bytes]:
-    left = size
-    while left and (chunk := file.read(min(_CHUNK, left))):
-        left -= len(chunk)
+    remaining = size
+    while remaining and (chunk := file.read(min(_CHUNK, remaining))):
+        remaining -= len(chunk)
         yield chunk
 
 

@@ -42,10 +42,10 @@ def to_utc(local: Micros, zone: ZoneInfo, ambiguous: str | None) -> tuple[Micros
     changing = np.array([offset is None for offset in offsets], bool)[day_of]
     instants = local - np.array([offset or 0 for offset in offsets], np.int64)[day_of]
     if changing.any():
-        values, place = np.unique(local[changing], return_inverse=True)
+        values, inverse = np.unique(local[changing], return_inverse=True)
         each = [_instant(int(value), zone, ambiguous) for value in values]
-        instants[changing] = np.array([instant for instant, _ in each], np.int64)[place]
-        faults[changing] = np.array([fault for _, fault in each], np.int8)[place]
+        instants[changing] = np.array([instant for instant, _ in each], np.int64)[inverse]
+        faults[changing] = np.array([fault for _, fault in each], np.int8)[inverse]
     return instants, faults
 
 

@@ -67,8 +67,8 @@ def to_array(
         except (ValueError, OverflowError) as error:
             cells.append(None)
             # What others say may quote the value.
-            known = str(error) if isinstance(error, _Misfit) else f"the value is no {kind}"
-            refused.append((row, known))
+            reason = str(error) if isinstance(error, _Misfit) else f"the value is no {kind}"
+            refused.append((row, reason))
     return pa.array(cells, kind.arrow), refused
 
 
@@ -191,10 +191,10 @@ def _instant(value: Any, kind: ColumnType) -> datetime:
 def _uuid(value: Any, kind: ColumnType) -> str:
     if isinstance(value, bytes) and len(value) == 16:
         return str(UUID(bytes=value))
-    found = uuid_of(_text(value, kind))
-    if found is None:
+    uuid = uuid_of(_text(value, kind))
+    if uuid is None:
         raise _Misfit("the text is no uuid")
-    return found
+    return uuid
 
 
 def _bytes(value: Any, kind: ColumnType) -> bytes:

@@ -94,10 +94,10 @@ def _postgres(error: psycopg.Error, where: str) -> SourceError:
         )
     kind = type(error).__name__
     said = kind if state.startswith(_ROWS) else error.diag.message_primary or kind
-    known = next((key for key in (state, state[:2]) if key in _STATES), None)
-    if known is None:
+    state_known = next((key for key in (state, state[:2]) if key in _STATES), None)
+    if state_known is None:
         return SourceError("the source refused", where, f"{said} (state {state})")
-    return _line(known, where, f"{said} (state {state})")
+    return _line(state_known, where, f"{said} (state {state})")
 
 
 def _line(state: str, where: str, why: str) -> SourceError:

@@ -40,9 +40,9 @@ def plain_names(
     Raises:
         ConfigurationError: nothing is left of a name, or two become the same.
     """
-    found = {name: renamed.get(name) or plain_name(name) for name in names}
-    for name, plain in found.items():
-        same = [repr(other) for other, its in found.items() if its == plain]
+    plain_of = {name: renamed.get(name) or plain_name(name) for name in names}
+    for name, plain in plain_of.items():
+        same = [repr(other) for other, its in plain_of.items() if its == plain]
         if not plain or len(same) > 1:
             raise ConfigurationError(
                 f"{what}s of the source need names of their own in the target",
@@ -52,19 +52,19 @@ def plain_names(
                 else f"nothing is left of {name!r} but what no name may hold",
                 "set `rename` of the table's entry" if what == "column" else "set its `target`",
             )
-    return found
+    return plain_of
 
 
 def acyclic(edges: Mapping[str, set[str]]) -> dict[str, set[str]]:
     """The dependencies without those that go in a circle, where no order can keep them."""
-    left = {name: set(parents) - {name} for name, parents in edges.items()}
+    parents_left = {name: set(parents) - {name} for name, parents in edges.items()}
     while True:
         try:
-            TopologicalSorter(left).prepare()
+            TopologicalSorter(parents_left).prepare()
         except CycleError as error:
             circle: list[str] = error.args[1]
             # Each of the list is a parent of the one after it.
             for parent, child in pairwise(circle):
-                left[child].discard(parent)
+                parents_left[child].discard(parent)
         else:
-            return left
+            return parents_left

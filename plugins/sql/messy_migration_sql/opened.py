@@ -20,7 +20,7 @@ _WAL_MODE = 2
 
 
 @contextmanager
-def transaction(source: Source, wanted: str | None) -> Iterator[tuple[sqlite3.Connection, str]]:
+def transaction(source: Source, expected: str | None) -> Iterator[tuple[sqlite3.Connection, str]]:
     """A connection in a transaction, and the state of the file, which has to be the wanted one."""
     path = path_of(source)
     alone = is_alone(path)
@@ -29,15 +29,15 @@ def transaction(source: Source, wanted: str | None) -> Iterator[tuple[sqlite3.Co
         # A transaction begins to see one state with its first reading.
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         state = _state(path)
-        _refuse_changed(source, state, wanted)
+        _refuse_changed(source, state, expected)
         yield connection, state
         if alone:
             # SQLite took it that nobody would write meanwhile, and did not look.
             _refuse_changed(source, _state(path), state)
 
 
-def _refuse_changed(source: Source, state: str, wanted: str | None) -> None:
-    if wanted is not None and state != wanted:
+def _refuse_changed(source: Source, state: str, expected: str | None) -> None:
+    if expected is not None and state != expected:
         raise SourceError(
             "the file was written to while it was read",
             str(path_of(source)),

@@ -123,14 +123,14 @@ def read(
                     raise SourceError(
                         "the source sent what is no row of the table", where, str(error)
                     ) from error
-                wrong = {item.row: item for item in reversed(refused)}
-                for row, item in sorted(wrong.items()):
+                wrong = {refusal.row: refusal for refusal in reversed(refused)}
+                for row, refusal in sorted(wrong.items()):
                     yield Rejected(
                         as_json(names, chunk.texts(row)),
                         f"{source.label}, table {bounds['table']}",
-                        f"{names[item.column]}: {item.reason}",
+                        f"{names[refusal.column]}: {refusal.reason}",
                         "sql.value",
-                        names[item.column],
+                        names[refusal.column],
                         {
                             name: arrays[names.index(name)][row].as_py()
                             for name in bounds["key"]
@@ -215,15 +215,15 @@ class _Table:
         self.opened = opened
         self.connection = opened.connection
         self.layout = layout
-        place = [source.schema or opened.home, layout.table]
-        found = self.connection.execute(_KIND, place).fetchone()
+        names = [source.schema or opened.home, layout.table]
+        kind = self.connection.execute(_KIND, names).fetchone()
         since = since if layout.bookmark else None
         self.since = since.astimezone(UTC).isoformat() if since else None
         self.bounds: dict[str, Any] = {
             "schema": source.schema,
             "table": layout.table,
             # Children that inherit are tables of their own; partitions are not.
-            "only": found is not None and found[0] != "p",
+            "only": kind is not None and kind[0] != "p",
             "columns": list(layout.columns),
             "key": list(layout.key),
             "bookmark": layout.bookmark,
@@ -236,7 +236,7 @@ class _Table:
         """A table without a key: its digest is of its content, so that it is loaded once."""
         columns = sql.SQL(", ").join(map(sql.Identifier, self.layout.columns))
         row = sql.SQL("ROW({})::pg_catalog.text").format(columns)
-        rows, content, places = one(
+        rows, content, identity = one(
             self.connection,
             sql.SQL(
                 "SELECT pg_catalog.count(*), coalesce(pg_catalog.sum("
@@ -248,36 +248,36 @@ class _Table:
         )
         digest = _digest([self.layout.table, self.layout.columns, rows, content])
         for part in planned:
-            if part.digest == digest and part.bounds["places"] != places:
+            if part.digest == digest and part.bounds["places"] != identity:
                 raise SourceError(
                     "a table without a key was rewritten since the run began",
                     f"table {self.layout.table}",
                     "its rows lie in another order, and which of them are loaded cannot be told",
                     "declare a `key` of the table, or start over in an empty target",
                 )
-        bounds = {**self.bounds, "places": places}
+        bounds = {**self.bounds, "places": identity}
         return Partition("all", digest, bounds, int(rows), held=snapshot)
 
     def ranges(self, records: int, snapshot: str) -> list[Partition]:
         """Ranges of the key of about one batch each; one for all where the key may miss rows."""
         rows = self._estimate()
         until = self._until()
-        wanted = -(-rows // max(1, int(records * _FILL))) if self.layout.key else 1
-        inner = self._sampled(wanted, rows) if wanted > 1 else []
+        goal = -(-rows // max(1, int(records * _FILL))) if self.layout.key else 1
+        inner = self._sampled(goal, rows) if goal > 1 else []
         limits = [None, *inner, None]
         nonce = uuid.uuid4().hex
         ending = f" since {self.since}" if self.since else ""
         return [
             Partition(
-                f"range {place + 1}{ending}",
-                _digest([nonce, place]),
+                f"range {number + 1}{ending}",
+                _digest([nonce, number]),
                 {**self.bounds, "after": after, "through": through},
                 rows // (len(limits) - 1),
                 until,
                 snapshot,
                 estimated=True,
             )
-            for place, (after, through) in enumerate(pairwise(limits))
+            for number, (after, through) in enumerate(pairwise(limits))
         ]
 
     @property
@@ -288,13 +288,13 @@ class _Table:
     def _estimate(self) -> int:
         """How many rows the planner expects; it knows the table's size as it is now."""
         query = sql.SQL("EXPLAIN (FORMAT JSON) SELECT FROM {}{}")
-        (found,) = one(self.connection, query.format(*self._selected))
-        plan = found if isinstance(found, list) else json.loads(found)
+        (explained,) = one(self.connection, query.format(*self._selected))
+        plan = explained if isinstance(explained, list) else json.loads(explained)
         return int(plan[0]["Plan"]["Plan Rows"])
 
-    def _sampled(self, wanted: int, rows: int) -> list[list[str]]:
+    def _sampled(self, goal: int, rows: int) -> list[list[str]]:
         """The keys that cut a sample of the table into equal parts."""
-        percent = min(100.0, 100.0 * wanted * _SAMPLED / max(rows, 1))
+        percent = min(100.0, 100.0 * goal * _SAMPLED / max(rows, 1))
         keys = [sql.Identifier(name) for name in self.layout.key]
         query = sql.SQL(
             "SELECT {texts} FROM (SELECT {keys},"
@@ -312,7 +312,7 @@ class _Table:
             table=self._selected[0],
             percent=sql.Literal(percent),
             where=self._selected[1],
-            wanted=sql.Literal(wanted),
+            wanted=sql.Literal(goal),
         )
         return [list(row) for row in self.connection.execute(query)]
 
@@ -325,8 +325,8 @@ class _Table:
             " pg_catalog.transaction_timestamp()), 'YYYY-MM-DD\"T\"HH24:MI:SS.US')"
             " FROM {table} WHERE pg_catalog.isfinite({b})"
         ).format(b=sql.Identifier(self.layout.bookmark), table=self._selected[0])
-        (found,) = one(self.connection, query)
-        return f"{found}+00:00" if found else self.since
+        (moment,) = one(self.connection, query)
+        return f"{moment}+00:00" if moment else self.since
 
 
 def _pieces(
@@ -367,7 +367,7 @@ def _given_up(connection: psycopg.pq.abc.PGconn) -> psycopg.Error:
 def _without(table: pa.Table, rows: Mapping[int, object]) -> pa.Table:
     if not rows:
         return table
-    keep = [place for place in range(table.num_rows) if place not in rows]
+    keep = [row for row in range(table.num_rows) if row not in rows]
     return table.take(pa.array(keep, pa.int64()))
 
 

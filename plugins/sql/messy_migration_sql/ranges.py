@@ -93,13 +93,13 @@ def _order(opened: Session, bounds: Mapping[str, Any]) -> _Order:
 
     Those of another type would call other keys equal, and find no index.
     """
-    place = (bounds["schema"] or opened.home, bounds["table"])
-    if place not in opened.orders:
-        rows = opened.connection.execute(_ORDER, [place[1], place[0]]).fetchall()
-        opened.orders[place] = {
+    table = (bounds["schema"] or opened.home, bounds["table"])
+    if table not in opened.orders:
+        rows = opened.connection.execute(_ORDER, [table[1], table[0]]).fetchall()
+        opened.orders[table] = {
             (column, strategy): (schema, sign) for column, strategy, schema, sign in rows
         }
-    return opened.orders[place]
+    return opened.orders[table]
 
 
 def _beyond(keys: Sequence[str], values: Sequence[str], order: _Order, word: str) -> sql.Composable:

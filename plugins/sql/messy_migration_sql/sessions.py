@@ -132,13 +132,13 @@ def _names(*, has_own_path: bool) -> Mapping[str, str]:
     return {name: value for name, value in _SETTINGS.items() if name != "search_path"}
 
 
-def _pin(connection: psycopg.Connection[Any], wanted: Mapping[str, str]) -> None:
+def _pin(connection: psycopg.Connection[Any], pins: Mapping[str, str]) -> None:
     """Set them for the length of the transaction, and look at what they are then.
 
     Raises:
         SourceError: a setting does not stay as it was set, or rows may be hidden without a word.
     """
-    rows = connection.execute(_SET, [list(wanted), list(wanted.values())]).fetchall()
+    rows = connection.execute(_SET, [list(pins), list(pins.values())]).fetchall()
     for name, value, actual in rows:
         if value != actual:
             raise SourceError(
@@ -193,9 +193,9 @@ def _begun(source: Source, snapshot: str | None, *, has_own_path: bool = False) 
 def held(settings: SqlSettings, source: Source) -> Session:
     """The parent's session, whose snapshot all workers read."""
     key = (source.tenant, "snapshot")
-    found = settings.open.get(key)
-    if isinstance(found, Session) and _is_usable(found):
-        return found
+    reusable = settings.open.get(key)
+    if isinstance(reusable, Session) and _is_usable(reusable):
+        return reusable
     opened = _begun(source, None)
     (name,) = one(opened.connection, sql.SQL("SELECT pg_catalog.pg_export_snapshot()"))
     opened.snapshot = str(name)
@@ -214,12 +214,12 @@ def session(
     if snapshot is None and not has_own_path and isinstance(own, Session) and _is_usable(own):
         return own
     key = (source.tenant, "reading")
-    found = settings.open.get(key)
-    wanted = (snapshot or "", has_own_path)
-    if isinstance(found, Session) and _is_usable(found) and found.begun_as == wanted:
-        return found
-    if found is not None:
-        found.close()
+    reusable = settings.open.get(key)
+    begun_as = (snapshot or "", has_own_path)
+    if isinstance(reusable, Session) and _is_usable(reusable) and reusable.begun_as == begun_as:
+        return reusable
+    if reusable is not None:
+        reusable.close()
     opened = _begun(source, snapshot, has_own_path=has_own_path)
     settings.open[key] = opened
     return opened

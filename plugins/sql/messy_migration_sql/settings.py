@@ -277,24 +277,24 @@ class Source:
         return any(fnmatchcase(f"{table}.{column}", pattern) for pattern in self.leave_out)
 
 
-def _check_secrets(database: Any, place: str, written: frozenset[str]) -> None:
+def _check_secrets(database: Any, prefix: str, written: frozenset[str]) -> None:
     """Refuse passwords that stand in migrate.toml as they are."""
-    if f"{place}password" in written:
-        raise ValueError(f"{place}password must be a reference such as env://NAME or file://path")
+    if f"{prefix}password" in written:
+        raise ValueError(f"{prefix}password must be a reference such as env://NAME or file://path")
     if database.url is None:
-        raise ValueError(f"{place}url is missing")
+        raise ValueError(f"{prefix}url is missing")
     url = make_url(database.url)
     if url.password is not None and database.password is not None:
-        raise ValueError(f"{place}url and {place}password both hold a password")
+        raise ValueError(f"{prefix}url and {prefix}password both hold a password")
     host = url.host or ""
     is_near = host.strip("[]") in _LOOPBACK and "host" not in url.query
-    if url.password is not None and f"{place}url" in written and not is_near:
+    if url.password is not None and f"{prefix}url" in written and not is_near:
         raise ValueError(
-            f"{place}url holds a password, and files are read by others: leave it out of the"
-            f" URL and set {place}password to a reference such as env://NAME"
+            f"{prefix}url holds a password, and files are read by others: leave it out of the"
+            f" URL and set {prefix}password to a reference such as env://NAME"
         )
     if url.drivername == "sqlite" and database.password is not None:
-        raise ValueError(f"{place}password: an SQLite file takes none")
+        raise ValueError(f"{prefix}password: an SQLite file takes none")
 
 
 def _whole(text: str, password: SecretStr | None, directory: Path) -> URL:

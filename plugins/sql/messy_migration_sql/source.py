@@ -101,8 +101,8 @@ def slices(
         SourceError: the table cannot be read.
     """
     source = settings.of(stream.tenant)
-    known = {(item.stream.name, item.stream.tenant): item for item in _all(settings)}
-    layout = known.get((stream.name, stream.tenant))
+    layout_of = {(layout.stream.name, layout.stream.tenant): layout for layout in _all(settings)}
+    layout = layout_of.get((stream.name, stream.tenant))
     if layout is None:
         raise ConfigurationError(f"the stream {stream.label} is not configured", PLUGIN)
     return _KINDS[source.kind].cut(settings, source, layout, since, planned, records)
@@ -154,15 +154,15 @@ def encoded(stream: Stream, partition: Partition, settings: SqlSettings) -> Iter
 def _all(settings: SqlSettings) -> list[Layout]:
     """What the databases have, asked once in a process."""
     if not settings.layouts:
-        found: list[Layout] = []
+        layouts_found: list[Layout] = []
         for tenant in settings.tenants:
             try:
-                found += _of(settings.of(tenant))
+                layouts_found += _of(settings.of(tenant))
             except SourceError as error:
                 settings.problems[tenant] = error
-        if not found:
+        if not layouts_found:
             raise next(iter(settings.problems.values()))
-        settings.layouts.extend(streams(found))
+        settings.layouts.extend(streams(layouts_found))
     return settings.layouts
 
 
@@ -177,11 +177,11 @@ def _silent(settings: SqlSettings) -> list[Stream]:
 def _of(source: Source) -> list[Layout]:
     module = _KINDS[source.kind]
     with reading(source.label), module.engine(source).connect() as connection:
-        found = layouts(connection, source)
+        layouts_read = layouts(connection, source)
     if source.kind == "sqlite":
         lines = sqlite.assumed(source)
-        found = [
+        layouts_read = [
             replace(layout, stream=replace(layout.stream, assumed=(*layout.stream.assumed, *lines)))
-            for layout in found
+            for layout in layouts_read
         ]
-    return found
+    return layouts_read

@@ -89,9 +89,9 @@ def cut(
     """
     key = (source.tenant, "state")
     seen = settings.open.get(key)
-    wanted = seen.state if isinstance(seen, Seen) else None
+    expected = seen.state if isinstance(seen, Seen) else None
     where = f"{source.label}, table {layout.table}"
-    with reading(where), transaction(source, wanted) as (connection, state):
+    with reading(where), transaction(source, expected) as (connection, state):
         settings.open[key] = Seen(state)
         table = _Table(connection, layout, since)
         if not layout.stream.tables[0].key:
@@ -117,10 +117,10 @@ def read(
     """
     del settings
     bounds = partition.bounds
-    place = f"{source.label}, table {bounds['table']}"
+    table_label = f"{source.label}, table {bounds['table']}"
     names = [column.name for column in columns]
     with (
-        reading(f"{place}, {partition.name}"),
+        reading(f"{table_label}, {partition.name}"),
         transaction(source, partition.held) as (connection, _),
     ):
         for rows in _rows(connection, bounds):
@@ -134,10 +134,10 @@ def read(
                     wrong.setdefault(row, (column.name, reason))
             for row, (name, reason) in sorted(wrong.items()):
                 raw = as_json(names, rows[row])
-                known = {
+                key_cells = {
                     of: arrays[names.index(of)][row].as_py() for of in bounds["key"] if of in names
                 }
-                yield Rejected(raw, place, f"{name}: {reason}", "sql.value", name, known)
+                yield Rejected(raw, table_label, f"{name}: {reason}", "sql.value", name, key_cells)
             keep = [row for row in range(len(rows)) if row not in wrong]
             table = pa.Table.from_arrays(arrays, names)
             yield Frame(table.take(pa.array(keep, pa.int64())) if wrong else table)
@@ -198,23 +198,23 @@ class _Table:
     def whole(self, planned: Sequence[Partition], state: str) -> Partition:
         """A table without a key: its digest is of its content, so that it is loaded once."""
         rows, content = 0, 0
-        places = hashlib.sha256()
+        identity = hashlib.sha256()
         for chunk in _rows(self.connection, self.bounds):
             for row in chunk:
                 hashed = hashlib.sha256(repr(row).encode("utf-8", "surrogateescape")).digest()
                 content = (content + int.from_bytes(hashed[:8], "big")) & _MASK
-                places.update(hashed)
+                identity.update(hashed)
             rows += len(chunk)
         digest = _digest([self.layout.table, self.layout.columns, rows, content])
         for part in planned:
-            if part.digest == digest and part.bounds["places"] != places.hexdigest():
+            if part.digest == digest and part.bounds["places"] != identity.hexdigest():
                 raise SourceError(
                     "a table without a key was rewritten since the run began",
                     f"table {self.layout.table}",
                     "its rows lie in another order, and which of them are loaded cannot be told",
                     "declare a `key` of the table, or start over in an empty target",
                 )
-        bounds = {**self.bounds, "places": places.hexdigest()}
+        bounds = {**self.bounds, "places": identity.hexdigest()}
         return Partition("all", digest, bounds, rows, held=state)
 
     def ranges(self, records: int, state: str) -> list[Partition]:
@@ -229,14 +229,14 @@ class _Table:
         ending = f" since {self.since}" if self.since else ""
         return [
             Partition(
-                f"range {place + 1}{ending}",
-                _digest([nonce, place]),
+                f"range {number + 1}{ending}",
+                _digest([nonce, number]),
                 {**self.bounds, "after": after, "through": through},
-                min(records, rows - place * records) if inner else rows,
+                min(records, rows - number * records) if inner else rows,
                 until,
                 state,
             )
-            for place, (after, through) in enumerate(pairwise(limits))
+            for number, (after, through) in enumerate(pairwise(limits))
         ]
 
     def _hopped(self, records: int) -> list[list[Any]]:
@@ -246,9 +246,9 @@ class _Table:
         name = _rows_of(self.bounds)
         if self.connection.execute(f"SELECT 1 FROM {name} WHERE {missing} LIMIT 1").fetchone():
             return []
-        found: list[list[Any]] = []
+        limits: list[list[Any]] = []
         while True:
-            where, values = _where({**self.bounds, "after": found[-1] if found else None})
+            where, values = _where({**self.bounds, "after": limits[-1] if limits else None})
             row = self.connection.execute(
                 f"SELECT {keys} FROM {name}{where} ORDER BY {keys} LIMIT 1 OFFSET ?",
                 [*values, records - 1],
@@ -257,26 +257,26 @@ class _Table:
                 break
             if any(not isinstance(value, int | str) for value in row):
                 return []
-            found.append(list(row))
-        where, values = _where({**self.bounds, "after": found[-1] if found else None})
+            limits.append(list(row))
+        where, values = _where({**self.bounds, "after": limits[-1] if limits else None})
         if (
-            found
+            limits
             and not self.connection.execute(
                 f"SELECT 1 FROM {name}{where} LIMIT 1", values
             ).fetchone()
         ):
-            found.pop()  # the last range ends with the table
-        return found
+            limits.pop()  # the last range ends with the table
+        return limits
 
     def _until(self) -> str | None:
         if self.layout.bookmark is None:
             return None
         column = quoted(self.layout.bookmark)
-        (found,) = self.connection.execute(
+        (moment,) = self.connection.execute(
             f"SELECT strftime('%Y-%m-%dT%H:%M:%f', min(max(julianday({column})),"
             f" julianday('now'))) FROM {_rows_of(self.bounds)}"
         ).fetchone()
-        return f"{found}+00:00" if found else self.since
+        return f"{moment}+00:00" if moment else self.since
 
 
 def _rows(

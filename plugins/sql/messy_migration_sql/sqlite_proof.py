@@ -136,10 +136,10 @@ def _field(cell: Any, stored: str, spelled: str) -> str | None:
     """The C1 field of a cell; None where it is no value of its type."""
     kind = ColumnType.parse(spelled)
     try:
-        found = to_value(cell.decode() if stored == "text" else cell, kind)
+        value = to_value(cell.decode() if stored == "text" else cell, kind)
     except (ValueError, OverflowError, ArithmeticError):
         return None
-    return _encoded(found)
+    return _encoded(value)
 
 
 def _encoded(value: Any) -> str:

@@ -65,8 +65,8 @@ def layouts(connection: Connection, source: Source) -> list[Layout]:
     """
     there = table_names(connection, source.schema)
     _refuse_unknown(source.tables, there, f"{source.label}, tables", "table")
-    wanted = [name for name in there if source.wants(name)]
-    if not wanted:
+    names_wanted = [name for name in there if source.wants(name)]
+    if not names_wanted:
         raise SourceError(
             "the source has no table to read",
             source.label,
@@ -74,25 +74,25 @@ def layouts(connection: Connection, source: Source) -> list[Layout]:
             "check `schema`, `include` and `exclude`",
         )
     targets = {name: entry.target for name, entry in source.tables.items() if entry.target}
-    names = plain_names(wanted, targets, "table", source.label)
-    found = [(name, _reflected(connection, name, source)) for name in wanted]
-    _refuse_unsupported(source, dict(found))
-    drafts = {name: _draft(source, reflected, names[name]) for name, reflected in found}
+    names = plain_names(names_wanted, targets, "table", source.label)
+    reflected_of = [(name, _reflected(connection, name, source)) for name in names_wanted]
+    _refuse_unsupported(source, dict(reflected_of))
+    drafts = {name: _draft(source, reflected, names[name]) for name, reflected in reflected_of}
     return [_layout(source, draft, drafts) for draft in drafts.values()]
 
 
-def streams(found: Sequence[Layout]) -> list[Layout]:
+def streams(layouts_read: Sequence[Layout]) -> list[Layout]:
     """The same with what depends on what, circles left out."""
     edges: dict[str, set[str]] = {}
-    for layout in found:
+    for layout in layouts_read:
         edges.setdefault(layout.stream.name, set()).update(layout.stream.depends_on)
-    left = acyclic(edges)
+    parents = acyclic(edges)
     return [
         replace(
             layout,
-            stream=replace(layout.stream, depends_on=tuple(sorted(left[layout.stream.name]))),
+            stream=replace(layout.stream, depends_on=tuple(sorted(parents[layout.stream.name]))),
         )
-        for layout in found
+        for layout in layouts_read
     ]
 
 
@@ -256,13 +256,13 @@ def _words(spelled: str) -> str:
     )
 
 
-def _refuse_unknown(names: Iterable[str], known: Sequence[str], where: str, what: str) -> None:
+def _refuse_unknown(names: Iterable[str], there: Sequence[str], where: str, what: str) -> None:
     for name in names:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
+        if name not in there:
+            near = difflib.get_close_matches(name, there, n=1)
             raise ConfigurationError(
                 f"the settings name a {what} that is not read: {name!r}",
                 where,
-                f"there are {', '.join(sorted(known)) or 'none'}",
+                f"there are {', '.join(sorted(there)) or 'none'}",
                 f"did you mean {near[0]!r}?" if near else "",
             )

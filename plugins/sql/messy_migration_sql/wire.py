@@ -119,47 +119,47 @@ class Chunk:
         self._starts: list[Places] = []
         self._lengths: list[Places] = []
         bounds = np.array([0, *ends], np.int64)
-        places = bounds[:-1]
-        if not bool(np.all(self._numbers(">i2", places) == len(kinds))):
+        starts_of_rows = bounds[:-1]
+        if not bool(np.all(self._numbers(">i2", starts_of_rows) == len(kinds))):
             raise ValueError("a row has another number of fields")
-        places = places + 2
+        starts_of_rows = starts_of_rows + 2
         for _ in kinds:
-            length = self._numbers(">i4", places).astype(np.int64)
-            self._starts.append(places + 4)
+            length = self._numbers(">i4", starts_of_rows).astype(np.int64)
+            self._starts.append(starts_of_rows + 4)
             self._lengths.append(length)
-            places = places + 4 + np.maximum(length, 0)
-        if not bool(np.all(places == bounds[1:])):
+            starts_of_rows = starts_of_rows + 4 + np.maximum(length, 0)
+        if not bool(np.all(starts_of_rows == bounds[1:])):
             raise ValueError("a row has another length than its fields")
 
     def columns(self) -> tuple[list[pa.Array[Any]], list[Refused]]:
         """The arrays, and the rows that are refused; their cells are NULL in the arrays."""
         arrays: list[pa.Array[Any]] = []
         refused: list[Refused] = []
-        for place, kind in enumerate(self.kinds):
-            array, wrong = self._column(place, kind)
+        for index, kind in enumerate(self.kinds):
+            array, wrong = self._column(index, kind)
             arrays.append(array)
-            refused += [Refused(row, place, reason) for row, reason in wrong]
+            refused += [Refused(row, index, reason) for row, reason in wrong]
         return arrays, refused
 
     def texts(self, row: int) -> list[str | None]:
         """The values of one row as a person would write them."""
-        found: list[str | None] = []
+        cells: list[str | None] = []
         for kind, starts, lengths in zip(self.kinds, self._starts, self._lengths, strict=True):
             start, length = int(starts[row]), int(lengths[row])
             data = bytes(self._data[start : start + max(length, 0)])
-            found.append(None if length < 0 else readable(data, wire_type(kind)))
-        return found
+            cells.append(None if length < 0 else readable(data, wire_type(kind)))
+        return cells
 
-    def _numbers(self, kind: str, places: Places) -> NDArray[Any]:
+    def _numbers(self, kind: str, starts: Places) -> NDArray[Any]:
         """Numbers that lie at any byte."""
         width = np.dtype(kind).itemsize
         view: NDArray[Any] = np.ndarray(
             (len(self._data) - width + 1,), kind, buffer=self._data, strides=(1,)
         )
-        return view[places]
+        return view[starts]
 
-    def _column(self, place: int, kind: ColumnType) -> tuple[pa.Array[Any], list[tuple[int, str]]]:
-        starts, lengths = self._starts[place], self._lengths[place]
+    def _column(self, index: int, kind: ColumnType) -> tuple[pa.Array[Any], list[tuple[int, str]]]:
+        starts, lengths = self._starts[index], self._lengths[index]
         match kind.kind:
             case "int16" | "int32" | "int64" | "bool" | "float64":
                 return self._plain(starts, lengths, kind), []
@@ -237,9 +237,9 @@ class Chunk:
             2 * self.rows - 1,
             [None, pa.py_buffer(cast("Any", offsets)), pa.py_buffer(self._data)],
         )
-        wanted = np.arange(0, 2 * self.rows, 2, dtype=np.int32)
-        places: Any = _fixed_width(pa.int32(), wanted, lengths < 0)
-        return between.take(places)
+        even = np.arange(0, 2 * self.rows, 2, dtype=np.int32)
+        indices: Any = _fixed_width(pa.int32(), even, lengths < 0)
+        return between.take(indices)
 
     def _text(self, starts: Places, lengths: Places) -> tuple[pa.Array[Any], list[tuple[int, str]]]:
         """Texts; only a database in the encoding SQL_ASCII sends what is no UTF-8."""
@@ -271,8 +271,8 @@ class Chunk:
         most = largest // _POWERS
         total = np.zeros(self.rows, np.int64)
         for n in range(int(digits.max(initial=0))):
-            places = np.minimum(starts + 8 + 2 * n, len(self._data) - 2)
-            digit = self._numbers(">i2", places) * (digits > n)
+            digits_at = np.minimum(starts + 8 + 2 * n, len(self._data) - 2)
+            digit = self._numbers(">i2", digits_at) * (digits > n)
             power = 4 * (weights - n) + kind.scale
             cut = _POWERS.take(-power, mode="clip")
             kept = digit // cut

@@ -65,10 +65,10 @@ def local_instant(day: object, clock: object, zone_name: str, column: str) -> da
     whole = _LOCAL.match(written)
     if whole is not None:
         written, hour = whole[1], hour or whole[2]
-    found = _day(written, column)
-    if found.year == 1:
+    date_read = _day(written, column)
+    if date_read.year == 1:
         return None
-    local = datetime.combine(found, _clock(hour, column))
+    local = datetime.combine(date_read, _clock(hour, column))
     if whole is not None and clock is None:
         local += _fraction(whole[3])
     return _resolved(local, _zone(zone_name, column), column)
@@ -116,22 +116,24 @@ def _clock(written: str | None, column: str) -> time:
         raise Bad("instant", column, "the value is no time of the day") from None
 
 
-def _resolved(local: datetime, place: ZoneInfo, column: str) -> datetime:
+def _resolved(local: datetime, zone_info: ZoneInfo, column: str) -> datetime:
     try:
-        early, late = (local.replace(tzinfo=place, fold=fold).astimezone(UTC) for fold in (0, 1))
+        early, late = (
+            local.replace(tzinfo=zone_info, fold=fold).astimezone(UTC) for fold in (0, 1)
+        )
     except OverflowError:
         raise Bad("instant", column, "the value is no moment of the calendar") from None
     if early != late:
         word = "comes twice" if early < late else "is skipped"
-        raise Bad("local_time", column, f"the local time {word} in {place.key}")
+        raise Bad("local_time", column, f"the local time {word} in {zone_info.key}")
     return early
 
 
 def _zone(name: str, column: str) -> ZoneInfo:
-    found = _known(name)
-    if found is None:
+    zone_found = _known(name)
+    if zone_found is None:
         raise Bad("zone", column, "the value is no name of an IANA time zone")
-    return found
+    return zone_found
 
 
 @lru_cache(maxsize=1024)

@@ -38,8 +38,8 @@ class Record:
         unknown = [name for name in values if name not in names]
         if unknown:
             raise KeyError(f"{table} has no column {', '.join(unknown)}")
-        known = {name: value for name, value in _DEFAULTS.items() if name in names}
-        self.rows.append((table, {**known, **dict(declared.scope), **values}))
+        defaults = {name: value for name, value in _DEFAULTS.items() if name in names}
+        self.rows.append((table, {**defaults, **dict(declared.scope), **values}))
 
     def warn(self, table: str, column: str | None, rule: str, message: str) -> None:
         """Something odd that does not stop the record; the rule without the plugin's name."""
@@ -132,10 +132,10 @@ def transform(
     return rows.transformed()
 
 
-def leftovers(record: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:
+def leftovers(record: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:
     """The fields that nothing was made of and that say something, for the column `extra`."""
-    left = {name: value for name, value in record.items() if name not in set(known)}
-    return {name: value for name, value in left.items() if value not in (None, "", [], {})}
+    rest = {name: value for name, value in record.items() if name not in set(fields)}
+    return {name: value for name, value in rest.items() if value not in (None, "", [], {})}
 
 
 def _check_unicode(document: object) -> None:

@@ -75,6 +75,6 @@ def _found(
     severity: Literal["error", "warning"] = "error",
 ) -> Iterator[Violation]:
     flags = pc.fill_null(mask, False).to_numpy()  # noqa: FBT003 - pyarrow takes it by position
-    for place in np.flatnonzero(flags):
-        record = data.column(RECORD)[int(place)].as_py()
+    for index in np.flatnonzero(flags):
+        record = data.column(RECORD)[int(index)].as_py()
         yield Violation(record, table, column, f"ticketing.{rule}", message, severity)

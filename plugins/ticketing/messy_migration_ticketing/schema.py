@@ -267,17 +267,17 @@ def tables(source: str, account: str, owner: str | None = None) -> Mapping[str, 
             owners, since one stream owns a table and scope.
     """
     scope = (("source_system", source), ("source_account", account))
-    made = {name: _table(name, scope) for name in FIELDS}
+    tables_made = {name: _table(name, scope) for name in FIELDS}
     if owner is not None:
-        made[CUSTOM_FIELDS] = _table(CUSTOM_FIELDS, (*scope, ("owner_entity", owner)))
-    return made
+        tables_made[CUSTOM_FIELDS] = _table(CUSTOM_FIELDS, (*scope, ("owner_entity", owner)))
+    return tables_made
 
 
 def stream_tables(source: str, account: str, names: Iterable[str]) -> tuple[Table, ...]:
     """The named tables for one stream; custom fields are those of the first one."""
     chosen = list(names)
-    made = tables(source, account, chosen[0])
-    return tuple(made[name] for name in chosen)
+    by_name = tables(source, account, chosen[0])
+    return tuple(by_name[name] for name in chosen)
 
 
 _AMOUNTS = {
@@ -319,6 +319,8 @@ def _stub(
 ) -> tuple[tuple[str, str], ...]:
     if (table, field.name) in _WITH_PARENT:
         return ()
-    known = [(item.name, item.stub) for item in FIELDS[field.parent] if item.stub is not None]
+    columns = [
+        (parent.name, parent.stub) for parent in FIELDS[field.parent] if parent.stub is not None
+    ]
     this = f"={field.name}"
-    return (("id", this), *scope[:2], ("source_id", this), *known)
+    return (("id", this), *scope[:2], ("source_id", this), *columns)

@@ -80,7 +80,9 @@ def identifier(value: object, column: str) -> str | None:
 def sentinel(value: object, *none: object) -> object:
     """None where the source writes one of the given values for it: 0, "--", "0"."""
     bare = value.strip() if isinstance(value, str) else value
-    return None if any(bare == item and type(bare) is type(item) for item in none) else value
+    return (
+        None if any(bare == nothing and type(bare) is type(nothing) for nothing in none) else value
+    )
 
 
 def email_key(email: str | None) -> str | None:
@@ -148,14 +150,14 @@ def money(value: object, column: str) -> Decimal | None:
     return rounded
 
 
-def percent(value: object, column: str, *, whole: int = 1, places: int = 6) -> Decimal | None:
+def percent(value: object, column: str, *, whole: int = 1, decimals: int = 6) -> Decimal | None:
     """A share as a fraction of 1, whatever the source means by its number.
 
     Args:
         value: as the source holds it.
         column: of the target.
         whole: what the source writes for all of it: 1, or 100.
-        places: decimal places of the column; what does not fit is rounded half to even.
+        decimals: decimal places of the column; what does not fit is rounded half to even.
     """
     exact = number(value, column, "percent")
     if exact is None:
@@ -163,7 +165,7 @@ def percent(value: object, column: str, *, whole: int = 1, places: int = 6) -> D
     share = exact / whole
     if not 0 <= share <= 1:
         raise Bad("percent", column, f"the share is not between 0 and {whole}")
-    return share.quantize(Decimal(1).scaleb(-places))
+    return share.quantize(Decimal(1).scaleb(-decimals))
 
 
 def amount_of(value: object, column: str) -> int | None:

@@ -98,5 +98,5 @@ def validate(stream: Stream, table: str, batch: Batch) -> Sequence[Violation]:
 def sandbox_source(seed: int) -> Sandbox:
     """A small vivenu with two accounts and all the mess of the real one."""
     # Nobody but --sandbox needs the server, so nobody else has to be able to import it.
-    made: Sandbox = importlib.import_module(f"{__name__}.sandbox").build(seed)
-    return made
+    built: Sandbox = importlib.import_module(f"{__name__}.sandbox").build(seed)
+    return built

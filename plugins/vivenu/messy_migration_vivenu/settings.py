@@ -63,12 +63,12 @@ class Tenant(BaseModel):
     @classmethod
     def _is_zone(cls, name: str) -> str:
         try:
-            found = zone(name, "timezone")
+            zone_read = zone(name, "timezone")
         except Bad:
-            found = None
-        if found is None:
+            zone_read = None
+        if zone_read is None:
             raise ValueError("is no name of an IANA time zone")
-        return found
+        return zone_read
 
     @field_validator("test_prefixes", "test_shops")
     @classmethod

@@ -38,9 +38,9 @@ def records(
         read = _Reader(client, tenant, stream.label)
         series = read.series() if stream.name == "vivenu.coupons" else None
         window = _window(partition) if endpoint.windowed else []
-        for texts, found, duplicates in read.pages(endpoint.path, endpoint.envelope, window):
-            if found:
-                yield _frame(stream, found, texts, series)
+        for texts, page_records, duplicates in read.pages(endpoint.path, endpoint.envelope, window):
+            if page_records:
+                yield _frame(stream, page_records, texts, series)
             if duplicates:
                 yield Filtered(DUPLICATE, duplicates)
 
@@ -58,9 +58,9 @@ def total(
     window = _window(partition) if endpoint.windowed else []
     with _client(tenant, transport) as client:
         answer = client.get_json(endpoint.path, [*window, ("top", 1), ("skip", 0)])
-    found = answer.get("total") if isinstance(answer, dict) else None
-    is_count = isinstance(found, int) and not isinstance(found, bool) and found >= 0
-    return found if is_count else None
+    written = answer.get("total") if isinstance(answer, dict) else None
+    is_count = isinstance(written, int) and not isinstance(written, bool) and written >= 0
+    return written if is_count else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +89,8 @@ class _Reader:
         """The terms of all coupon series by their ids."""
         return {
             str(record["_id"]): record
-            for _, found, _ in self.pages(SERIES_PATH, "", [])
-            for record in found
+            for _, page_records, _ in self.pages(SERIES_PATH, "", [])
+            for record in page_records
             if record.get("_id")
         }
 
@@ -128,14 +128,14 @@ def _answer(answer: Any, envelope: str, where: str) -> Answer:
 
 def _frame(
     stream: Stream,
-    found: tuple[Mapping[str, Any], ...],
+    page_records: tuple[Mapping[str, Any], ...],
     texts: tuple[str, ...],
     series: Mapping[str, Mapping[str, Any]] | None,
 ) -> Frame:
     if series is not None:
-        texts = tuple(dump(_with_terms(record, series)) for record in found)
-    ids = [_name(record, text) for record, text in zip(found, texts, strict=True)]
-    stamps = [record.get("updatedAt") for record in found]
+        texts = tuple(dump(_with_terms(record, series)) for record in page_records)
+    ids = [_name(record, text) for record, text in zip(page_records, texts, strict=True)]
+    stamps = [record.get("updatedAt") for record in page_records]
     columns: dict[str, list[str | None]] = {
         "id": [*ids],
         "updated_at": [stamp if isinstance(stamp, str) else None for stamp in stamps],
@@ -158,6 +158,6 @@ def _with_terms(
 
 def _name(record: Mapping[str, Any], text: str) -> str:
     """The id, or for a record without one, which no reader will take, its digest."""
-    found = record.get("_id")
-    is_id = isinstance(found, str | int) and not isinstance(found, bool) and found != ""
-    return str(found) if is_id else f"sha256:{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+    own_id = record.get("_id")
+    is_id = isinstance(own_id, str | int) and not isinstance(own_id, bool) and own_id != ""
+    return str(own_id) if is_id else f"sha256:{hashlib.sha256(text.encode()).hexdigest()[:32]}"

@@ -80,15 +80,15 @@ class SandboxApp:
     def change(self, entity: str, record_id: object, **fields: object) -> None:
         """Change a record for all later answers; KeyError if there is no such record."""
         names = {"events": "EventID", "orders": "O_Id", "promo_codes": "PC_id"}
-        found = [
+        due = [
             record
             for records in self.world.lists(entity).values()
             for record in records
             if record.get(names.get(entity, "T_Id")) == record_id
         ]
-        if not found:
+        if not due:
             raise KeyError(record_id)
-        for record in found:
+        for record in due:
             record.update(fields)
 
     @property
@@ -172,16 +172,16 @@ class SandboxApp:
 
     def _due(self, path: str) -> Fault | None:
         """The first fault whose turn it is; every call counts for all faults of its path."""
-        found = None
+        due = None
         for fault in self.knobs.faults:
             if fault.path not in path:
                 continue
             self._met[fault] = self._met.get(fault, 0) + 1
             spent = fault.times is not None and self._given.get(fault, 0) >= fault.times
-            if found is None and not spent and self._met[fault] % fault.every == 0:
+            if due is None and not spent and self._met[fault] % fault.every == 0:
                 self._given[fault] = self._given.get(fault, 0) + 1
-                found = fault
-        return found
+                due = fault
+        return due
 
     def _list(self, path: str, query: str) -> _Reply:
         try:
@@ -220,9 +220,9 @@ class SandboxApp:
 
     def _page(self, entity: str, page: Sequence[Any], records: Sequence[Any]) -> _Reply:
         total = self.knobs.totals.get(entity)
-        place = self.knobs.envelopes[entity]
+        path = self.knobs.envelopes[entity]
         totals = {total: len(records)} if total else {}
-        return _reply(200, wrap(list(page), place, totals, self.knobs.case))
+        return _reply(200, wrap(list(page), path, totals, self.knobs.case))
 
 
 def _reply(status: int, document: object) -> _Reply:

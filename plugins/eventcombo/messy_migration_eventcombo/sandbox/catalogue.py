@@ -223,11 +223,11 @@ def promo_records(
 ) -> tuple[list[dict[str, Any]], list[tuple[int, Decimal, Decimal]]]:
     """The promo codes of an event, and those that take something off: id, amount, fraction."""
     records, useful = [], []
-    for place in range(8):
-        key = show.id * 100 + place
-        code = ("EARLY10", "friends", "Friends", "VIP", "SPRING")[place % 5]
-        amount = Decimal("5.00") if place % 3 == 0 else None
-        percentage = Decimal("12.5") if place % 3 == 1 else None
+    for number in range(8):
+        key = show.id * 100 + number
+        code = ("EARLY10", "friends", "Friends", "VIP", "SPRING")[number % 5]
+        amount = Decimal("5.00") if number % 3 == 0 else None
+        percentage = Decimal("12.5") if number % 3 == 1 else None
         truth.served("promo_codes")
         truth.row("coupons", key)
         truth.points("events", show.id)

@@ -42,8 +42,10 @@ class Sales:
         event = kinds[0].event
         goal = len(self.attendees.setdefault(event, [])) + tickets
         while len(self.attendees[event]) < goal:
-            left = goal - len(self.attendees[event])
-            chosen = self.chance.sample(kinds, 1 if left < 2 or self.chance.random() < 0.7 else 2)
+            open_seats = goal - len(self.attendees[event])
+            chosen = self.chance.sample(
+                kinds, 1 if open_seats < 2 or self.chance.random() < 0.7 else 2
+            )
             quantities = [self.chance.choice([1, 1, 2, 2, 3, 4]) for _ in chosen]
             self.order(list(zip(chosen, quantities, strict=True)), promos)
 
@@ -63,7 +65,8 @@ class Sales:
         when = _EPOCH + timedelta(minutes=37 * self._made)
         state = self.chance.choice(_STATES)
         lines = [
-            self._line(key, place, *item, is_plain=is_plain) for place, item in enumerate(bought)
+            self._line(key, number, *kind_and_quantity, is_plain=is_plain)
+            for number, kind_and_quantity in enumerate(bought)
         ]
         record = {
             "O_Id": key,
@@ -95,15 +98,15 @@ class Sales:
         return record
 
     def _line(
-        self, order: int, place: int, kind: Kind, quantity: int, *, is_plain: bool
+        self, order: int, number: int, kind: Kind, quantity: int, *, is_plain: bool
     ) -> dict[str, Any]:
         amount = kind.unit * quantity
-        key = order * 10 + place
-        given = Decimal(0)
+        key = order * 10 + number
+        discount = Decimal(0)
         if not is_plain and kind.kind != 1 and self.chance.random() < 0.06:
-            given = Decimal(self.chance.randrange(500, 2_500)) / 100
+            discount = Decimal(self.chance.randrange(500, 2_500)) / 100
         # The column has no decimal places: cents get lost on the way in.
-        kept = given.quantize(Decimal(1), ROUND_HALF_UP)
+        kept = discount.quantize(Decimal(1), ROUND_HALF_UP)
         self.truth.row("order_items", key, line_total=amount)
         self.truth.points("events", kind.event)
         self.truth.points("ticket_types", kind.id)
@@ -126,7 +129,7 @@ class Sales:
             "TPD_PromoCodeID": 0,
             "TPD_PromoCodeAmount": Decimal("0.00"),
             "TQD_StartTime": "07:30 PM",
-            "_given": given,
+            "_given": discount,
         }
 
     def _money(

@@ -22,14 +22,14 @@ def json_text(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def wrap(records: list[object], place: str, totals: Mapping[str, int], case: Case) -> object:
+def wrap(records: list[object], path: str, totals: Mapping[str, int], case: Case) -> object:
     """The records at a dotted place, with totals beside the list."""
     document: object = records
-    for depth, name in enumerate(reversed(place.split(".") if place else [])):
+    for depth, name in enumerate(reversed(path.split(".") if path else [])):
         document = {name: document, **totals} if depth == 0 else {name: document}
-    if place.startswith("Result") and isinstance(document, dict):
+    if path.startswith("Result") and isinstance(document, dict):
         document = {"Success": True, **document}
-    elif place.startswith("Data") and isinstance(document, dict):
+    elif path.startswith("Data") and isinstance(document, dict):
         document = {"Version": "1.0", "StatusCode": 200, **document}
     return cased(document, case)
 

@@ -88,11 +88,11 @@ def _add_strays(sales: Sales, kinds: Mapping[int, tuple[Kind, ...]]) -> None:
     for _ in range(3):
         sales.order([(gone, 1)])
         truth.mess("M13")
-    for place, record in enumerate(sales.attendees[first][-40:-37]):
+    for number, record in enumerate(sales.attendees[first][-40:-37]):
         record["TQD_Event_Id"] = _DELETED_EVENT
-        record["O_Id"] = _DELETED_ORDER - place
+        record["O_Id"] = _DELETED_ORDER - number
         truth.points("events", _DELETED_EVENT)
-        truth.points("orders", _DELETED_ORDER - place)
+        truth.points("orders", _DELETED_ORDER - number)
         truth.mess("M13")
     order, off = sales.order([(kinds[first][0], 2)], is_plain=True), Decimal("2.00")
     order["O_PromoCodeId"] = _DELETED_PROMO
@@ -113,11 +113,11 @@ def _break_orders(sales: Sales, kind: Kind) -> None:
         ("M12", {"Lines": None}, "ticketing.quantity"),
         ("M2", {"O_TotalAmount": "12,5x"}, "eventcombo.money"),
     ]
-    for place, (case, change, rule) in enumerate(breaks):
+    for number, (case, change, rule) in enumerate(breaks):
         record = copy.deepcopy(template)
-        record["O_Id"] = 790_000 + place
-        record["O_Order_Id"] = f"T99000000{place}"
-        record["Lines"][0]["TPD_Id"] = 7_900_000 + place
+        record["O_Id"] = 790_000 + number
+        record["O_Order_Id"] = f"T99000000{number}"
+        record["Lines"][0]["TPD_Id"] = 7_900_000 + number
         if "Lines" in change:
             record["Lines"][0]["TPD_Purchased_Qty"] = 0
         else:
@@ -143,9 +143,9 @@ def _break_attendees(sales: Sales) -> None:
         ("M8", {"OrderStateId": ...}, "eventcombo.no_order_state"),
         ("M8", {"OrderStateId": ...}, "eventcombo.no_order_state"),
     ]
-    for place, (case, change, rule) in enumerate(breaks):
-        record = {**copy.deepcopy(good[0]), "TicketbearerId": 90_000 + place}
-        record.update({"T_Id": f"90000{place:02d}", **change})
+    for number, (case, change, rule) in enumerate(breaks):
+        record = {**copy.deepcopy(good[0]), "TicketbearerId": 90_000 + number}
+        record.update({"T_Id": f"90000{number:02d}", **change})
         kept = {name: value for name, value in record.items() if value is not ...}
         listed.insert(sales.chance.randrange(len(listed)), kept)
         truth.served("attendees")

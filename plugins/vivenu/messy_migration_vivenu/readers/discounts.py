@@ -26,18 +26,18 @@ def discounts(
     total: Decimal | None = None
     about = mapping(document.get("appliedDiscountInfo"), "amount")
     for position, entry in enumerate(listed(about.get("discounts"), "amount")):
-        found = mapping(entry, "amount")
-        category = enum(found.get("category"), "coupon_id", DISCOUNT_CATEGORY)
-        amount = money(found.get("absoluteDiscountValue"), "amount")
-        named = identifier(found.get("discountId"), "coupon_id")
-        own = named or identifier(found.get("_id"), "source_id") or f"discount/{position}"
+        terms = mapping(entry, "amount")
+        category = enum(terms.get("category"), "coupon_id", DISCOUNT_CATEGORY)
+        amount = money(terms.get("absoluteDiscountValue"), "amount")
+        named = identifier(terms.get("discountId"), "coupon_id")
+        own = named or identifier(terms.get("_id"), "source_id") or f"discount/{position}"
         if amount is not None and category != "voucher":
             total = (total or Decimal(0)) + amount
         is_coupon = category == "coupon" or (category is None and named in codes)
         row = rows.setdefault(own, _row(named if is_coupon else None, codes, context))
         if amount is not None:
             row["amount"] = (row["amount"] or Decimal(0)) + amount
-        row["extra"] = extra(found, _READ)
+        row["extra"] = extra(terms, _READ)
     for coupon in codes:
         rows.setdefault(coupon, _row(coupon, codes, context))
     for own, row in rows.items():
@@ -52,9 +52,9 @@ def _codes(document: Document) -> dict[str, str | None]:
     codes: dict[str, str | None] = {}
     for entry in listed(document.get("appliedCoupons"), "coupon_id"):
         coupon = mapping(entry, "coupon_id")
-        found = identifier(coupon.get("_id"), "coupon_id")
-        if found is not None:
-            codes[found] = text(coupon.get("code"), "code")
+        coupon_id = identifier(coupon.get("_id"), "coupon_id")
+        if coupon_id is not None:
+            codes[coupon_id] = text(coupon.get("code"), "code")
     return codes
 
 

@@ -64,7 +64,7 @@ def read(document: dict[str, Any], out: Record, context: Context) -> None:
     event = identity("events", event_id, document, context)
     root = identifier(document.get("rootId"), "parent_event_id")
     name = required(text(document.get("name"), "name"), "name")
-    place = mapping(document.get("geoCode"), "lat")
+    geo_code = mapping(document.get("geoCode"), "lat")
     is_test = context.is_test_name(name)
     out.add(
         "events",
@@ -86,8 +86,8 @@ def read(document: dict[str, Any], out: Record, context: Context) -> None:
             "postal_code": text(document.get("locationPostal"), "postal_code"),
             "city": text(document.get("locationCity"), "city"),
             "country": text(document.get("locationCountry"), "country"),
-            "lat": coordinate(place.get("lat"), "lat", 90),
-            "lon": coordinate(place.get("lng"), "lon", 180),
+            "lat": coordinate(geo_code.get("lat"), "lat", 90),
+            "lon": coordinate(geo_code.get("lng"), "lon", 180),
             "capacity": amount_of(document.get("maxAmount"), "capacity"),
             "is_private": flag(document.get("hideInListing"), "is_private"),
             "description": text(document.get("description"), "description"),

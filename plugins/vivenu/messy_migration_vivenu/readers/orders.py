@@ -153,8 +153,8 @@ def _buyer(document: Document) -> dict[str, str | None]:
 
 
 def _channel(document: Document) -> str | None:
-    found = (text(document.get(name), "channel") for name in ("origin", "salesChannelId", "posId"))
-    return next((word for word in found if word), None)
+    words = (text(document.get(name), "channel") for name in ("origin", "salesChannelId", "posId"))
+    return next((word for word in words if word), None)
 
 
 def _items(
@@ -164,8 +164,8 @@ def _items(
     default_rate = percent(document.get("taxRate"), "tax_rate")
     for field, kind in (("tickets", "ticket"), ("products", "product"), ("additionalItems", "")):
         for position, entry in enumerate(listed(document.get(field), "source_id")):
-            item = mapping(entry, "source_id")
-            own = identifier(item.get("_id") or item.get("itemId"), "source_id")
+            bought = mapping(entry, "source_id")
+            own = identifier(bought.get("_id") or bought.get("itemId"), "source_id")
             # An id that comes twice in one order would make one line of two.
             part = own if own and own not in seen else f"{kind or 'additional'}/{position}"
             seen.add(part)
@@ -176,7 +176,7 @@ def _items(
                 "source_id": source_id,
                 "order_id": order["id"],
                 "event_id": context.uid("events", event),
-                **_line(item, kind, event, default_rate, context),
+                **_line(bought, kind, event, default_rate, context),
             }
 
 

@@ -31,19 +31,19 @@ class Admin:
     def answer(self, scope: Mapping[str, Any], body: bytes) -> Answer:
         """Answer a call of a test; 403 unless it has the key."""
         key = self._state.knobs.admin_key
-        given = dict(scope["headers"]).get(b"authorization", b"")
-        if not key or given != f"Bearer {key}".encode():
+        authorization = dict(scope["headers"]).get(b"authorization", b"")
+        if not key or authorization != f"Bearer {key}".encode():
             return answers.error(403, "this door is shut")
-        wanted = f"{scope['method']} {scope['path'].removeprefix('/_sandbox/')}"
+        command = f"{scope['method']} {scope['path'].removeprefix('/_sandbox/')}"
         try:
             asked = json.loads(body) if body else None
-            return self._act(wanted, asked)
+            return self._act(command, asked)
         except (ValueError, KeyError, TypeError) as error:
             return answers.error(400, f"{type(error).__name__}: {error}")
 
-    def _act(self, wanted: str, asked: Any) -> Answer:
+    def _act(self, command: str, asked: Any) -> Answer:
         state = self._state
-        match wanted:
+        match command:
             case "GET log":
                 calls = [asdict(call) for call in state.log]
                 return answers.as_json({"calls": calls, "writes": state.writes})
@@ -54,7 +54,7 @@ class Admin:
                 return answers.as_json({})
             case "POST faults":
                 faults = ({**entry, "calls": tuple(entry.get("calls", ()))} for entry in asked)
-                state.faults.set(tuple(Fault(**item) for item in faults))
+                state.faults.set(tuple(Fault(**fault) for fault in faults))
                 return answers.as_json({})
             case "POST change":
                 return self._change(asked)

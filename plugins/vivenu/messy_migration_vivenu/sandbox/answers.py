@@ -59,7 +59,7 @@ def spoilt(answer: Answer, fault: Fault) -> Answer:
     """What the fault makes of a good answer."""
     body = answer.body
     middle = len(body) // 2
-    made = {
+    answers = {
         "hang": replace(answer, silence=fault.seconds),
         "reset": replace(answer, body=body[:middle], missing=len(body) - middle),
         "truncated": replace(answer, body=body[:middle]),
@@ -71,7 +71,7 @@ def spoilt(answer: Answer, fault: Fault) -> Answer:
     }
     if fault.kind == "status":
         return error(fault.status, "told to fail", fault.headers())
-    return made[fault.kind]
+    return answers[fault.kind]
 
 
 async def give(answer: Answer, receive: Receive, send: Send) -> None:

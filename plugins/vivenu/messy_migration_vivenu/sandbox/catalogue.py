@@ -45,12 +45,12 @@ def make_catalogue(seller: Seller) -> Catalogue:
     """The catalogue of a tenant."""
     catalogue = Catalogue()
     names = EVENTS[seller.name]
-    for place, name in enumerate(names):
-        kind = "GROUP" if place == len(names) - 1 else "SINGLE"
+    for ordinal, name in enumerate(names):
+        kind = "GROUP" if ordinal == len(names) - 1 else "SINGLE"
         _add(catalogue, seller, name, kind, None, 100)
     root = _add(catalogue, seller, VENUES[seller.name][-1], "ROOT", None, 0)
-    for place in range(seller.profile.dates):
-        name = f"{VENUES[seller.name][-1]} {place + 1}"
+    for ordinal in range(seller.profile.dates):
+        name = f"{VENUES[seller.name][-1]} {ordinal + 1}"
         _add(catalogue, seller, name, "RECURRENCE", root["_id"], 1)
     children = [show.event_id for show in catalogue.shows[:2]]
     catalogue.events[len(names) - 1]["childEvents"] = children
@@ -79,7 +79,7 @@ def _add(
 
 def _event(seller: Seller, event_id: str, name: str, kind: str, created: int) -> Record:
     """An event; some have no time zone of their own, and descriptions are JSON in a text."""
-    place = seller.pick(PLACES[seller.name])
+    address = seller.pick(PLACES[seller.name])
     # Starts spread over a year, so that some fall into the hours around a change of the clock.
     start = OPENS + (60 + seller.below(300)) * DAY + seller.below(96) * 15 * MINUTE
     event: Record = {
@@ -88,10 +88,10 @@ def _event(seller: Seller, event_id: str, name: str, kind: str, created: int) ->
         "name": f"ZZTEST {name}" if seller.is_messy("M14", "events") else name,
         "description": '[{"type":"paragraph","children":[{"text":"Doors at \\"six\\""}]}]',
         "locationName": seller.pick(VENUES[seller.name]),
-        "locationStreet": f"{place[0]} {1 + seller.below(90)}",
-        "locationPostal": place[1],
-        "locationCity": place[2],
-        "locationCountry": place[3],
+        "locationStreet": f"{address[0]} {1 + seller.below(90)}",
+        "locationPostal": address[1],
+        "locationCity": address[2],
+        "locationCountry": address[3],
         "eventType": kind,
         "createdAt": iso(created),
         "updatedAt": iso(created + seller.below(20 * DAY)),
@@ -136,8 +136,8 @@ def _show(
     is_main = weight > 1
     listed = TICKETS if is_main else TICKETS[:2]
     offers = [
-        Offer(seller.make_id(OPENS), name, cents, f"cat-{place}")
-        for place, (name, cents) in enumerate(listed)
+        Offer(seller.make_id(OPENS), name, cents, f"cat-{ordinal}")
+        for ordinal, (name, cents) in enumerate(listed)
     ]
     if is_main and not is_gone and seller.below(2):
         offers.append(Offer(seller.make_id(OPENS), "Early Bird", 2995, "cat-9", is_listed=False))
@@ -160,34 +160,34 @@ def _type(seller: Seller, offer: Offer) -> Record:
 
 
 def _coupons(catalogue: Catalogue, seller: Seller) -> None:
-    for place in range(3):
+    for ordinal in range(3):
         terms = _terms(seller, "var", number("0.125"))
-        made = OPENS + seller.below(10 * DAY)
-        about = {"_id": seller.make_id(made), "sellerId": seller.seller_id}
-        stamps = {"createdAt": iso(made), "updatedAt": iso(made + DAY)}
-        catalogue.series.append({**terms, "name": f"Partner {place + 1}", **about, **stamps})
+        created = OPENS + seller.below(10 * DAY)
+        about = {"_id": seller.make_id(created), "sellerId": seller.seller_id}
+        stamps = {"createdAt": iso(created), "updatedAt": iso(created + DAY)}
+        catalogue.series.append({**terms, "name": f"Partner {ordinal + 1}", **about, **stamps})
     kinds = (("fix", money(500)), ("var", number("0.2")), ("fixPerItem", money(150)))
-    for place in range(330):
-        made = OPENS + seller.below(40 * DAY)
+    for ordinal in range(330):
+        created = OPENS + seller.below(40 * DAY)
         coupon: Record = {
-            "_id": seller.make_id(made),
+            "_id": seller.make_id(created),
             "sellerId": seller.seller_id,
             "code": f"{seller.name[:3].upper()}{seller.dice.getrandbits(32):08X}",
-            "createdAt": iso(made),
-            "updatedAt": iso(made + seller.below(5 * DAY)),
+            "createdAt": iso(created),
+            "updatedAt": iso(created + seller.below(5 * DAY)),
             "used": seller.below(4),
         }
-        if place % 6 == 0:
-            series = catalogue.series[place % 3]
+        if ordinal % 6 == 0:
+            series = catalogue.series[ordinal % 3]
             coupon |= {"couponType": "couponSeries", "couponSeriesId": series["_id"]}
-            if place % 30 == 0:
+            if ordinal % 30 == 0:
                 coupon["code"] = None
-        elif place % 41 == 0:
+        elif ordinal % 41 == 0:
             coupon |= {**_terms(seller, "waiveFees", money(0)), "name": "No fees"}
         else:
-            kind, value = kinds[place % 3]
-            coupon |= {**_terms(seller, kind, value), "name": f"Offer {place}"}
-            if place % 7 == 0:
+            kind, value = kinds[ordinal % 3]
+            coupon |= {**_terms(seller, kind, value), "name": f"Offer {ordinal}"}
+            if ordinal % 7 == 0:
                 coupon |= {"allowAllEvents": False, "allowedEvents": [catalogue.shows[0].event_id]}
         catalogue.coupons.append(coupon)
 

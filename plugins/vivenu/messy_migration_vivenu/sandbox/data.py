@@ -53,7 +53,7 @@ def make_account(profile: Profile, seed: int) -> Account:
         "orders": spoil(seller, "orders", sales.orders),
         "tickets": spoil(seller, "tickets", sales.tickets, passed_on),
     }
-    entries = {name: found.entries for name, found in spoilt.items()}
+    entries = {name: stream.entries for name, stream in spoilt.items()}
     series = spoil(seller, "series", catalogue.series)
     return Account(
         profile, seller.key, {**entries, "series": series.entries}, _truth(seller, spoilt)
@@ -101,7 +101,7 @@ def _truth(seller: Seller, spoilt: Mapping[str, Spoilt]) -> dict[str, Any]:
     for (case, collection), count in sorted(seller.messes.items()):
         messes.setdefault(case, {})[collection] = count
     return {
-        "streams": {name: counts_of(found) for name, found in spoilt.items()},
+        "streams": {name: counts_of(stream) for name, stream in spoilt.items()},
         "tables": tables_of(spoilt),
         "money": money_of(spoilt),
         "messes": messes,

@@ -209,44 +209,44 @@ def read_query(listing: Listing, pairs: Sequence[tuple[str, str]], *, strict: bo
     values: dict[str, list[str]] = {}
     for name, value in pairs:
         values.setdefault(name.removesuffix("[]"), []).append(value)
-    for name, found in values.items():
+    for name, texts in values.items():
         base, _, comparison = name.partition("[")
         rule = listing.filters.get(base)
-        if len(found) > 1 and (rule is None or rule.kind != "list"):
+        if len(texts) > 1 and (rule is None or rule.kind != "list"):
             raise Refused(400, f'"{name}" must be given once')
         if name == "top":
-            top = _whole(name, found[0], 1, MAX_TOP)
+            top = _whole(name, texts[0], 1, MAX_TOP)
         elif name == "skip":
-            skip = _whole(name, found[0], 0, 1 << 31)
+            skip = _whole(name, texts[0], 0, 1 << 31)
         elif name == "sortDir" and listing.is_sorted:
-            oldest_first = _choice(name, found[0], ("1", "-1")) == "1"
+            oldest_first = _choice(name, texts[0], ("1", "-1")) == "1"
         elif rule is None:
             if strict:
                 raise Refused(400, f'"{name}" is not allowed')
         elif rule.kind == "instants" and rule.path == "updatedAt":
-            window.append((_comparison(name, comparison), _instant(name, found[0])))
+            window.append((_comparison(name, comparison), _instant(name, texts[0])))
         else:
-            matches.append(_match(rule, name, comparison, found))
+            matches.append(_match(rule, name, comparison, texts))
     return Query(top, skip, oldest_first, tuple(matches), tuple(window))
 
 
-def _match(rule: Filter, name: str, comparison: str, found: list[str]) -> Match:
+def _match(rule: Filter, name: str, comparison: str, texts: list[str]) -> Match:
     if rule.kind in {"instants", "numbers"}:
         compare = COMPARISONS[_comparison(name, comparison)]
         read = _instant if rule.kind == "instants" else _decimal
-        return _compared(rule, compare, read(name, found[0]))
+        return _compared(rule, compare, read(name, texts[0]))
     if comparison:
         raise Refused(400, f'"{name}" is not allowed')
     if rule.kind in {"since", "until"}:
         compare = COMPARISONS["$gte" if rule.kind == "since" else "$lte"]
-        return _compared(rule, compare, _instant(name, found[0]))
+        return _compared(rule, compare, _instant(name, texts[0]))
     if rule.kind == "flag":
-        wanted = _choice(name, found[0], ("true", "false")) == "true"
-        return lambda record: wanted in values_at(record, rule.path)
+        flag = _choice(name, texts[0], ("true", "false")) == "true"
+        return lambda record: flag in values_at(record, rule.path)
     if rule.kind == "part":
-        text = found[0].lower()
+        text = texts[0].lower()
         return lambda record: any(text in str(v).lower() for v in values_at(record, rule.path))
-    several = set(found[0].split(",") if rule.kind == "words" else found)
+    several = set(texts[0].split(",") if rule.kind == "words" else texts)
     for value in several if rule.choices else ():
         _choice(name, value, rule.choices)
     return lambda record: not several.isdisjoint(map(str, values_at(record, rule.path)))
@@ -256,10 +256,10 @@ def _compared(rule: Filter, compare: Callable[[Any, Any], bool], bound: object) 
     def matches(record: Record) -> bool:
         for value in values_at(record, rule.path):
             try:
-                known = Decimal(digits(value)) if rule.kind == "numbers" else millis_of(str(value))
+                number = Decimal(digits(value)) if rule.kind == "numbers" else millis_of(str(value))
             except (ValueError, InvalidOperation):
                 continue
-            if compare(known, bound):
+            if compare(number, bound):
                 return True
         return False
 
@@ -268,11 +268,13 @@ def _compared(rule: Filter, compare: Callable[[Any, Any], bool], bound: object) 
 
 def values_at(record: Record, path: str) -> list[Any]:
     """The values that a dotted path leads to, through lists too; none if it leads nowhere."""
-    found: list[Any] = [record]
+    values: list[Any] = [record]
     for name in path.split("."):
-        found = [entry.get(name) for entry in found if isinstance(entry, dict)]
-        found = [one for entry in found for one in (entry if isinstance(entry, list) else [entry])]
-    return [entry for entry in found if entry is not None]
+        values = [entry.get(name) for entry in values if isinstance(entry, dict)]
+        values = [
+            one for entry in values for one in (entry if isinstance(entry, list) else [entry])
+        ]
+    return [entry for entry in values if entry is not None]
 
 
 def _comparison(name: str, rest: str) -> str:

@@ -89,7 +89,7 @@ def _line(seller: Seller, show: Show, created: int) -> Line:
     return Line(offer, amount, cents, entry)
 
 
-def _order(seller: Seller, draft: Draft, place: int, codes: list[Record]) -> Record:
+def _order(seller: Seller, draft: Draft, ordinal: int, codes: list[Record]) -> Record:
     order: Record = {
         "_id": seller.make_id(draft.created),
         "sellerId": seller.seller_id,
@@ -106,7 +106,7 @@ def _order(seller: Seller, draft: Draft, place: int, codes: list[Record]) -> Rec
         "paymentMethod": seller.pick(("stripe", "paypal", "local", "vivenu-payments")),
         "origin": seller.pick(("yourticket", "yourticket", "pos")),
         "historyEntries": _history(seller, draft),
-        "tid": f"T{100_000 + place}",
+        "tid": f"T{100_000 + ordinal}",
         "secret": seller.hidden(),
         "seatingReservationToken": seller.hidden(),
         "ipLookup": {"ip": seller.hidden()},
@@ -116,7 +116,7 @@ def _order(seller: Seller, draft: Draft, place: int, codes: list[Record]) -> Rec
         order["additionalItems"] = [_fulfilment(seller, draft)]
     order |= _buyer(seller, draft)
     order |= _amounts(seller, draft, order, codes)
-    _dirty(seller, draft, order, place)
+    _dirty(seller, draft, order, ordinal)
     return order
 
 
@@ -249,10 +249,10 @@ def _taken(kind: str, value: str, lines: int, draft: Draft) -> int:
     return cents * sum(line.amount for line in draft.lines) if kind == "fixPerItem" else cents
 
 
-def _dirty(seller: Seller, draft: Draft, order: Record, place: int) -> None:
+def _dirty(seller: Seller, draft: Draft, order: Record, ordinal: int) -> None:
     """Cases that only touch the order itself."""
     if seller.is_messy("M15", "orders"):
-        order["tid"] = seller.pick((None, f"T{100_000 + seller.below(place + 1)}"))
+        order["tid"] = seller.pick((None, f"T{100_000 + seller.below(ordinal + 1)}"))
     if seller.is_messy("M8", "orders"):
         order["phone"] = seller.pick((None, "", "069 5550123"))
         order["salesChannelId"] = None

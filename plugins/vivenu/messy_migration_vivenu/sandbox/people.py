@@ -10,16 +10,16 @@ from messy_migration_vivenu.sandbox.values import Record, iso
 def make_customers(seller: Seller) -> list[Record]:
     """The customers of a tenant, in the order in which they came."""
     customers: list[Record] = []
-    for place in range(seller.profile.customers):
-        customers.append(_customer(seller, place, customers))
+    for number in range(seller.profile.customers):
+        customers.append(_customer(seller, number, customers))
     return customers
 
 
-def _customer(seller: Seller, place: int, others: list[Record]) -> Record:
+def _customer(seller: Seller, number: int, others: list[Record]) -> Record:
     first, last = seller.pick(FIRST[seller.name]), seller.pick(LAST[seller.name])
     street, postal, city, country = seller.pick(PLACES[seller.name])
     created = OPENS + seller.below(60 * DAY)
-    email = f"guest{place}@{seller.name}.example"
+    email = f"guest{number}@{seller.name}.example"
     if others and seller.is_messy("M4", "customers"):
         email = str(seller.pick(others)["primaryEmail"])
         email = email.upper() if seller.below(3) == 0 else email
@@ -30,7 +30,7 @@ def _customer(seller: Seller, place: int, others: list[Record]) -> Record:
         "prename": first,
         "lastname": last,
         "primaryEmail": email,
-        "number": 10_000 + place,
+        "number": 10_000 + number,
         "phone": seller.pick(("", "+64 21 555 0100", "069/5550100", "555-0100")),
         "location": {
             "street": f"{street} {1 + seller.below(120)}",

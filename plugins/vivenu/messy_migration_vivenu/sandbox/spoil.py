@@ -86,12 +86,12 @@ def spoil(
     """Spoil as many records as the tenant has of each case; protected ones stay as they are."""
     counts = COUNTS[seller.name].get(collection, {})
     kept = set(protected)
-    places = [place for place, record in enumerate(records) if _may_spoil(record, kept)]
-    chosen = iter(seller.dice.sample(places, sum(counts.values())))
+    indices = [index for index, record in enumerate(records) if _may_spoil(record, kept)]
+    chosen = iter(seller.dice.sample(indices, sum(counts.values())))
     cases = {next(chosen): (case, turn) for case, count in counts.items() for turn in range(count)}
     spoilt = Spoilt(counts=dict(counts))
-    for place, record in enumerate(records):
-        case, turn = cases.get(place, ("", 0))
+    for index, record in enumerate(records):
+        case, turn = cases.get(index, ("", 0))
         _serve(spoilt, collection, record, case, turn)
     return spoilt
 

@@ -101,7 +101,7 @@ class Collection:
         self._turns -= 1
         gone = {id(entry) for entry in listed[: self._drift.delete]}
         first = listed[0]
-        new = [_copy(first, self._turns * 1000 + place) for place in range(self._drift.insert)]
+        new = [_copy(first, self._turns * 1000 + number) for number in range(self._drift.insert)]
         self._entries = [entry for entry in self._entries if id(entry) not in gone] + new
         self._lists.clear()
 
@@ -111,11 +111,11 @@ class Collection:
         Raises:
             KeyError: there is no record of that id.
         """
-        found = self.find(record_id)
-        if found is None:
+        stored = self.find(record_id)
+        if stored is None:
             raise KeyError(record_id)
-        body = encode({**decode(found.body), **fields, "updatedAt": iso(at)})
-        changed = Entry(record_id, at, body, found.case, found.deviates)
+        body = encode({**decode(stored.body), **fields, "updatedAt": iso(at)})
+        changed = Entry(record_id, at, body, stored.case, stored.deviates)
         kept = [entry for entry in self._entries if entry.record_id != record_id]
         self._entries = [*kept, changed]
         self._lists.clear()
@@ -127,10 +127,10 @@ def _fits(entry: Entry, query: Query) -> bool:
     return all(matches(record) for matches in query.matches)
 
 
-def _copy(entry: Entry, place: int) -> Entry:
+def _copy(entry: Entry, number: int) -> Entry:
     """A new record like another one, sorted before it in any order but by age upwards."""
-    record_id = f"ffffffff{place:016x}"
+    record_id = f"ffffffff{number:016x}"
     record = {**decode(entry.body), "_id": record_id}
     if "barcode" in record:
-        record["barcode"] = f"NEW{place:09d}"
+        record["barcode"] = f"NEW{number:09d}"
     return Entry(record_id, entry.at, encode(record))

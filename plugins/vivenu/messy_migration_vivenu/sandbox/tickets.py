@@ -20,18 +20,18 @@ def make_tickets(seller: Seller, draft: Draft) -> list[Record]:
     """The tickets of an order; none if it was abandoned."""
     if draft.status not in _STATUS:
         return []
-    made = [
+    tickets = [
         _ticket(seller, draft, line, _STATUS[draft.status])
         for line in draft.lines
         for _ in range(line.amount)
     ]
     if draft.status != "COMPLETE":
-        return made
-    if len(made) > 1 and seller.is_messy("M10", "tickets"):
-        _cancel_one(seller, draft, made[-1])
+        return tickets
+    if len(tickets) > 1 and seller.is_messy("M10", "tickets"):
+        _cancel_one(seller, draft, tickets[-1])
     elif seller.is_messy("M11", "tickets"):
-        made.append(_passed_on(seller, draft, made[0]))
-    return made
+        tickets.append(_passed_on(seller, draft, tickets[0]))
+    return tickets
 
 
 def _ticket(seller: Seller, draft: Draft, line: Line, status: str) -> Record:

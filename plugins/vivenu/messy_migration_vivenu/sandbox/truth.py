@@ -36,9 +36,9 @@ def counts_of(spoilt: Spoilt) -> dict[str, Any]:
 
 def tables_of(spoilt: Mapping[str, Spoilt]) -> dict[str, Any]:
     """Rows per target table from good records, and stubs for the parents that they miss."""
-    good = {name: found.good for name, found in spoilt.items()}
+    good = {name: stream.good for name, stream in spoilt.items()}
     orders, tickets = good["orders"], good["tickets"]
-    rows = {name: len(found) for name, found in good.items()}
+    rows = {name: len(records) for name, records in good.items()}
     rows["ticket_types"] = sum(len(event.get("tickets", ())) for event in good["events"])
     rows["order_items"] = sum(len(_lines(order)) for order in orders)
     rows["order_discounts"] = sum(len(order.get("appliedCoupons", ())) for order in orders)
@@ -77,8 +77,8 @@ def _lines(order: Record) -> list[Record]:
 
 
 def _discounts(order: Record) -> list[Record]:
-    found: list[Record] = order.get("appliedDiscountInfo", {}).get("discounts", [])
-    return found
+    discounts: list[Record] = order.get("appliedDiscountInfo", {}).get("discounts", [])
+    return discounts
 
 
 def _total(line: Record) -> Decimal:
@@ -96,33 +96,33 @@ def _answers(owner: Record) -> int:
 
 def _missing(good: Mapping[str, list[Record]]) -> dict[str, set[str]]:
     there: dict[str, set[str]] = {
-        name: {record["_id"] for record in found} for name, found in good.items()
+        name: {record["_id"] for record in records} for name, records in good.items()
     }
     there["ticket_types"] = {
         f"{event['_id']}/{kind['_id']}"
         for event in good["events"]
         for kind in event.get("tickets", ())
     }
-    wanted: dict[str, set[str | None]] = {name: set() for name in PARENTS}
+    parents_of: dict[str, set[str | None]] = {name: set() for name in PARENTS}
     for event in good["events"]:
-        wanted["events"].add(event.get("rootId"))
+        parents_of["events"].add(event.get("rootId"))
     for coupon in good["coupons"]:
         if coupon.get("allowAllEvents") is False and len(coupon["allowedEvents"]) == 1:
-            wanted["events"].add(coupon["allowedEvents"][0])
+            parents_of["events"].add(coupon["allowedEvents"][0])
     for order in good["orders"]:
-        wanted["events"].add(order["eventId"])
-        wanted["customers"].add(order.get("customerId"))
-        wanted["coupons"] |= {entry["_id"] for entry in order.get("appliedCoupons", ())}
-        wanted["ticket_types"] |= {
+        parents_of["events"].add(order["eventId"])
+        parents_of["customers"].add(order.get("customerId"))
+        parents_of["coupons"] |= {entry["_id"] for entry in order.get("appliedCoupons", ())}
+        parents_of["ticket_types"] |= {
             f"{order['eventId']}/{line['ticketTypeId']}" for line in order["tickets"]
         }
     for ticket in good["tickets"]:
-        wanted["events"].add(ticket["eventId"])
-        wanted["ticket_types"].add(f"{ticket['eventId']}/{ticket['ticketTypeId']}")
-        wanted["orders"].add(ticket["transactionId"])
-        wanted["customers"].add(ticket.get("customerId"))
-        wanted["tickets"].add(ticket.get("originTicketId"))
+        parents_of["events"].add(ticket["eventId"])
+        parents_of["ticket_types"].add(f"{ticket['eventId']}/{ticket['ticketTypeId']}")
+        parents_of["orders"].add(ticket["transactionId"])
+        parents_of["customers"].add(ticket.get("customerId"))
+        parents_of["tickets"].add(ticket.get("originTicketId"))
     return {
-        name: {item for item in found if item is not None} - there[name]
-        for name, found in wanted.items()
+        name: {parent for parent in parents if parent is not None} - there[name]
+        for name, parents in parents_of.items()
     }
