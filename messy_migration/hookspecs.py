@@ -69,6 +69,16 @@ def streams(settings: Any) -> Sequence[Stream]:  # type: ignore[empty-body]
 
 
 @hookspec
+def omitted(settings: Any) -> Sequence[str]:  # type: ignore[empty-body]
+    """What the source has and the settings leave out whole, such as `table log`.
+
+    Asked of each selected plugin in the parent process, by a reconciliation against the source:
+    what `streams` offers and no run carried is no MATCH, and this is named as left out on
+    purpose, as are the fields that a stream denies. None is nothing.
+    """
+
+
+@hookspec
 def reshape(stream: Stream, settings: Any) -> Stream | None:
     """The stream with tables or columns added, changed or dropped; None leaves it as it is.
 

@@ -44,6 +44,7 @@ from messy_migration.reconcile.drift import drift, words
 from messy_migration.reconcile.identity import another_table
 from messy_migration.reconcile.keyed import UnderKey, unkeyed
 from messy_migration.reconcile.money import with_money
+from messy_migration.reconcile.offered import beside_offered
 from messy_migration.reconcile.options import Form, ReconcileOptions
 from messy_migration.reconcile.prove import Scan, prove
 from messy_migration.reconcile.source import (
@@ -143,6 +144,9 @@ def reconcile(
             for state, verdict in zip(examined, judged, strict=True)
         ]
     judged = [with_source(verdict, sources) for verdict in judged]
+    if options.against == "source":
+        judged, lines = beside_offered(workspace, examined, judged, is_whole=tables is None)
+        notes = (*notes, *lines)
     return Proof(
         tuple(judged),
         tuple(shown(behind, limit) for _, behind in results if behind is not None),

@@ -57,6 +57,12 @@ def stream_of(workspace: Workspace, state: TableState) -> Stream:
     if declared is not None:
         return declared
     plugin = state.stream.partition(".")[0]
+    if plugin in workspace.registry.names:
+        raise PluginError(
+            "the source no longer offers the stream of this table",
+            f"stream {state.stream}",
+            next="`migrate reconcile`, which holds the table against what was loaded",
+        )
     if plugin in installed_names():
         advice = f"`migrate reconcile --plugins {plugin}`"
     else:

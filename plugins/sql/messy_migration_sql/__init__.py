@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "count",
     "extract",
+    "omitted",
     "partitions",
     "release",
     "settings_model",
@@ -41,6 +42,12 @@ def settings_model() -> type[SqlSettings]:
 def streams(settings: SqlSettings) -> Sequence[Stream]:
     """One stream per table of each database; reads the catalogue, never the rows."""
     return source.offered(settings)
+
+
+@hookimpl
+def omitted(settings: SqlSettings) -> Sequence[str]:
+    """The tables that `include` and `exclude` leave out."""
+    return source.omitted(settings)
 
 
 @hookimpl

@@ -12,12 +12,13 @@ from sqlalchemy import Engine
 
 from messy_migration.errors import ConfigurationError, SourceError
 from messy_migration.model import Column, Extracted, Fingerprint, Frame, Partition, Stream
+from messy_migration.reflection import table_names
 from messy_migration_sql import postgres, postgres_proof, sqlite, sqlite_proof
 from messy_migration_sql.failures import reading
 from messy_migration_sql.settings import Source, SqlSettings
 from messy_migration_sql.tables import PLUGIN, Layout, layouts, streams
 
-__all__ = ["counted", "encoded", "fingerprint", "offered", "records", "slices"]
+__all__ = ["counted", "encoded", "fingerprint", "offered", "omitted", "records", "slices"]
 
 
 class _Kind(Protocol):
@@ -86,6 +87,23 @@ def offered(settings: SqlSettings) -> list[Stream]:
         ConfigurationError: a setting names nothing, or a column has no type of ours.
     """
     return [layout.stream for layout in _all(settings)] + _silent(settings)
+
+
+def omitted(settings: SqlSettings) -> list[str]:
+    """The tables of all databases that `include` and `exclude` leave out.
+
+    Raises:
+        SourceError: a database cannot be read.
+    """
+    lines = []
+    for tenant in settings.tenants:
+        source = settings.of(tenant)
+        engine = _KINDS[source.kind].engine(source)
+        with reading(source.label), engine.connect() as connection:
+            names = table_names(connection, source.schema)
+        of_tenant = f" of {tenant}" if tenant else ""
+        lines += [f"table {name}{of_tenant}" for name in names if not source.wants(name)]
+    return lines
 
 
 def slices(

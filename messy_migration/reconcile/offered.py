@@ -1,0 +1,139 @@
+"""What the sources offer now, beside what was carried: a MATCH says nothing of what nobody loaded.
+
+A proof goes over the tables that the ledger knows. A table, a column or a tenant that the source
+has gained since is in none of them, and one that it has lost is held against nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from messy_migration.errors import MigrationError
+from messy_migration.ledger.known_tables import TableState
+from messy_migration.model import Fingerprint, Stream, Table, stream_label
+from messy_migration.reconcile.verdict import TableVerdict
+from messy_migration.registry import Registry
+from messy_migration.workspace import Workspace
+
+_NAMED = 5
+
+
+def beside_offered(
+    workspace: Workspace,
+    table_states: Sequence[TableState],
+    verdicts: Sequence[TableVerdict],
+    *,
+    is_whole: bool,
+) -> tuple[list[TableVerdict], list[str]]:
+    """Verdicts with what the sources offer and nobody carried, and what is left out on purpose.
+
+    Args:
+        workspace: with the plugins of the sources.
+        table_states: the tables that were held against their sources.
+        verdicts: one for each of them.
+        is_whole: these are all tables that the ledger knows, so that others were never loaded.
+    """
+    try:
+        streams = workspace.streams()
+        lines = left_out(workspace.registry, streams)
+    except MigrationError:
+        # No source can be asked, and each verdict says so already.
+        return list(verdicts), []
+    judged = [
+        with_offered(verdict, state, streams)
+        for verdict, state in zip(verdicts, table_states, strict=True)
+    ]
+    return [*judged, *(never_loaded(streams, table_states) if is_whole else ())], lines
+
+
+def never_loaded(
+    streams: Iterable[Stream], table_states: Iterable[TableState]
+) -> list[TableVerdict]:
+    """Tables that the sources offer and no run has ever met; each is UNKNOWN.
+
+    Args:
+        streams: what the selected plugins offer now.
+        table_states: all that the ledger knows.
+    """
+    met = {(state.table.name, state.table.scope) for state in table_states}
+    return [
+        TableVerdict(
+            table.name,
+            table.scope,
+            stream.label,
+            Fingerprint(),
+            None,
+            "UNKNOWN",
+            "the source offers it, and no run ever loaded it",
+        )
+        for stream in streams
+        for table in stream.tables
+        if (table.name, table.scope) not in met
+    ]
+
+
+def with_offered(
+    verdict: TableVerdict, state: TableState, streams: Sequence[Stream]
+) -> TableVerdict:
+    """Lower a MATCH where the source has other columns now than were carried.
+
+    Args:
+        verdict: on a table that was held against its source.
+        state: what the ledger knows of the table.
+        streams: what the selected plugins offer now.
+    """
+    reasons = list(_other_columns(state.table, _offered(state, streams)))
+    if not reasons:
+        return verdict
+    words = "; ".join(filter(None, (verdict.reason, *reasons)))
+    return replace(
+        verdict, reason=words, verdict="UNKNOWN" if verdict.verdict == "MATCH" else verdict.verdict
+    )
+
+
+def left_out(registry: Registry, streams: Iterable[Stream]) -> list[str]:
+    """What is left out on purpose, a line for each stream and plugin.
+
+    Fields that a stream denies, columns that a plugin has reshaped away, and what the hook
+    `omitted` names.
+    """
+    lines = []
+    for stream in streams:
+        kept = {name for table in stream.tables for name in table.names}
+        dropped = (name for table in stream.as_offered.tables for name in table.names)
+        names = dict.fromkeys((*stream.deny, *(name for name in dropped if name not in kept)))
+        if names:
+            lines.append(f"{stream.label}: left out on purpose: {', '.join(names)}")
+    for plugin, answer in registry.call_each("omitted"):
+        with registry.guard(plugin, "omitted"):
+            names = dict.fromkeys(str(name) for name in answer or ())
+        if names:
+            lines.append(f"{plugin}: left out on purpose: {', '.join(names)}")
+    return lines
+
+
+def _offered(state: TableState, streams: Sequence[Stream]) -> Table | None:
+    for stream in streams:
+        if stream.label == stream_label(state.stream, state.tenant):
+            for table in stream.tables:
+                if (table.name, table.scope) == state.key:
+                    return table
+    return None
+
+
+def _other_columns(carried: Table, offered: Table | None) -> Iterable[str]:
+    if offered is None:
+        return
+    gained = [name for name in offered.names if name not in carried.names]
+    if gained:
+        yield f"the source has {_columns(gained)}, which no run carried"
+    lost = [name for name in carried.names if name not in offered.names]
+    if lost:
+        yield f"the source no longer has {_columns(lost)}, so nothing is held against it"
+
+
+def _columns(names: Sequence[str]) -> str:
+    noun = "the column" if len(names) == 1 else "the columns"
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{noun} {', '.join(names[:_NAMED])}{more}"
