@@ -23,6 +23,7 @@ from messy_migration.errors import (
     TargetUnavailable,
     UsageProblem,
 )
+from messy_migration.fingerprint.keyed import Key
 from messy_migration.ledger import completeness, receipts, runs, schema
 from messy_migration.ledger.audit import Audit
 from messy_migration.ledger.completeness import Completeness
@@ -43,9 +44,9 @@ from messy_migration.repair.as_json import repair_facts
 from messy_migration.repair.run import adopt, repair
 from messy_migration.run.anchors import audited, note_again, refused
 from messy_migration.run.events import RunEvents, over_limit, telling
-from messy_migration.run.evidence import file_reconciliation
 from messy_migration.run.keying import prove_under
 from messy_migration.run.lock import RunLock
+from messy_migration.run.proofs import FiledProof, file_reconciliation
 from messy_migration.run.sandbox import served
 from messy_migration.workspace import Request, Workspace, open_workspace
 
@@ -65,7 +66,7 @@ class Reconciliation(Result):
         repaired: what a repair did, or would do.
         problems: what went wrong on the way, of a repair or an adoption.
         audit: what the ledger was found to be; None in the quick form.
-        report, report_page: paths of the evidence and its page, where they were asked for.
+        filed: the evidence, its page and its link, where they were asked for.
     """
 
     target: str
@@ -78,14 +79,25 @@ class Reconciliation(Result):
     repaired: Repaired | None = None
     problems: tuple[MigrationError, ...] = ()
     audit: Audit | None = None
-    report: str = ""
-    report_page: str = ""
+    filed: FiledProof | None = None
     redactor: Redactor = field(default_factory=Redactor, repr=False, compare=False)
+
+    @property
+    def report(self) -> str:
+        """The path of the evidence; empty where none was asked for."""
+        return str(self.filed.evidence) if self.filed else ""
+
+    @property
+    def report_page(self) -> str:
+        """The path of its page, likewise."""
+        return str(self.filed.page) if self.filed else ""
 
     def _object(self) -> dict[str, Any]:
         whole = reconciliation_object(self)
         if not self.untouched:
-            return {**whole, "report": self.report, "report_page": self.report_page}
+            evidence = self.filed.as_json() if self.filed else None
+            paths = {"report": self.report, "report_page": self.report_page}
+            return {**whole, **paths, "evidence": evidence}
         named = ("schema", "exit_code", "target")
         return {
             **{name: whole[name] for name in named},
@@ -193,7 +205,7 @@ def _examined(
                 return _quick(workspace, tables, audit)
             if options.repair or options.accept_foreign:
                 result = _changed(workspace, lock, scope, limit, options, events)
-                return _filed(workspace, result, options)
+                return _filed(workspace, result, options, scope.key)
             proof = _proof(workspace, scope, limit, options)
         except (TargetBusy, TargetUnavailable) as error:
             raise ProofError(
@@ -202,20 +214,20 @@ def _examined(
                 error.why or error.what,
                 error.next or "type the same command again",
             ) from error
-    result = concluded(target.label, proof, options, audit)
-    if audit.newest and not audit.reasons:
-        note_again(workspace, audit.ledger, audit.newest)
-    return _filed(workspace, result, options)
+        result = concluded(target.label, proof, options, audit)
+        if audit.newest and not audit.reasons:
+            note_again(workspace, audit.ledger, audit.newest)
+        return _filed(workspace, result, options, scope.key)
 
 
 def _filed(
-    workspace: Workspace, result: Reconciliation, options: ReconcileOptions
+    workspace: Workspace, result: Reconciliation, options: ReconcileOptions, key: Key | None
 ) -> Reconciliation:
-    """With its evidence written, if that was asked for."""
-    if not options.report:
+    """With its evidence written, if that was asked for; the run lock is held."""
+    if not options.report or result.audit is None:
         return result
-    report, page = file_reconciliation(workspace, reconciliation_object(result))
-    return replace(result, report=str(report), report_page=str(page))
+    facts = reconciliation_object(result)
+    return replace(result, filed=file_reconciliation(workspace, facts, result.audit, key))
 
 
 def _changed(
@@ -344,6 +356,7 @@ class _Scope:
     audit: Audit
     tables: Tables | None
     incomplete: dict[str, str]
+    key: Key | None
 
 
 def _scope_of(workspace: Workspace, run_id: str | None, options: ReconcileOptions) -> _Scope:
@@ -354,7 +367,7 @@ def _scope_of(workspace: Workspace, run_id: str | None, options: ReconcileOption
         audit = audited(workspace, connection, options.anchor, full=not options.quick, key=key)
         tables = _tables_of(workspace, connection, run_id)
         incomplete = {} if audit.reasons else _incomplete(workspace, connection)
-        return _Scope(audit, tables, incomplete)
+        return _Scope(audit, tables, incomplete, key)
 
 
 def _tables_of(workspace: Workspace, connection: Connection, run_id: str | None) -> Tables | None:

@@ -77,6 +77,7 @@ def reconciliation_text(result: Reconciliation, *, verbose: bool = False) -> str
         *(repaired_lines(result.repaired) if result.repaired else []),
         *_audit(result),
         *([f"report: {short_path(result.report_page)}"] if result.report_page else []),
+        *([result.filed.line] if result.filed else []),
         *money(proof.verdicts),
         last_line(result.verdict, proof),
         *(filter(None, [strict_line(proof)]) if result.strict else ()),

@@ -13,13 +13,27 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         OSError: it could not be written; what was there before still is.
     """
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = written_beside(path, content)
+    try:
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def written_beside(path: Path, content: bytes) -> Path:
+    """Write a hidden file of mode 0600 beside a path, on disk when this returns.
+
+    Raises:
+        OSError: it could not be written, and nothing is left of it.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        Path(name).unlink(missing_ok=True)
         raise
+    return Path(name)

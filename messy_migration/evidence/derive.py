@@ -48,7 +48,7 @@ FIELDS = frozenset(
             "sums",
             "tables",
         ),
-        *("target", "verdict", "waiting", "workers"),
+        *("target", "unlinked", "verdict", "waiting", "workers"),
     )
 )
 """What a document may hold; whoever adds a field adds it here, and raises the version unless
@@ -81,13 +81,16 @@ def derive(document: Document) -> list[Check]:
         _checked("it holds nothing that this version does not know", _fields, document),
         _checked("the digest over its content is right", _digest, document),
     ]
-    if document.get("kind") == "run":
+    if document.get("kind") == "run" or "chain" in document:
         checks += [
             _checked("the head of the chain follows from its link", check_head, document),
             _checked(
                 "the link is of this run, this verdict and this content", check_link, document
             ),
             _checked("the links of the run lead to its last one", check_links, document),
+        ]
+    if document.get("kind") == "run":
+        checks += [
             _checked("the link follows from the receipts", _receipts, document),
             _checked("the link follows from what was planned", _planned, document),
             _checked(

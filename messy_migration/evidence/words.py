@@ -170,6 +170,11 @@ def _unproven(document: Mapping[str, Any]) -> Iterator[str]:
             yield f"{_name(entry)}: {entry['reason']}."
         for name, count in pairs(entry.get("waivers")):
             yield f"{_name(entry)}: {number(count)} rows under the waiver {name}."  # type: ignore[arg-type]
+    if document.get("unlinked"):
+        yield (
+            "That this evidence is what was found: it is in no link of the chain "
+            f"({document['unlinked']})."
+        )
     if document.get("adopted"):
         yield (
             f"{plural(len(document['adopted']), 'change')} of somebody else "

@@ -127,7 +127,7 @@ def audit(
 
 def _last(links: Sequence[Link]) -> list[Link]:
     """The newest link that covers a range."""
-    return [link for link in links if link.kind != "lanes"][-1:]
+    return [link for link in links if link.is_range][-1:]
 
 
 def _notes(links: Sequence[Link]) -> Iterator[str]:
@@ -214,7 +214,7 @@ def _content(
     """The receipts and quarantined records of some links; of all others, how many there are."""
     begins = {link.ordinal: before for before, link in pairwise(links)}
     for link in chosen:
-        if link.kind != "lanes":
+        if link.is_range:
             yield from _range(connection, ledger, begins.get(link.ordinal), link)
     if links:
         seq = ledger.receipt.c.seq

@@ -34,6 +34,9 @@ RECEIPT = sealed.columns("receipt", HEAD)
 PART = sealed.columns("receipt_table", HEAD)
 """What it holds fast of a receipt's part for one table."""
 
+PROOF = "proof"
+"""The kind of a link that holds fast the evidence of a reconciliation, and nothing else."""
+
 _CHUNK = 2_000
 
 Values = Mapping[str, Any] | RowMapping
@@ -48,9 +51,10 @@ class Link:
     Attributes:
         ordinal: from 1.
         run_id: who wrote it.
-        kind: `run`; `lanes` for one that was written while a run went on; `adopted` for what
-            an older program had committed without a seal; `keyed` for the one from which on all
-            is under its key.
+        kind: `run`; `lanes` for one that was written while a run went on; `proof` for the
+            evidence of a reconciliation, under the id of the newest run; `adopted` for what an
+            older program had committed without a seal; `keyed` for the one from which on all is
+            under its key.
         previous: the head before it; of the first link a random number that names the ledger.
         last_seq: the highest number of a receipt that it covers.
         receipts: how many it covers.
@@ -93,6 +97,11 @@ class Link:
     def sealed(self) -> Link:
         """The link with its head."""
         return replace(self, head=head_of(self))
+
+    @property
+    def is_range(self) -> bool:
+        """It covers all receipts since the last such link; the others cover none by a range."""
+        return self.kind not in ("lanes", PROOF)
 
     @property
     def columns(self) -> str:

@@ -55,7 +55,7 @@ def heads(links: Sequence[Link]) -> Heads:
     """
     newest: Heads = {}
     for link in links:
-        if link.kind != "lanes":
+        if link.is_range:
             newest.clear()
         for lane, (number, digest) in json.loads(link.lanes or "{}").items():
             newest[lane] = (int(number), str(digest))
@@ -118,7 +118,7 @@ def torn(connection: Connection, ledger: Ledger, links: Sequence[Link], named: H
         links: those from the last one on that covers a range.
         named: what the processes themselves say of their lanes.
     """
-    last = next((link for link in reversed(links) if link.kind != "lanes"), None)
+    last = next((link for link in reversed(links) if link.is_range), None)
     after = (last.last_seq, last.last_change or 0) if last else (0, 0)
     lanes, reasons = _lanes(connection, ledger, *after)
     reasons += [why for items in lanes.values() if (why := broken(items))]

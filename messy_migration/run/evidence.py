@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import platform
-import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from itertools import takewhile
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
 
-from messy_migration.evidence import document, files, masking, page
+from messy_migration.errors import MigrationError
+from messy_migration.evidence import document, files
 from messy_migration.evidence.masking import Mask
 from messy_migration.ledger import chain, changes, receipts
 from messy_migration.ledger.chain import Link, Row
@@ -23,14 +21,18 @@ from messy_migration.ledger.known_tables import all_states
 from messy_migration.ledger.runs import short
 from messy_migration.model import Fingerprint
 from messy_migration.run.as_json import run_object
+from messy_migration.run.content import (
+    LISTED,
+    between,
+    environment,
+    folder,
+    mask_of,
+    masked,
+    write_page,
+)
 from messy_migration.run.outcome import Outcome
 from messy_migration.run.state import RunState
 from messy_migration.workspace import Workspace
-
-LISTED = 20_000
-"""Receipts that an evidence file lists one by one; of more it has the sums."""
-
-MASK_KEY = Path(".migrate/mask.key")
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,29 @@ class Filed:
 
 
 def evidence_path(connection: Connection, state: RunState) -> Path:
-    """Where the evidence of a run belongs; each time that it ends it leaves another file."""
+    """Where the evidence of a run belongs; each time that it ends it leaves another file.
+
+    Only what an attempt to close the run wrote, and no link came of, is written over.
+    """
     run_id = state.run.run_id
     links = chain.links(connection, state.workspace.ledger)
+    heads = {link.head for link in links}
     attempt = 1 + sum(link.run_id == run_id and link.kind == "run" for link in links)
-    suffix = f"-{attempt}" if attempt > 1 else ""
-    return _folder(state.workspace) / f"migration-{short(run_id)}{suffix}.json"
+    for number in count(attempt):
+        suffix = f"-{number}" if number > 1 else ""
+        path = folder(state.workspace) / f"migration-{short(run_id)}{suffix}.json"
+        if not path.exists() or _came_to_nothing(path, run_id, heads):
+            return path
+    raise AssertionError
+
+
+def _came_to_nothing(path: Path, run_id: str, heads: Collection[str]) -> bool:
+    """Whether a file is evidence of this run whose link was never committed."""
+    try:
+        written, _ = document.read(path)
+        return written["run_id"] == run_id and written["chain"]["head"] not in heads
+    except (MigrationError, KeyError, TypeError):
+        return False
 
 
 def file_run(
@@ -75,17 +94,16 @@ def file_run(
     workspace, ledger = state.workspace, state.workspace.ledger
     links = chain.links(connection, ledger)
     before = links[-1] if links else None
-    between = list(takewhile(lambda link: link.kind == "lanes", reversed(links)))[::-1]
     name = links[0].previous if links else chain.new_ledger()
     rows = _receipts(connection, state, before.last_seq if before else 0)
     planned = chain.plans(connection, ledger, state.run.run_id)
     held = chain.covered(connection, ledger, before)
     content = {
-        **_content(connection, state, outcome, _mask(workspace)),
+        **_content(connection, state, outcome, mask_of(workspace)),
         "moments": {**moments, "started_at": state.run.started_at, "written_at": now()},
         "ledger": _audit(state, name, before),
         "planned": planned,
-        "links": [asdict(link) for link in between[-LISTED:]],
+        "links": between(links),
         "receipts": {
             "columns": ["seq", *chain.RECEIPT, "reason_digest", "tables"],
             "table_columns": list(chain.PART),
@@ -109,48 +127,11 @@ def file_run(
         written_at=now(),
         state_digest=changes.state_digest(connection, ledger, state.run.run_id),
     )
-    _write(evidence, document.sealed(content, link))
+    body = document.sealed(content, link)
+    files.write(evidence, document.text_of(body))
+    page = write_page(evidence, body)
     chain.append(connection, ledger, link)
-    return Filed(link, name, evidence, evidence.with_suffix(".html"))
-
-
-def file_reconciliation(workspace: Workspace, content: Mapping[str, Any]) -> tuple[Path, Path]:
-    """Write the evidence of a reconciliation and its page: (JSON, HTML).
-
-    Raises:
-        TargetError: the folder of the reports cannot be written.
-    """
-    mask = _mask(workspace)
-    moment = now()
-    body = {
-        **_masked(content, mask),
-        **_environment(workspace, mask),
-        "schema": document.SCHEMA,
-        "kind": "reconciliation",
-        "masked": mask.is_on,
-        "moments": {"written_at": moment},
-    }
-    stamp = "".join(char for char in moment[:19] if char.isdigit())
-    evidence = _folder(workspace) / f"reconciliation-{stamp}.json"
-    _write(evidence, document.sealed(body))
-    return evidence, evidence.with_suffix(".html")
-
-
-def _write(evidence: Path, body: Mapping[str, Any]) -> None:
-    text = document.text_of(body)
-    files.write(evidence, text)
-    # As anybody reads it later: keys in order, lists where there were tuples.
-    files.write(evidence.with_suffix(".html"), page.render(json.loads(text)))
-
-
-def _folder(workspace: Workspace) -> Path:
-    return workspace.settings.directory / workspace.settings.core.report
-
-
-def _mask(workspace: Workspace) -> Mask:
-    is_on = workspace.settings.core.report_masked
-    key = masking.mask_key(workspace.settings.directory / MASK_KEY) if is_on else None
-    return Mask(key, workspace.request.redactor.text)
+    return Filed(link, name, evidence, page)
 
 
 def _content(
@@ -161,8 +142,8 @@ def _content(
     for name in ("report", "report_page", "chain"):
         body.pop(name, None)
     return {
-        **_masked(body, mask),
-        **_environment(workspace, mask),
+        **masked(body, mask),
+        **environment(workspace, mask),
         "schema": document.SCHEMA,
         "kind": "run",
         "masked": mask.is_on,
@@ -194,48 +175,6 @@ def _content(
             for stage, parts in (("read", plan.partitions), ("skipped", plan.skipped))
             for part in parts
         ],
-    }
-
-
-def _masked(run_body: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
-    """With the parts cleaned that quote data, files or what somebody else's code said."""
-    body = dict(run_body)
-    body["differences"] = [_masked_difference(entry, mask) for entry in run_body["differences"]]
-    body["tables"] = [
-        {**entry, "reason": mask.text(entry["reason"])} for entry in run_body["tables"]
-    ]
-    body["sources"] = [_masked_source(entry, mask) for entry in run_body["sources"]]
-    for name in ("located", "problems", "sandbox", "notes", "allowed"):
-        if name in body:
-            body[name] = mask.deep(body[name])
-    return body
-
-
-def _masked_source(entry: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
-    """The names of its partitions: a plugin may make them of what it likes."""
-    parts = [{**one, "partition": mask.text(one["partition"])} for one in entry["partitions"]]
-    return {**entry, "partitions": parts}
-
-
-def _masked_difference(entry: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
-    """Its key column by column; values, where somebody asked for them, likewise."""
-    key = {name: mask.value(name, value) for name, value in entry["key"].items()}
-    values = {
-        column: {side: mask.value(column, value) for side, value in pair.items()}
-        for column, pair in entry.get("values", {}).items()
-    }
-    return {**entry, "key": key, **({"values": values} if values else {})}
-
-
-def _environment(workspace: Workspace, mask: Mask) -> dict[str, Any]:
-    command = shlex.join(["migrate", *workspace.request.command])
-    return {
-        "command": mask.text(command) if workspace.request.command else "",
-        "environment": {
-            "python": platform.python_version(),
-            "system": platform.platform(),
-            "dialect": workspace.target.dialect.name,
-        },
     }
 
 
