@@ -12,7 +12,7 @@ from messy_migration import errors
 from messy_migration.api.preconditions import is_missing
 from messy_migration.api.recall import where_unnamed
 from messy_migration.api.results import Result
-from messy_migration.databases.ddl import ddl, obstacles
+from messy_migration.databases.ddl import ddl, obstacles, remedy
 from messy_migration.databases.errors import refusals
 from messy_migration.databases.open import open_target
 from messy_migration.errors import MigrationError
@@ -40,6 +40,7 @@ class TablePlan:
     exists: bool
     ddl: str
     problems: tuple[str, ...]
+    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class Plan(Result):
                     ],
                     "skipped": [part.name for part in stream_plan.skipped],
                     "problems": [problem.as_dict() for problem in stream_plan.problems],
+                    "unread": {table: list(names) for table, names in stream_plan.unread.items()},
                 }
                 for stream_plan in self.streams
             ],
@@ -89,6 +91,7 @@ class Plan(Result):
                         for column in table.table.columns
                     ],
                     "problems": list(table.problems),
+                    "remedy": table.remedy,
                 }
                 for table in self.tables
             ],
@@ -144,15 +147,23 @@ def _planned(workspace: Workspace, options: RunOptions) -> Plan:
             for table in stream.tables:
                 columns = target.dialect.columns(connection, table.name)
                 problems: list[str] = []
+                full_name = target.dialect.place(connection, table.name)
+                helpful = ""
                 if columns is not None:
                     has_key = table.name not in pending
                     problems = obstacles(
                         connection, target.dialect, table, columns, with_key=has_key
                     )
-                full_name = target.dialect.place(connection, table.name)
-                statement = ddl(target.dialect, table, full_name)
+                    helpful = remedy(target.dialect, table, columns, full_name)
                 tables.append(
-                    TablePlan(table, stream.label, columns is not None, statement, tuple(problems))
+                    TablePlan(
+                        table,
+                        stream.label,
+                        columns is not None,
+                        ddl(target.dialect, table, full_name),
+                        tuple(problems),
+                        helpful,
+                    )
                 )
     with workspace.releasing():
         plans = planning.build(workspace, streams, history, cutting, since=options.since)

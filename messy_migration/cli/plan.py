@@ -18,7 +18,7 @@ from messy_migration.cli.options import (
     target_option,
 )
 from messy_migration.cli.render import cell, emit_json, say, table
-from messy_migration.run.plan import StreamPlan
+from messy_migration.run.plan import StreamPlan, reread_lines
 
 
 @click.command("plan")
@@ -78,6 +78,9 @@ def plan_text(plan: api.Plan) -> str:
             f"{cell(f'table {table_plan.table.name} (stream {table_plan.stream})')} {state}"
         )
         parts += [cell(f"  error: {problem}") for problem in table_plan.problems]
+        if table_plan.remedy:
+            parts.append(cell(f"  Next: {table_plan.remedy}"))
+    parts += [cell(line) for line in reread_lines(plan.streams)]
     parts += [
         cell(f"error: {problem}")
         for stream_plan in plan.streams

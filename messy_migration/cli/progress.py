@@ -11,7 +11,7 @@ from messy_migration.cli.render import cell, log_is_json, say
 from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.runs import Run, short
 from messy_migration.model import Stream, stream_label
-from messy_migration.run.plan import StreamPlan
+from messy_migration.run.plan import StreamPlan, reread_lines
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -52,7 +52,7 @@ class Lines:
         skipped = sum(len(plan.skipped) for plan in plans)
         already = f", {skipped:,} already in the target" if skipped else ""
         self._say(f"{todo:,} partitions to read with up to {workers} workers{already}")
-        for line in _renewals(plans):
+        for line in [*_renewals(plans), *reread_lines(plans)]:
             self._say(line)
 
     def progressed(self, totals: Sequence[StreamTotals]) -> None:
@@ -110,7 +110,7 @@ class Live:
     def planned(self, plans: Sequence[StreamPlan], workers: int) -> None:
         """See `Observer`."""
         del workers
-        for line in _renewals(plans):
+        for line in [*_renewals(plans), *reread_lines(plans)]:
             self._progress.console.print(cell(line), highlight=False, markup=False)
         for plan in plans:
             counts = [part.records for part in plan.partitions]

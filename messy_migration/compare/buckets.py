@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from messy_migration.errors import TargetError
 from messy_migration.fingerprint.rows import fields
-from messy_migration.model import Table
+from messy_migration.model import Column, Table
 
 Row = tuple[bytes, ...]
 
@@ -47,8 +47,11 @@ class Sides:
         self._writers: dict[tuple[str, int], pa.ipc.RecordBatchStreamWriter] = {}
 
     def add(self, side: str, data: pa.Table) -> None:
-        """Rows as they were read or loaded."""
-        arrays = [array.cast(pa.large_binary()) for array in fields(data, self.table.columns)]
+        """Rows as they were read or loaded.
+
+        A cell that its column cannot hold is written in its own words, and equals no other.
+        """
+        arrays = [_field(data, column) for column in self.table.columns]
         self._add(side, pa.RecordBatch.from_arrays(arrays, schema=self._schema))
 
     def add_rows(self, side: str, chunks: Iterable[Sequence[Row]]) -> None:
@@ -104,3 +107,24 @@ class Sides:
 
     def _path(self, side: str, bucket: int) -> Path:
         return self._folder / f"{side}.{bucket}"
+
+
+def _field(data: pa.Table, column: Column) -> pa.Array[Any]:
+    try:
+        (whole,) = fields(data, [column])
+        return whole.cast(pa.large_binary())
+    except pa.ArrowInvalid:
+        # The source has another type now than was loaded.
+        cells = [
+            _cell(data.slice(place, 1), column, value)
+            for place, value in enumerate(data.column(column.name).to_pylist())
+        ]
+        return pa.array(cells, pa.large_binary())
+
+
+def _cell(row: pa.Table, column: Column, value: object) -> bytes:
+    try:
+        (field,) = fields(row, [column])
+        return str(field[0].as_py()).encode()
+    except pa.ArrowInvalid:
+        return f"{type(value).__name__} {value}".encode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from sqlalchemy import Connection
 
@@ -11,6 +11,13 @@ from messy_migration.databases.errors import refusals
 from messy_migration.databases.naming import column_list, quote
 from messy_migration.errors import TargetError
 from messy_migration.model import Table
+
+_WIDENED = {("smallint", "integer"), ("smallint", "bigint"), ("integer", "bigint")}
+"""Types of whole numbers of which the second holds all that the first does."""
+
+
+class Misfit(TargetError):
+    """A table of the target is there and does not fit its stream."""
 
 
 def prepare(
@@ -25,7 +32,8 @@ def prepare(
         with_key: create it with its key, or ask that it has one; False leaves that for later.
 
     Raises:
-        TargetError: the table is there but does not fit, or may not be created.
+        Misfit: the table is there and does not fit.
+        TargetError: it may not be created.
     """
     columns = dialect.columns(connection, table.name)
     if columns is None:
@@ -35,13 +43,38 @@ def prepare(
         return True
     problems = obstacles(connection, dialect, table, columns, with_key=with_key)
     if problems:
-        raise TargetError(
+        raise Misfit(
             "the table in the target differs from the stream's schema",
             f"table {table.name}",
             "; ".join(problems),
-            "change the schema file or the table so that they agree",
+            remedy(dialect, table, columns, dialect.place(connection, table.name))
+            or "change the schema file or the table so that they agree",
         )
     return False
+
+
+def remedy(dialect: Dialect, table: Table, columns: Mapping[str, str], full_name: str) -> str:
+    """The statement after which the table fits, where one loses nothing; else empty.
+
+    Args:
+        dialect: of the target.
+        table: as the stream declares it.
+        columns: column -> type, as the database has them.
+        full_name: of the table, with its schema, quoted.
+    """
+    changes = []
+    for column in table.columns:
+        needed = dialect.type_name(table, column.name)
+        present = columns.get(column.name)
+        if present == needed:
+            continue
+        if present is None:
+            changes.append(f"ADD COLUMN {quote(column.name)} {needed}")
+        elif (present, needed) in _WIDENED and dialect.retyped:
+            changes.append(dialect.retyped.format(column=quote(column.name), type=needed))
+        else:
+            return ""
+    return "; ".join(f"`ALTER TABLE {full_name} {change}`" for change in changes)
 
 
 def obstacles(
@@ -92,7 +125,12 @@ def ddl(dialect: Dialect, table: Table, full_name: str, *, with_key: bool = True
 
 
 def misfits(
-    dialect: Dialect, table: Table, columns: dict[str, str], demanded: Collection[str] = ()
+    dialect: Dialect,
+    table: Table,
+    columns: dict[str, str],
+    demanded: Collection[str] = (),
+    *,
+    is_read: bool = False,
 ) -> list[str]:
     """Why an existing table cannot take the stream's rows exactly; empty if it can.
 
@@ -101,6 +139,7 @@ def misfits(
         table: as the stream declares it.
         columns: column -> type, as the database has them.
         demanded: columns that every new row has to give.
+        is_read: the table is only read, so that a wider type than was loaded holds the same.
     """
     problems = [
         f"column {name} is NOT NULL without a default, and the schema does not have it"
@@ -111,6 +150,6 @@ def misfits(
         there = columns.get(column.name)
         if there is None:
             problems.append(f"column {column.name} is missing")
-        elif there != type_name:
+        elif there != type_name and not (is_read and (type_name, there) in _WIDENED):
             problems.append(f"column {column.name} is {there}, the schema needs {type_name}")
     return problems

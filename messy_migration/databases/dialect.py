@@ -134,6 +134,8 @@ class Dialect(Reader, Protocol):
     """The most records that one transaction should hold."""
     late_keys: LateKeys | None
     """How a key comes after the load; None where a table is created with it or never has it."""
+    retyped: str
+    """What ALTER TABLE says to give a `{column}` another `{type}`; empty where it cannot."""
 
     def check_writable(self, connection: Connection) -> None:
         """Refuse a server that can only be read.

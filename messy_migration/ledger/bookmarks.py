@@ -8,11 +8,16 @@ from messy_migration.ledger import changes
 from messy_migration.ledger.lanes import Signature
 from messy_migration.ledger.tables import Ledger
 
+NOWHERE = ""
+"""The position of a bookmark that was taken away: the next run reads all of the stream."""
+
 
 def positions(connection: Connection, ledger: Ledger) -> dict[tuple[str, str], str]:
     """(stream, tenant) -> the upper bound of what was read, ISO 8601 in UTC."""
     table = ledger.bookmark
-    query = select(table.c.stream, table.c.tenant, table.c.position)
+    query = select(table.c.stream, table.c.tenant, table.c.position).where(
+        table.c.position != NOWHERE
+    )
     return {(row[0], row[1]): row[2] for row in connection.execute(query)}
 
 

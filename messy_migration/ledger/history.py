@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection
 
 from messy_migration.ledger import bookmarks, receipts, runs, source_proofs
+from messy_migration.ledger.known_tables import all_states
+from messy_migration.ledger.receipts import Scope
 from messy_migration.ledger.runs import Planned
 from messy_migration.ledger.tables import Ledger
-from messy_migration.model import Partition, Stream
+from messy_migration.model import Partition, Stream, Table
+from messy_migration.model.evolution import gained
 
 __all__ = ["History"]
 
@@ -28,6 +31,7 @@ class History:
         complete: partitions whose last batch is committed.
         bookmarks: (stream, tenant) -> how far it was read, ISO 8601 in UTC.
         doubtful: (stream, tenant) of which something was extracted that the source did not have.
+        known: the tables and scopes that runs have met, with the columns under which they count.
     """
 
     planned: tuple[Planned, ...] = ()
@@ -35,6 +39,7 @@ class History:
     complete: frozenset[Place] = frozenset()
     bookmarks: Mapping[tuple[str, str], str] = field(default_factory=dict)
     doubtful: frozenset[tuple[str, str]] = frozenset()
+    known: Mapping[tuple[str, Scope], Table] = field(default_factory=dict)
 
     @classmethod
     def read(cls, connection: Connection, ledger: Ledger) -> History:
@@ -50,7 +55,20 @@ class History:
                 for proof in source_proofs.standing(connection, ledger, planned)
                 if proof.is_doubtful
             ),
+            {key: state.table for key, state in all_states(connection, ledger).items()},
         )
+
+    def unread_columns(self, stream: Stream) -> dict[str, list[str]]:
+        """Table -> columns that it has now and that no run has read under this type before.
+
+        A whole number that became wider holds what it held; a column that is gone was read.
+        """
+        unread = {}
+        for table in stream.tables:
+            known = self.known.get((table.name, table.scope))
+            if known is not None and (names := gained(known, table)):
+                unread[table.name] = names
+        return unread
 
     def is_complete(self, stream: Stream, partition: Partition) -> bool:
         """Is its last batch committed?"""

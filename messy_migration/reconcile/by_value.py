@@ -146,6 +146,7 @@ def _stream(
             )
         thirds: Mapping[str, LoadedRows] = {}
         if from_source:
+            _refuse_lost(stream, [state.table for state, _ in group])
             _read_again(workspace, connection, stream, all_sides, notes, Path(folder), course)
             thirds = _loaded_side(workspace, connection, stream, group, all_sides, notes, course)
         else:
@@ -268,6 +269,24 @@ def _read_again(
             for name, data in rows_of(tables, prepared.tables, part, refusing):
                 sides[name].add(EXPECTED, data)
         notes += _counted(workspace, stream, partition, records)
+
+
+def _refuse_lost(stream: Stream, tables: Sequence[Table]) -> None:
+    """Nothing can be held against a column that the source no longer has.
+
+    Raises:
+        SourceError: a table or a column is gone.
+    """
+    for table in tables:
+        offered = {name for one in stream.tables if one.name == table.name for name in one.names}
+        gone = [name for name in table.names if name not in offered]
+        if gone:
+            raise SourceError(
+                "the source has fewer columns than were loaded",
+                f"table {table.name}",
+                f"{', '.join(gone)} went",
+                "`migrate run`, after which nothing is held against them",
+            )
 
 
 def _items(

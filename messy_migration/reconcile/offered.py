@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from sqlalchemy import Connection
+
 from messy_migration.errors import MigrationError
+from messy_migration.ledger import receipts
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.model import Fingerprint, Stream, Table, stream_label
+from messy_migration.reconcile.options import Form
 from messy_migration.reconcile.verdict import TableVerdict
 from messy_migration.registry import Registry
 from messy_migration.workspace import Workspace
@@ -90,6 +94,40 @@ def with_offered(
     return replace(
         verdict, reason=words, verdict="UNKNOWN" if verdict.verdict == "MATCH" else verdict.verdict
     )
+
+
+def taken_over(
+    workspace: Workspace, connection: Connection, table_states: Iterable[TableState], form: Form
+) -> list[str]:
+    """Columns that came or went after rows were loaded, a line for each table and way.
+
+    Where a column came, the source was read again from its beginning; rows that it no longer had
+    keep what stood there, on which only the sums of the ledger rely. Where one went, nobody
+    compares what the target still has in it.
+    """
+    lines = []
+    for state in table_states:
+        names = state.table.names
+        changed = [
+            word
+            for reason in receipts.reasons(connection, workspace.ledger, "rebase", *state.key)
+            for word in reason.split(" ")[1:]
+        ]
+        came = dict.fromkeys(word for word in changed if word in names)
+        went = dict.fromkeys(
+            word[1:] for word in changed if word.startswith("-") and word[1:] not in names
+        )
+        if came and form == "ledger":
+            lines.append(
+                f"{state.table.name}: {_columns(list(came))} came after rows were loaded; what the"
+                " target held in rows that no later run wrote is expected as it stood"
+            )
+        if went:
+            lines.append(
+                f"{state.table.name}: {_columns(list(went))} went from the source after rows were"
+                " loaded; nothing is held against what the target has there"
+            )
+    return lines
 
 
 def left_out(registry: Registry, streams: Iterable[Stream]) -> list[str]:

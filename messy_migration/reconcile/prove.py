@@ -197,7 +197,7 @@ def _compare(
         if columns is None:
             return "the table is gone"
         note = made_again(proof.connection, proof.dialect, state)
-        return "; ".join(misfits(proof.dialect, table, columns)) or proof.scan(state)
+        return "; ".join(misfits(proof.dialect, table, columns, is_read=True)) or proof.scan(state)
 
     try:
         actual = proof.look(table, sum_up)

@@ -44,7 +44,7 @@ from messy_migration.reconcile.drift import drift, words
 from messy_migration.reconcile.identity import another_table
 from messy_migration.reconcile.keyed import UnderKey, unkeyed
 from messy_migration.reconcile.money import with_money
-from messy_migration.reconcile.offered import beside_offered
+from messy_migration.reconcile.offered import beside_offered, taken_over
 from messy_migration.reconcile.options import Form, ReconcileOptions
 from messy_migration.reconcile.prove import Scan, prove
 from messy_migration.reconcile.source import (
@@ -133,6 +133,7 @@ def reconcile(
                 connection, workspace.target.dialect, table_states, examined, results
             )
         allowed = _adopted(workspace, connection, examined)
+        allowed = (*allowed, *taken_over(workspace, connection, examined, options.against))
         is_lost = connection.invalidated
     sources = source_verdicts(extracted, examined, [verdict for verdict, _ in results])
     today = datetime.now(UTC).date()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -27,6 +28,7 @@ class StreamPlan:
         skipped: partitions that are in the target already.
         problems: why some or all of it cannot be read.
         renewed: the source is read in another snapshot than when the run began.
+        unread: table -> columns that no run has read so far, for which all of it is read again.
     """
 
     stream: Stream
@@ -35,6 +37,7 @@ class StreamPlan:
     skipped: tuple[Partition, ...] = ()
     problems: tuple[MigrationError, ...] = field(default=())
     renewed: bool = False
+    unread: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def build(
@@ -71,16 +74,60 @@ def build(
             if (planned.run_id, planned.stream, planned.tenant)
             == (run_id, stream.name, stream.tenant)
         ]
-        start = since or _bookmark(stream, history)
+        unread = history.unread_columns(stream)
+        start = since or (None if unread else _bookmark(stream, history))
         try:
             if stream.problem is not None:
                 raise stream.problem
-            offered = _offered(workspace, stream, history, start, earlier, cutting, run_id)
+            # What the run planned before ends where the bookmark stood.
+            planned = [] if unread and stream.lands else earlier
+            offered = _offered(workspace, stream, history, start, planned, cutting, run_id)
         except MigrationError as error:
             plans.append(StreamPlan(stream, identity, problems=(error,)))
             continue
-        plans.append(_stream(stream, history, identity, offered, earlier))
+        offered = [_under_columns(stream, history, part, earlier, unread) for part in offered]
+        plan = _stream(stream, history, identity, offered, earlier)
+        plans.append(replace(plan, unread=unread))
     return plans
+
+
+def reread_lines(plans: Iterable[StreamPlan]) -> list[str]:
+    """Which streams are read again from their beginning, and for which columns."""
+    lines = []
+    for plan in plans:
+        columns = [f"{table}.{name}" for table, names in plan.unread.items() for name in names]
+        if columns:
+            verb = "is new or has" if len(columns) == 1 else "are new or have"
+            lines.append(
+                f"{plan.stream.label}: {', '.join(columns)} {verb} another type, so all of it is"
+                " read again"
+            )
+    return lines
+
+
+def _under_columns(
+    stream: Stream,
+    history: History,
+    partition: Partition,
+    earlier: Sequence[Partition],
+    unread: Mapping[str, Sequence[str]],
+) -> Partition:
+    """The partition, under a digest of its own if it is complete and lacks columns of now.
+
+    Args:
+        stream: of the partition.
+        history: what the ledger says.
+        partition: as its plugin offers it.
+        earlier: what this very run planned before; it may have been killed meanwhile.
+        unread: table -> columns that no run has read so far.
+    """
+    if partition.held or not history.is_complete(stream, partition):
+        return partition
+    if not unread:
+        again = (part for part in earlier if part.digest.startswith(f"{partition.digest}~"))
+        return next(again, partition)
+    columns = hashlib.sha256(json.dumps([dict(unread)]).encode()).hexdigest()[:16]
+    return replace(partition, digest=f"{partition.digest}~{columns}")
 
 
 def _bookmark(stream: Stream, history: History) -> datetime | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from messy_migration.databases.ddl import prepare
+from messy_migration.databases.ddl import Misfit, prepare
 from messy_migration.databases.dialect import Dialect
 from messy_migration.databases.first import beside
 from messy_migration.databases.keyed import sums_of
@@ -18,7 +18,7 @@ from messy_migration.databases.naming import scoped
 from messy_migration.errors import ConfigurationError, ProofError, TargetError, TargetUnavailable
 from messy_migration.fingerprint.keyed import Sums
 from messy_migration.fingerprint.rows import format_id
-from messy_migration.ledger import keys, receipts
+from messy_migration.ledger import bookmarks, keys, receipts
 from messy_migration.ledger import known_tables as states
 from messy_migration.ledger import money as amounts
 from messy_migration.ledger.known_tables import TableState
@@ -26,10 +26,15 @@ from messy_migration.ledger.lanes import Signature
 from messy_migration.ledger.receipts import Scope
 from messy_migration.ledger.tables import Ledger
 from messy_migration.model import Fingerprint, Stream, Table, TableReceipt, Totals
+from messy_migration.model.evolution import gained
 from messy_migration.reconcile.prove import prove
 from messy_migration.reconcile.verdict import TableVerdict
 
 _LOG = logging.getLogger(__name__)
+
+
+Misfits = list[tuple[Stream, Misfit]]
+"""Streams of which a table of the target does not fit, and why."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,11 @@ def prove_earlier(site: Site, streams: Sequence[Stream], accept: str | None) -> 
 
 
 def prepare_tables(
-    site: Site, streams: Sequence[Stream], *, keys_later: bool = False
+    site: Site,
+    streams: Sequence[Stream],
+    *,
+    keys_later: bool = False,
+    misfits: Misfits | None = None,
 ) -> frozenset[tuple[str, Scope]]:
     """Create missing tables, and meet new ones; gives those that this run found empty.
 
@@ -100,37 +109,52 @@ def prepare_tables(
         site: inside a transaction.
         streams: the streams of this run.
         keys_later: leave keys for after the load where that is possible.
+        misfits: gets each stream of which a table does not fit; without it that is an error.
 
     Raises:
-        TargetError: a table does not fit its stream.
+        TargetError: a table cannot be created, or does not fit its stream.
         ConfigurationError: a table belongs to another stream.
     """
     table_states = states.all_states(site.connection, site.ledger)
     for stream in streams:
-        for table in stream.tables:
-            is_late = (
-                keys_later
-                and not table.amounts
-                and _key_comes_later(site.dialect, streams, stream, table)
-            )
-            state = table_states.get((table.name, table.scope))
-            is_there = site.dialect.columns(site.connection, table.name) is not None
-            if is_there:
-                _tell_of_policies(site, table)
-            lacks_key = state.key_pending if state else is_late and not is_there
-            created = prepare(site.connection, site.dialect, table, with_key=not lacks_key)
-            if table.conflict == "first":
-                prepare(site.connection, site.dialect, beside(table))
-            if state is None:
-                _meet(site, stream, table, created=created, key_pending=created and is_late)
-            else:
-                _meet_again(site, stream, table, state)
+        late = {
+            table.name
+            for table in stream.tables
+            if keys_later
+            and not table.amounts
+            and _key_comes_later(site.dialect, streams, stream, table)
+        }
+        try:
+            for table in stream.tables:
+                state = table_states.get((table.name, table.scope))
+                _prepare(site, stream, table, state, is_late=table.name in late)
+        except Misfit as error:
+            if misfits is None:
+                raise
+            misfits.append((stream, error))
     run_id = site.signature.run_id
     return frozenset(
         key
         for key, state in states.all_states(site.connection, site.ledger).items()
         if state.first_run == run_id and state.baseline_rows == 0
     )
+
+
+def _prepare(
+    site: Site, stream: Stream, table: Table, state: TableState | None, *, is_late: bool
+) -> None:
+    """Create one table if it is missing, and meet it."""
+    is_there = site.dialect.columns(site.connection, table.name) is not None
+    if is_there:
+        _tell_of_policies(site, table)
+    lacks_key = state.key_pending if state else is_late and not is_there
+    created = prepare(site.connection, site.dialect, table, with_key=not lacks_key)
+    if table.conflict == "first":
+        prepare(site.connection, site.dialect, beside(table))
+    if state is None:
+        _meet(site, stream, table, created=created, key_pending=created and is_late)
+    else:
+        _meet_again(site, stream, table, state)
 
 
 def _tell_of_policies(site: Site, table: Table) -> None:
@@ -199,6 +223,16 @@ def _meet_again(site: Site, stream: Stream, table: Table, state: TableState) -> 
     new = format_id(table)
     if table == state.table:
         return
+    if unread := gained(state.table, table):
+        # The source is read from its beginning, so that nobody has to trust what stands there.
+        bookmarks.move(
+            site.connection,
+            site.ledger,
+            site.signature,
+            stream.name,
+            stream.tenant,
+            bookmarks.NOWHERE,
+        )
     if new != state.format_id:
         # Proven under the old format a moment ago; from here on the new one counts.
         sums = receipts.expected(site.connection, site.ledger)
@@ -207,7 +241,9 @@ def _meet_again(site: Site, stream: Stream, table: Table, state: TableState) -> 
         change = (actual - under_new, _keyed_since(site, state, keyed, new))
         stream_key = (stream.name, stream.tenant)
         money = _money_since(site, table)
-        _receipt(site, stream_key, table, change, money, "rebase", state.format_id)
+        gone = [f"-{name}" for name in state.table.names if name not in table.names]
+        reason = " ".join([state.format_id, *unread, *gone])
+        _receipt(site, stream_key, table, change, money, "rebase", reason)
     states.redefine(site.connection, site.ledger, site.signature, table, new)
 
 

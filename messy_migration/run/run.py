@@ -42,7 +42,7 @@ from messy_migration.run.lock import RunLock
 from messy_migration.run.open import locked, open_run, say_begun
 from messy_migration.run.options import RunOptions
 from messy_migration.run.outcome import Observer, Outcome
-from messy_migration.run.prepare import Site, prepare_tables, prove_earlier
+from messy_migration.run.prepare import Misfits, Site, prepare_tables, prove_earlier
 from messy_migration.run.scouts import find_scouts, is_hopeless
 from messy_migration.run.sealing import Sealer
 from messy_migration.run.signals import Overdue, StopSignals
@@ -214,12 +214,18 @@ def _plan(state: RunState) -> None:
     for plan in state.plans:
         for problem in plan.problems:
             state.note(plan.stream.name, plan.stream.tenant, problem)
-    fresh = state.patiently(lambda: _prepare(state))
+    fresh, misfits = state.patiently(lambda: _prepare(state))
+    for stream, misfit in misfits:
+        state.note(stream.name, stream.tenant, misfit)
+    state.plans = _without(state.plans, misfits)
     state.briefing = replace(state.briefing, fresh=fresh, streams=tuple(state.streams))
 
 
-def _prepare(state: RunState) -> frozenset[tuple[str, Scope]]:
-    """Prove what is there, make the tables, and write the plan down: one transaction."""
+def _prepare(state: RunState) -> tuple[frozenset[tuple[str, Scope]], Misfits]:
+    """Prove what is there, make the tables, and write the plan down: one transaction.
+
+    A table that does not fit costs its stream and those that depend on it, and no other.
+    """
     workspace, ledger = state.workspace, state.workspace.ledger
     registry = workspace.registry
     with state.writing() as connection:
@@ -234,12 +240,24 @@ def _prepare(state: RunState) -> frozenset[tuple[str, Scope]]:
         loads = any(registry.implements(name, "load") for name in registry.names)
         if derived_streams:
             prepare_tables(site, derived_streams)
-        fresh = prepare_tables(site, state.streams, keys_later=not loads)
-        for plan in state.plans:
+        misfits: Misfits = []
+        fresh = prepare_tables(site, state.streams, keys_later=not loads, misfits=misfits)
+        if len(misfits) == len(state.streams):
+            raise misfits[0][1]
+        for plan in _without(state.plans, misfits):
             runs.plan(
                 connection, ledger, state.signature(), plan.stream, plan.plan_id, plan.partitions
             )
-    return fresh
+    return fresh, misfits
+
+
+def _without(plans: Sequence[planning.StreamPlan], misfits: Misfits) -> list[planning.StreamPlan]:
+    """The plans, in which streams whose tables do not fit read nothing."""
+    labels = {stream.label for stream, _ in misfits}
+    return [
+        replace(plan, partitions=(), skipped=()) if plan.stream.label in labels else plan
+        for plan in plans
+    ]
 
 
 def _work(state: RunState, observer: Observer, stop: StopSignals, local: LocalPool) -> None:

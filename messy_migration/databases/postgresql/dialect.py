@@ -124,6 +124,7 @@ class PostgreSQL:
     name = "postgresql"
     batch_records = 1_000_000
     late_keys: LateKeys | None = PostgreSQLKeys()
+    retyped = "ALTER COLUMN {column} TYPE {type}"
     scans: Scans = PostgreSQLScans()
     spelling = SPELLING
 

@@ -37,6 +37,7 @@ class SQLite:
     name = "sqlite"
     batch_records = 10_000
     late_keys: LateKeys | None = None
+    retyped = ""
     scans: Scans = SQLiteScans()
     spelling = Spelling(whole=" NOT INDEXED")
 

@@ -1,0 +1,30 @@
+"""How the columns of a table become others, and which values that leaves as they were."""
+
+from __future__ import annotations
+
+from messy_migration.model.columns import ColumnType
+from messy_migration.model.schema import Table
+
+_WIDER = {("int16", "int32"), ("int16", "int64"), ("int32", "int64")}
+"""Kinds of which the second holds every value of the first, in the same words."""
+
+
+def gained(before: Table, now: Table) -> list[str]:
+    """Columns whose values nobody has read as they are now: new ones, and those of another type.
+
+    Args:
+        before: the table as it was loaded.
+        now: the table as its stream has it.
+    """
+    types = {column.name: column.type for column in before.columns}
+    return [
+        column.name
+        for column in now.columns
+        if column.name not in types or not _holds(column.type, types[column.name])
+    ]
+
+
+def _holds(now: ColumnType, before: ColumnType) -> bool:
+    if before.kind == now.kind == "decimal":
+        return now.scale == before.scale and now.precision >= before.precision
+    return now == before or (before.kind, now.kind) in _WIDER
