@@ -41,7 +41,8 @@ def asked_options(function: Callable[..., Any]) -> Callable[..., Any]:
         flag_value="differing",
         type=click.Choice(["differing", "corrupted", "all"]),
         help="Put rows right from the input, as a new run: those that are missing or changed;"
-        " `corrupted`, not those that others wrote since; `all`, remove extra rows too.",
+        " `corrupted`, only those that the load wrote last, never one that is gone; `all`, remove"
+        " extra rows too.",
     )
     @click.option("--dry-run", is_flag=True, help="Only say what --repair would do.")
     @click.option(

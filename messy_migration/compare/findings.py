@@ -11,6 +11,10 @@ Word = Literal["MATCH", "MISMATCH", "UNKNOWN"]
 Kind = Literal["missing", "extra", "changed"]
 
 
+Writer = Literal["", "others", "load"]
+"""Who wrote a row; empty where nobody can tell."""
+
+
 @dataclass(frozen=True)
 class Difference:
     """One row that differs.
@@ -36,7 +40,7 @@ class Difference:
     columns: tuple[str, ...]
     rows: int = 1
     since: Literal["", "source", "target", "both"] = ""
-    writer: Literal["", "others", "load"] = ""
+    writer: Writer = ""
     rules: tuple[tuple[str, str], ...] = ()
     values: tuple[tuple[str, str, str], ...] = ()
 

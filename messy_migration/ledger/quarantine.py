@@ -180,6 +180,18 @@ def batches_of(connection: Connection, ledger: Ledger, rule: str) -> set[str]:
     return set(connection.execute(query).scalars())
 
 
+def partitions_of(connection: Connection, ledger: Ledger, rule: str) -> set[tuple[str, str, str]]:
+    """(stream, tenant, digest) of the partitions of which a rule holds records in quarantine."""
+    table, receipt = ledger.quarantine, ledger.receipt
+    query = (
+        select(receipt.c.stream, receipt.c.tenant, receipt.c.partition)
+        .join(table, table.c.batch_id == receipt.c.batch_id)
+        .where(table.c.rule == rule, table.c.state == "open")
+        .distinct()
+    )
+    return {(row[0], row[1], row[2]) for row in connection.execute(query)}
+
+
 def reasons(
     connection: Connection, ledger: Ledger, run_id: str
 ) -> list[tuple[str, str, str, str | None, int]]:

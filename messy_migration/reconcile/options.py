@@ -24,7 +24,8 @@ class ReconcileOptions:
         probe: write a row into each table and roll it back.
         strict: accept no waiver, tolerance, declared loss, adopted change or warning.
         repair: put the rows right that differ: `differing`, those that are missing or changed;
-            `corrupted`, of these only what others did not write since; `all`, extra rows too.
+            `corrupted`, of these only rows that the load is known to have written last, never
+            one that is gone; `all`, extra rows too.
         dry_run: only say what a repair would do.
         accept_foreign: the reason for which changes of somebody else are adopted.
         anchor: the beginning of a head that the chain must hold, in place of what is anchored.

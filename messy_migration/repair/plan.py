@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from messy_migration.compare.findings import Findings
+from messy_migration.compare.findings import Findings, Writer
 from messy_migration.compare.tolerance import number
 from messy_migration.compare.values import Compared, Unequal
 from messy_migration.databases.postgresql import xmin as writers
@@ -112,28 +112,26 @@ def _todo(
     elif compared.total > sum(unequal.count for unequal in compared.rows):
         todo.problem = f"{compared.total:,} rows differ: load the table again"
     else:
-        by_others = _by_others(workspace, connection, state, compared)
-        for unequal, is_foreign in zip(compared.rows, by_others, strict=True):
-            _sort(todo, unequal, compared, wish, is_foreign=is_foreign)
+        wrote = _writers(workspace, connection, state, compared)
+        for unequal, writer in zip(compared.rows, wrote, strict=True):
+            _sort(todo, unequal, compared, wish, writer)
     return todo
 
 
-def _by_others(
+def _writers(
     workspace: Workspace, connection: Connection, state: TableState, compared: Compared
-) -> list[bool]:
-    """Which differences somebody else wrote since the load; False where nobody can tell."""
+) -> list[Writer]:
+    """Who wrote each row that differs; empty where nobody can tell, as of one that is gone."""
     reader = workspace.target.dialect
     if not writers.are_known(reader):
-        return [False] * len(compared.rows)
+        return [""] * len(compared.rows)
     xids = transactions.of_table(connection, workspace.ledger, *state.key)
     findings = Findings(state.table.name, tuple(compared.differences), compared.total, ())
     _, marked = drift(connection, reader, state.table, xids, findings)
-    return [difference.writer == "others" for difference in marked.differences]
+    return [difference.writer for difference in marked.differences]
 
 
-def _sort(
-    todo: Todo, unequal: Unequal, compared: Compared, wish: Repair, *, is_foreign: bool
-) -> None:
+def _sort(todo: Todo, unequal: Unequal, compared: Compared, wish: Repair, writer: Writer) -> None:
     """Decide on one difference."""
     if unequal.is_doubled:
         todo.kept["rows share a key with another row"] += 1
@@ -141,12 +139,21 @@ def _sort(
         todo.kept["extra rows are only listed"] += unequal.count
     elif _is_newer(todo.state, unequal, compared):
         todo.kept["rows are newer than what was loaded"] += unequal.count
-    elif is_foreign and wish == "corrupted":
-        todo.kept["rows were written by others since the load"] += unequal.count
+    elif wish == "corrupted" and writer != "load":
+        todo.kept[_why_not(unequal, writer)] += unequal.count
     elif unequal.kind == "extra":
         todo.remove.append(unequal)
     else:
         todo.put.append(unequal)
+
+
+def _why_not(unequal: Unequal, writer: Writer) -> str:
+    """Why a row is not taken for corrupted."""
+    if writer == "others":
+        return "rows were written by others since the load"
+    if unequal.kind == "missing":
+        return "rows are gone, and no database keeps who deleted them"
+    return "nobody can tell who wrote the rows"
 
 
 def _is_newer(state: TableState, unequal: Unequal, compared: Compared) -> bool:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 
 from messy_migration.databases.errors import refusals
 from messy_migration.databases.money import of_rows
 from messy_migration.fingerprint.keyed import sums
 from messy_migration.fingerprint.rows import format_id
-from messy_migration.ledger import bookmarks, receipts, superseded
+from messy_migration.ledger import bookmarks, quarantine, receipts, superseded
 from messy_migration.model import ForeignKey, Receipt, Stream, Table, TableReceipt
+from messy_migration.pipeline.rules import TARGET
 from messy_migration.pipeline.stubs import stub_rows
 from messy_migration.reconcile.parents import missing_parents
 from messy_migration.run.derive import make_derived
 from messy_migration.run.first import settle_firsts
 from messy_migration.run.keys import add_keys
+from messy_migration.run.plan import StreamPlan
 from messy_migration.run.state import RunState
 
 
@@ -94,14 +97,27 @@ def _close_replaced(state: RunState) -> None:
             superseded.close(connection, ledger, state.signature(), stream_key, entries, why)
 
 
+def _reached(plan: StreamPlan, refused: AbstractSet[tuple[str, str, str]]) -> str:
+    """How far a stream was read: before the first partition with a record that the target refused.
+
+    What refused it may be gone tomorrow, and nobody would read the record again.
+    """
+    stream = plan.stream
+    parts = [part for part in (*plan.partitions, *plan.skipped) if part.until]
+    held = [part.until for part in parts if (stream.name, stream.tenant, part.digest) in refused]
+    first = min(held, default=None)
+    bounds = [part.until for part in parts if first is None or part.until < first]
+    return max(bounds, default="")
+
+
 def _bookmarks(state: RunState) -> None:
     workspace = state.workspace
     with state.writing() as connection:
         positions = bookmarks.positions(connection, workspace.ledger)
+        refused = quarantine.partitions_of(connection, workspace.ledger, TARGET)
         for plan in state.plans:
             stream = plan.stream
-            bounds = [part.until for part in (*plan.partitions, *plan.skipped) if part.until]
-            position = max(bounds, default="")
+            position = _reached(plan, refused)
             before = positions.get((stream.name, stream.tenant), "")
             since = state.options.since
             # A run that began later than the bookmark stands has left something out.

@@ -219,3 +219,28 @@ def test_g66_a_value_that_the_loaded_type_cannot_hold_is_a_row_that_differs(make
         difference["key"]["id"]: difference["columns"] for difference in result.json["differences"]
     }
     assert differing == {"3": ["price"], "5": ["size"]}
+
+
+def test_g69_a_row_that_the_target_refused_is_read_again_when_it_may_be_stored(loaded, project):
+    source, target = loaded()
+    target.run("ALTER TABLE c ADD CONSTRAINT small CHECK (n < 100)")
+    source.run(
+        "INSERT INTO c VALUES (21, 500, '2024-02-01'), (22, 22, '2024-02-02')",
+        "UPDATE c SET n = 99, changed = '2024-02-03' WHERE id = 4",
+    )
+    result = project.run("--since", "2024-01-20T00:00:00Z")
+    assert result.stream("sql.c")["quarantined"] == 1
+    result = project.run()
+    assert result.stream("sql.c")["quarantined"] == 1
+    assert target.rows("SELECT id FROM c WHERE id > 20") == [(22,)]
+    target.run("ALTER TABLE c DROP CONSTRAINT small")
+    source.run("INSERT INTO c VALUES (23, 23, '2024-03-01')")
+    result = project.run().matched()
+    assert result.stream("sql.c")["quarantined"] == 0
+    assert target.rows("SELECT id, n FROM c WHERE id > 20 ORDER BY id") == [
+        (21, 500),
+        (22, 22),
+        (23, 23),
+    ]
+    # All of it is loaded, so that the next run goes on from there.
+    assert project.run().matched().stream("sql.c")["extracted"] < 23

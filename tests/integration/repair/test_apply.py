@@ -70,11 +70,21 @@ def test_a_row_that_is_newer_than_what_was_loaded_stays(loaded):
     assert loaded.query("SELECT name FROM orders WHERE id = 7") == [("paid",)]
 
 
-def test_rows_of_others_may_be_left_alone(on_postgres):
+def test_g57_rows_that_others_wrote_or_deleted_may_be_left_alone(on_postgres):
     on_postgres.execute(DAMAGE[0], DAMAGE[1])
     result = on_postgres.reconcile(repair="corrupted")
-    assert acts(result) == (2, 0, 0)
-    assert dict(result.repaired.tables[0].kept) == {"rows were written by others since the load": 1}
+    assert acts(result) == (0, 0, 0)
+    assert dict(result.repaired.tables[0].kept) == {
+        "rows are gone, and no database keeps who deleted them": 2,
+        "rows were written by others since the load": 1,
+    }
+
+
+def test_g57_a_row_that_others_wrote_or_may_have_written_is_not_taken_for_corrupted(loaded):
+    loaded.execute(*DAMAGE)
+    before = loaded.query("SELECT * FROM orders ORDER BY id")
+    loaded.reconcile(repair="corrupted")
+    assert loaded.query("SELECT * FROM orders ORDER BY id") == before
 
 
 def test_a_table_without_a_key_loses_and_gains_exactly_the_rows_that_differ(shop):

@@ -23,6 +23,8 @@ STATE, AGELESS = state_of(TABLE, bookmark="at"), state_of(TABLE)
 NEWER = "rows are newer than what was loaded"
 LISTED = "extra rows are only listed"
 OTHERS = "rows were written by others since the load"
+GONE = "rows are gone, and no database keeps who deleted them"
+UNTOLD = "nobody can tell who wrote the rows"
 SHARED = "rows share a key with another row"
 
 
@@ -42,11 +44,11 @@ def changed(mine=5, there=5):
 MISSING = Unequal("missing", row(1), None)
 
 
-def sorted_out(item, wish="all", newest=None, state=STATE, is_foreign=False):
+def sorted_out(item, wish="all", newest=None, state=STATE, writer="load"):
     """put, remove, or why it is kept, and how many rows that is."""
     todo = Todo(state)
     compared = Compared(newest=None if newest is None else Decimal(newest))
-    planning._sort(todo, item, compared, wish, is_foreign=is_foreign)
+    planning._sort(todo, item, compared, wish, writer)
     assert len(todo.put) + len(todo.remove) + len(todo.kept) == 1
     if todo.kept:
         return next(iter(todo.kept.items()))
@@ -55,7 +57,8 @@ def sorted_out(item, wish="all", newest=None, state=STATE, is_foreign=False):
 
 @pytest.mark.parametrize("wish", ["differing", "corrupted", "all"])
 def test_what_is_missing_or_older_than_what_was_loaded_is_put(wish):
-    assert sorted_out(MISSING, wish, newest=9) == "put"
+    if wish != "corrupted":
+        assert sorted_out(MISSING, wish, newest=9, writer="") == "put"
     assert sorted_out(changed(5, 5), wish, newest=9) == "put"
     assert sorted_out(changed(5, 4), wish, newest=9) == "put"
     assert sorted_out(changed(5, None), wish, newest=9) == "put"
@@ -90,11 +93,16 @@ def test_extra_rows_are_removed_by_those_alone_who_want_all():
 
 
 def test_rows_of_others_stay_where_only_damage_is_repaired():
-    for item in (changed(5, 5), MISSING):
-        assert sorted_out(item, "corrupted", 9, is_foreign=True) == (OTHERS, 1)
-        assert sorted_out(item, "differing", 9, is_foreign=True) == "put"
-        assert sorted_out(item, "all", 9, is_foreign=True) == "put"
-    assert sorted_out(extra(3), "all", 9, is_foreign=True) == "remove"
+    assert sorted_out(changed(5, 5), "corrupted", 9, writer="others") == (OTHERS, 1)
+    assert sorted_out(changed(5, 5), "differing", 9, writer="others") == "put"
+    assert sorted_out(changed(5, 5), "all", 9, writer="others") == "put"
+    assert sorted_out(extra(3), "all", 9, writer="others") == "remove"
+
+
+def test_g57_what_nobody_can_tell_from_damage_stays_where_only_damage_is_repaired():
+    assert sorted_out(MISSING, "corrupted", 9, writer="") == (GONE, 1)
+    assert sorted_out(Unequal("missing", row(1), None, 4), "corrupted", 9, writer="") == (GONE, 4)
+    assert sorted_out(changed(5, 5), "corrupted", 9, writer="") == (UNTOLD, 1)
 
 
 @pytest.mark.parametrize("wish", ["differing", "corrupted", "all"])
