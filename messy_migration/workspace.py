@@ -152,6 +152,26 @@ def open_workspace(
         UsageProblem: no plugin is named anywhere.
         ConfigurationError, PluginError: something of it is wrong.
     """
+    settings = _settings(request, needs_plugins=needs_plugins)
+    redactor = request.redactor
+    for value in plain_secrets(settings):
+        redactor.register(value)
+    start_log(request, settings)
+    registry = _registry(settings, settings.core.plugins, request)
+    _warn(request, settings)
+    registry = _configured(registry, settings, redactor, needs_all=needs_plugins)
+    url = configuration.target_url(settings, registry.resolve)
+    if url.password:
+        redactor.register(str(url.password))
+    refuse_open_way(
+        url, "target", 'insecure_reason = "..." in the profile', settings.core.insecure_reason
+    )
+    target = open_target(url, application, settings.core.lock_seconds, keep=keep)
+    return Workspace(request, settings, registry, target, ledger(target.dialect.name))
+
+
+def _settings(request: Request, *, needs_plugins: bool) -> Settings:
+    """The settings of the request; those of a worker are the ones that its run began with."""
     settings = configuration.pinned(request.load(), request.sections)
     if request.is_pinned and request.digest != settings.digest:
         raise ConfigurationError(
@@ -166,12 +186,13 @@ def open_workspace(
             next="name it with --plugins, or with `plugins = [...]` in the profile; "
             "`migrate plugins list` shows what is installed",
         )
-    redactor = request.redactor
-    for value in plain_secrets(settings):
-        redactor.register(value)
-    start_log(request, settings)
-    registry = _registry(settings, settings.core.plugins, request)
-    _warn(request, settings)
+    return settings
+
+
+def _configured(
+    registry: Registry, settings: Settings, redactor: Redactor, *, needs_all: bool
+) -> Registry:
+    """The registry with the settings of each plugin; `unset` holds those that are left out."""
     sections = registry.sections
     # Who resolves secrets comes first: the settings of the others may refer to them.
     for name in sorted(
@@ -183,18 +204,10 @@ def open_workspace(
                 settings, name, model, registry.resolve, redactor.register
             )
         except ConfigurationError as error:
-            if needs_plugins:
+            if needs_all:
                 raise
             _log.warning("plugin %s is left out, no input of it is read: %s", name, error)
-    registry = replace(registry, unset=frozenset(registry.names) - set(sections))
-    url = configuration.target_url(settings, registry.resolve)
-    if url.password:
-        redactor.register(str(url.password))
-    refuse_open_way(
-        url, "target", 'insecure_reason = "..." in the profile', settings.core.insecure_reason
-    )
-    target = open_target(url, application, settings.core.lock_seconds, keep=keep)
-    return Workspace(request, settings, registry, target, ledger(target.dialect.name))
+    return replace(registry, unset=frozenset(registry.names) - set(sections))
 
 
 def start_log(request: Request, settings: Settings) -> None:

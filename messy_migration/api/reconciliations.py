@@ -28,6 +28,7 @@ from messy_migration.ledger import completeness, receipts, runs, schema
 from messy_migration.ledger.audit import Audit
 from messy_migration.ledger.completeness import Completeness
 from messy_migration.ledger.runs import short
+from messy_migration.ledger.totals import table_totals
 from messy_migration.logs import borrowed
 from messy_migration.model import stream_label
 from messy_migration.model.event import tell
@@ -379,7 +380,7 @@ def _tables_of(workspace: Workspace, connection: Connection, run_id: str | None)
             f"{'no run' if not matching else 'more than one run'} has an id that begins {run_id!r}",
             next="`migrate status` lists the runs",
         )
-    totals = receipts.table_totals(connection, workspace.ledger, matching[0].run_id)
+    totals = table_totals(connection, workspace.ledger, matching[0].run_id)
     return [(table_totals.table, table_totals.scope) for table_totals in totals]
 
 

@@ -27,8 +27,8 @@ from messy_migration.ledger.completeness import (
 from messy_migration.ledger.fence import Holder
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.ledger.progress import Progress, progress, stream_object
-from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.runs import Run
+from messy_migration.ledger.totals import StreamTotals, stream_totals
 from messy_migration.logs import borrowed
 from messy_migration.redaction import Redactor
 from messy_migration.workspace import Request, Workspace, open_workspace
@@ -184,7 +184,7 @@ def _read(workspace: Workspace, limit: int) -> Status:
         with target.dialect.reading(target.engine) as connection:
             refuse_empty(workspace, schema.version(connection))
             runs_and_totals = [
-                (earlier, tuple(receipts.stream_totals(connection, ledger, earlier.run_id)))
+                (earlier, tuple(stream_totals(connection, ledger, earlier.run_id)))
                 for earlier in runs.history(connection, ledger, limit)
             ]
             sums = receipts.expected(connection, ledger)

@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from messy_migration.cli.render import cell, log_is_json, say
-from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.runs import Run, short
+from messy_migration.ledger.totals import StreamTotals
 from messy_migration.model import Stream, stream_label
 from messy_migration.run.plan import StreamPlan, reread_lines
 

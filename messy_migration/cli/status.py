@@ -24,8 +24,8 @@ from messy_migration.cli.render import (
 )
 from messy_migration.ledger.completeness import headline, problems, told
 from messy_migration.ledger.progress import Progress
-from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.runs import Run, short
+from messy_migration.ledger.totals import StreamTotals
 from messy_migration.model import stream_label
 
 

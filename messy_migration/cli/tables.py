@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from messy_migration.cli.render import counted, table
-from messy_migration.ledger.receipts import TableTotals
+from messy_migration.ledger.totals import TableTotals
 from messy_migration.reconcile.verdict import TableVerdict, overall
 
 _LOADED = ("inserted", "updated", "unchanged")

@@ -64,30 +64,29 @@ def plugin_settings(
 
     resolved = _resolved(merged, settings, resolve, known)
     problems = _plain(settings, name, model, origins, known)
+    if problems:
+        raise ConfigurationError(*listed(problems, f"the plugin {name}", redactor))
+    of_variables = _of_variables(name, origins)
     written = {
         key
         for key, value in layers.flattened(merged)
-        if not is_reference(value) and not origins[f"{name}.{key}"].startswith(SECRET_ORIGINS)
+        if not is_reference(value) and key not in of_variables
     }
     context = {"directory": settings.directory, "written": written}
-    if problems:
-        raise ConfigurationError(*listed(problems, f"the plugin {name}", redactor))
     try:
-        return _filled(model, resolved, context, known)
+        return _filled(model, resolved, context, known, of_variables)
     except ValidationError as error:
-        failure = error
-    variables = {
+        problems = read_problems(error, model, name, origins)
+    raise ConfigurationError(*listed(problems, f"the plugin {name}", redactor)) from None
+
+
+def _of_variables(name: str, origins: Mapping[str, str]) -> set[str]:
+    """The dotted keys of a section that variables have set."""
+    return {
         key.removeprefix(f"{name}.")
         for key, origin in origins.items()
         if origin.startswith(SECRET_ORIGINS)
     }
-    if parse_json_texts(resolved, failure, variables):
-        try:
-            return _filled(model, resolved, context, known)
-        except ValidationError as error:
-            failure = error
-    problems = read_problems(failure, model, name, origins)
-    raise ConfigurationError(*listed(problems, f"the plugin {name}", redactor)) from None
 
 
 def declared_secrets(section: Any, model: type[BaseModel]) -> Iterator[tuple[Place, str]]:
@@ -134,13 +133,27 @@ def _filled(
     values: dict[str, Any],
     context: dict[str, Any],
     register: Callable[[str], object],
+    of_variables: set[str],
 ) -> BaseModel:
     """The model; what it holds as a secret is registered, wherever it came from.
+
+    Args:
+        model: of the section.
+        values: of its keys, with the secrets; the text of a variable that is no value of its key
+            is read as JSON, in place.
+        context: for the validators of the model.
+        register: is told every secret.
+        of_variables: the keys that variables have set.
 
     Raises:
         pydantic.ValidationError: a value does not fit.
     """
-    filled = fill(model, values, context)
+    try:
+        filled = fill(model, values, context)
+    except ValidationError as error:
+        if not parse_json_texts(values, error, of_variables):
+            raise
+        filled = fill(model, values, context)
     for _, text in declared_secrets(values, model):
         register(text)
     return filled

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -86,6 +86,55 @@ class Overtaken(TargetError):
     """The rows were not as they had been a moment before; another batch may have come between."""
 
 
+@dataclass(frozen=True)
+class _Match:
+    """SQL that tells the staged rows `s` and the rows `t` of one key apart.
+
+    Attributes:
+        stage: the rows of the batch.
+        rows: the rows of the table.
+        same_key: are both of one key?
+        differs: are they unlike, and is `s` not older?
+        unlike: are they unlike, so that `s` is no repeat?
+        tied: are they unlike, and is neither newer than the other?
+        age: 1 where `s` is newer, 0 where both are as new, else -1.
+    """
+
+    stage: str
+    rows: str
+    same_key: str
+    differs: str
+    unlike: str
+    tied: str
+    age: str
+
+    @property
+    def both(self) -> str:
+        """A source with the staged rows whose key is in the table, beside those."""
+        return f"{self.stage} s JOIN {self.rows} t ON {self.same_key}"
+
+    @property
+    def replaced(self) -> str:
+        """A source with the rows `t` that are to be updated."""
+        return f"{self.rows} t JOIN {self.stage} s ON {self.same_key} WHERE {self.differs}"
+
+
+def _match(
+    connection: Connection, dialect: Dialect, table: Table, stage: str, bookmark: str | None
+) -> _Match:
+    differs = changed(dialect, table, bookmark)
+    age = _age(dialect.spelling, bookmark, differs)
+    return _Match(
+        stage,
+        dialect.rows_of(connection, table.name),
+        keyed(connection, dialect, table),
+        differs,
+        unlike=differs,
+        tied=f"{differs} AND {dialect.spelling.equal(age, '0')}",
+        age=age,
+    )
+
+
 def merge(
     connection: Connection,
     dialect: Dialect,
@@ -115,28 +164,21 @@ def merge(
     """
     positions = pa.array(np.arange(data.num_rows, dtype=np.int32))
     stage = dialect.stage(connection, table, data.append_column(POSITION, positions))
-    rows = dialect.rows_of(connection, table.name)
-    same_key = keyed(connection, dialect, table)
-    match = f"{stage} s JOIN {rows} t ON {same_key}"
-    differs = changed(dialect, table, bookmark)
-    age = _age(dialect.spelling, bookmark, differs)
-    tied = f"{differs} AND {dialect.spelling.equal(age, '0')}"
-    unlike = differs
+    match = _match(connection, dialect, table, stage, bookmark)
     if quarantines_older and is_first:
-        unlike = tied = changed(dialect, table, None)
-    same = _numbers(connection, f"SELECT s.{quote(POSITION)} FROM {match} WHERE NOT {unlike}")
+        anything = changed(dialect, table, None)
+        match = replace(match, unlike=anything, tied=anything)
+    repeats = f"SELECT s.{quote(POSITION)} FROM {match.both} WHERE NOT {match.unlike}"
+    same = _numbers(connection, repeats)
     beaten: list[int] = []
     displaced: list[tuple[str, bytes]] = []
     if is_first:
-        contest = f"{match} WHERE {tied}"
-        beaten, displaced = _contest(connection, dialect, table, data, contest, age)
+        beaten, displaced = _contest(connection, dialect, table, data, match)
         forget(connection, dialect.spelling, stage, beaten)
-    going = f"{rows} t JOIN {stage} s ON {same_key} WHERE {differs}"
-    replaced, replaced_keyed = sums_of(connection, dialect, table, going, key)
-    money = of_source(connection, dialect, table, going) if table.amounts else None
+    replaced, replaced_keyed = sums_of(connection, dialect, table, match.replaced, key)
+    money = of_source(connection, dialect, table, match.replaced) if table.amounts else None
     announced = (replaced.rows, data.num_rows - len(same) - len(beaten) - replaced.rows)
-    how = (stage, same_key, differs)
-    inserted, updated = _written(connection, dialect, table, how, announced)
+    inserted, updated = _written(connection, dialect, table, match, announced)
     written = _without(data, [*same, *beaten])
     records = as_numbers(data.column(RECORD), np.int32)
     added, added_keyed = sums(written, table.columns, key)
@@ -157,7 +199,7 @@ def _written(
     connection: Connection,
     dialect: Dialect,
     table: Table,
-    how: tuple[str, str, str],
+    match: _Match,
     announced: tuple[int, int],
 ) -> tuple[int, int]:
     """Update rows that differ and insert those that are not there; (inserted, updated).
@@ -166,22 +208,19 @@ def _written(
         connection: inside the transaction of the batch.
         dialect: of the target.
         table: with a key.
-        how: the stage without rows that were beaten, what tells rows of one key, and what tells
-            a row that is to be updated.
+        match: of the table with the stage, which holds no row that was beaten.
         announced: (updated, inserted) by the comparison before.
 
     Raises:
         Overtaken: the database reports other counts.
     """
-    stage, same_key, differs = how
-    rows = dialect.rows_of(connection, table.name)
     updated = 0
     if announced[0]:
-        to_update = f"{same_key} AND {differs}"
-        updated = update_from(connection, table, rows, f"{stage} AS s", to_update)
+        to_update = f"{match.same_key} AND {match.differs}"
+        updated = update_from(connection, table, match.rows, f"{match.stage} AS s", to_update)
     full_name = dialect.place(connection, table.name)
-    there = f"SELECT 1 FROM {rows} t WHERE {same_key}"
-    inserted = insert_missing(connection, table, full_name, stage, there)
+    there = f"SELECT 1 FROM {match.rows} t WHERE {match.same_key}"
+    inserted = insert_missing(connection, table, full_name, match.stage, there)
     if (updated, inserted) != announced:
         raise Overtaken(
             "the target changed a different number of rows than it announced",
@@ -230,14 +269,13 @@ def _contest(
     dialect: Dialect,
     table: Table,
     data: pa.Table,
-    contest: str,
-    age: str,
+    match: _Match,
 ) -> tuple[list[int], list[tuple[str, bytes]]]:
     """Places of rows that lose against the table, and the rows of the table that lose."""
     values = ", ".join(f"t.{quote(name)}" for name in table.names)
     rows = connection.exec_driver_sql(
-        f"SELECT s.{quote(POSITION)}, {age}, {dialect.row_bytes(table, 't')}, {values}"
-        f" FROM {contest}"
+        f"SELECT s.{quote(POSITION)}, {match.age}, {dialect.row_bytes(table, 't')}, {values}"
+        f" FROM {match.both} WHERE {match.tied}"
     ).all()
     if not rows:
         return [], []

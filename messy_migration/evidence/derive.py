@@ -18,7 +18,8 @@ from messy_migration.evidence.links import Document, chained, check_head, check_
 from messy_migration.evidence.notation import label
 from messy_migration.ledger.chain import Row, plans_digest, receipts_digest
 from messy_migration.ledger.completeness import COUNTED, Completeness, of_rows, problems
-from messy_migration.ledger.receipts import READING, WRITING, scope_of
+from messy_migration.ledger.receipts import scope_of
+from messy_migration.ledger.totals import READING, WRITING
 from messy_migration.model import Fingerprint
 
 FIELDS = frozenset(

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from messy_migration.errors import QualityError
-from messy_migration.ledger import receipts
+from messy_migration.ledger import totals
 from messy_migration.ledger.history import History
 from messy_migration.ledger.tables import Ledger
 from messy_migration.model import stream_label
@@ -78,7 +78,7 @@ def completeness(
         streams: (stream, tenant) of those that are wanted, or None for all.
     """
     places = History.read(connection, ledger).standing_places()
-    counts = receipts.standing(connection, ledger, places)
+    counts = totals.standing(connection, ledger, places)
     return tuple(
         Completeness(*stream_key, *counts[stream_key], limit)
         for stream_key in sorted(counts)

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, select
 
 from messy_migration.ledger import fence
-from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.tables import Ledger
+from messy_migration.ledger.totals import StreamTotals
 
 
 @dataclass(frozen=True)

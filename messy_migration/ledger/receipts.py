@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import ColumnElement, Connection, Text, cast, func, insert, select, update
 
@@ -20,38 +19,6 @@ from messy_migration.ledger.tables import Ledger, legible
 from messy_migration.model import Extraction, Fingerprint, Receipt, TableReceipt
 
 Scope = tuple[tuple[str, str], ...]
-
-READING = ("load", "displaced", "late", "first")
-"""Kinds of receipts that count records of a source."""
-
-WRITING = ("load", "displaced", "late", "first", "stub", "derived", "repair")
-"""Kinds of receipts whose run wrote rows."""
-
-
-@dataclass(frozen=True)
-class StreamTotals:
-    """Sums over the receipts of one stream of one run, in records."""
-
-    stream: str
-    tenant: str
-    extracted: int = 0
-    loaded: int = 0
-    quarantined: int = 0
-    filtered: int = 0
-    warnings: int = 0
-    batches: int = 0
-    filters: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class TableTotals:
-    """Sums over the receipts of one table in one run, in rows."""
-
-    table: str
-    scope: Scope
-    inserted: int = 0
-    updated: int = 0
-    unchanged: int = 0
 
 
 def scope_text(scope: Scope) -> str:
@@ -88,13 +55,35 @@ def write(
     (what somebody else did to rows that a repair puts right) and `repair` (what the repair did,
     the opposite of it); `rekey` (the keyed sum of a whole table).
     """
-    table = ledger.receipt
-    slot = signature.lane.slot(connection)
+    table, slot = ledger.receipt, signature.lane.slot(connection)
     salt = None if reason is None else secrets.token_hex(8)
-    values = {
-        "batch_id": receipt.batch_id,
+    row = {
+        **_batch_row(receipt),
         "kind": kind,
-        "run_id": signature.run_id,
+        "warnings": warnings,
+        "reason": reason,
+        "salt": salt,
+        "reason_digest": reason_digest(reason, salt),
+        "committed_at": now(),
+        **_process_row(connection, signature),
+        **slot.as_row(),
+    }
+    inserted = insert(table).values({**row, "xid": _transaction(connection)})
+    seq, xid = connection.execute(inserted.returning(table.c.seq, table.c.xid)).one()
+    table_rows = _table_rows(connection, signature, receipt)
+    if table_rows:
+        connection.execute(insert(ledger.receipt_table), table_rows)
+    sealed_row = receipt_row({**row, "seq": seq, "xid": xid}, table_rows)
+    digest = receipt_digest(sealed_row, quarantined)
+    if mac := signature.mac("receipt", digest):
+        connection.execute(update(table).where(table.c.seq == seq).values(mac=mac))
+    signature.lane.wrote(slot, digest)
+
+
+def _batch_row(receipt: Receipt) -> dict[str, object]:
+    """What the receipt says of its batch."""
+    return {
+        "batch_id": receipt.batch_id,
         "stream": receipt.stream,
         "tenant": receipt.tenant,
         "partition": receipt.partition,
@@ -105,23 +94,28 @@ def write(
         "quarantined": receipt.quarantined,
         "filtered": sum(receipt.filtered.values()),
         "filters": json.dumps(dict(receipt.filtered), sort_keys=True),
-        "warnings": warnings,
-        "reason": reason,
-        "salt": salt,
-        "reason_digest": reason_digest(reason, salt),
+        **_extraction(receipt.extraction),
+    }
+
+
+def _process_row(connection: Connection, signature: Signature) -> dict[str, object]:
+    """The process that writes the receipt, its run, and the server that it writes to."""
+    return {
+        "run_id": signature.run_id,
         "epoch": signature.epoch,
         "pid": signature.pid,
         "started_at": signature.started_at,
-        "committed_at": now(),
         "server": places.server(connection),
         "key_id": signature.key_id,
-        **slot.as_row(),
-        **_extraction(receipt.extraction),
     }
-    inserted = insert(table).values({**values, "xid": _transaction(connection)})
-    seq, xid = connection.execute(inserted.returning(table.c.seq, table.c.xid)).one()
+
+
+def _table_rows(
+    connection: Connection, signature: Signature, receipt: Receipt
+) -> list[dict[str, object]]:
+    """What the batch did to each of its tables."""
     nodes = places.file_nodes(connection, [part.table for part in receipt.tables])
-    rows = [
+    return [
         {
             "batch_id": receipt.batch_id,
             "table_name": part.table,
@@ -141,13 +135,6 @@ def write(
         }
         for part in receipt.tables
     ]
-    if rows:
-        connection.execute(insert(ledger.receipt_table), rows)
-    sealed_row = receipt_row({**values, "seq": seq, "xid": xid}, rows)
-    digest = receipt_digest(sealed_row, quarantined)
-    if mac := signature.mac("receipt", digest):
-        connection.execute(update(table).where(table.c.seq == seq).values(mac=mac))
-    signature.lane.wrote(slot, digest)
 
 
 def _extraction(extraction: Extraction) -> dict[str, object]:
@@ -254,88 +241,6 @@ def committed_by(
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def stream_totals(connection: Connection, ledger: Ledger, run_id: str) -> list[StreamTotals]:
-    """What a run did, per stream."""
-    table = ledger.receipt
-    names = ("extracted", "loaded", "quarantined", "filtered", "warnings")
-    counts = (*names, "batches")
-    query = (
-        select(
-            table.c.stream,
-            table.c.tenant,
-            *(func.sum(table.c[name]) for name in names),
-            func.count(),
-        )
-        .where(table.c.run_id == run_id, table.c.kind.in_(READING))
-        .group_by(table.c.stream, table.c.tenant)
-        .order_by(table.c.stream, table.c.tenant)
-    )
-    filters = _filters(connection, ledger, run_id)
-    return [
-        StreamTotals(
-            row[0],
-            row[1],
-            **{name: int(value) for name, value in zip(counts, row[2:], strict=True)},
-            filters=filters.get((row[0], row[1]), {}),
-        )
-        for row in connection.execute(query)
-    ]
-
-
-def standing(
-    connection: Connection, ledger: Ledger, places: Collection[tuple[str, str, str]]
-) -> dict[tuple[str, str], tuple[int, int, int, int]]:
-    """(stream, tenant) -> records extracted, loaded, quarantined and filtered, over all runs.
-
-    Args:
-        connection: any.
-        ledger: of the target.
-        places: (stream, tenant, partition digest or run id) of what was not read again since;
-            what was repaired and read again counts no more.
-    """
-    table = ledger.receipt
-    names = ("extracted", "loaded", "quarantined", "filtered")
-    columns = (table.c.stream, table.c.tenant, table.c.partition, table.c.run_id)
-    query = select(*columns, *(func.sum(table.c[name]) for name in names)).group_by(*columns)
-    sums: dict[tuple[str, str], tuple[int, int, int, int]] = {}
-    for stream, tenant, digest, run_id, *counts in connection.execute(query):
-        if (stream, tenant, digest or run_id) in places:
-            before = sums.get((stream, tenant), (0, 0, 0, 0))
-            extracted, loaded, quarantined, filtered = (
-                old + int(new) for old, new in zip(before, counts, strict=True)
-            )
-            sums[stream, tenant] = (extracted, loaded, quarantined, filtered)
-    return sums
-
-
-def warnings(connection: Connection, ledger: Ledger) -> dict[tuple[str, str], int]:
-    """(stream, tenant) -> violations that stopped nothing, over all runs."""
-    table = ledger.receipt
-    query = select(table.c.stream, table.c.tenant, func.sum(table.c.warnings)).group_by(
-        table.c.stream, table.c.tenant
-    )
-    return {(row[0], row[1]): int(row[2]) for row in connection.execute(query)}
-
-
-def table_totals(connection: Connection, ledger: Ledger, run_id: str) -> list[TableTotals]:
-    """What a run did, per table and scope."""
-    part, head = ledger.receipt_table, ledger.receipt
-    query = (
-        select(
-            part.c.table_name,
-            part.c.scope,
-            *(func.sum(part.c[name]) for name in ("inserted", "updated", "unchanged")),
-        )
-        .join(head, head.c.batch_id == part.c.batch_id)
-        .where(head.c.run_id == run_id, head.c.kind.in_(WRITING))
-        .group_by(part.c.table_name, part.c.scope)
-    )
-    return [
-        TableTotals(row[0], scope_of(row[1]), *(int(value) for value in row[2:]))
-        for row in connection.execute(query)
-    ]
-
-
 def has_one_row_a_record(connection: Connection, ledger: Ledger, table: str, scope: Scope) -> bool:
     """Did every record that was loaded into a table become exactly one row there?"""
     head, part = ledger.receipt, ledger.receipt_table
@@ -382,18 +287,3 @@ def receipt_of_table(batch_id: str, stream: str, tenant: str, part: TableReceipt
         filtered={},
         tables=(part,),
     )
-
-
-def _filters(
-    connection: Connection, ledger: Ledger, run_id: str
-) -> dict[tuple[str, str], dict[str, int]]:
-    table = ledger.receipt
-    sums_of: dict[tuple[str, str], dict[str, int]] = {}
-    query = select(table.c.stream, table.c.tenant, table.c.filters).where(
-        table.c.run_id == run_id, table.c.filters != "{}", table.c.kind.in_(READING)
-    )
-    for stream, tenant, text in connection.execute(query):
-        sums = sums_of.setdefault((stream, tenant), {})
-        for rule, count in json.loads(text).items():
-            sums[rule] = sums.get(rule, 0) + count
-    return sums_of

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import pyarrow as pa
 from sqlalchemy import Connection
 
-from messy_migration.databases.first import Origin, take
+from messy_migration.databases.first import take
 from messy_migration.databases.merge import Written, add, merge
+from messy_migration.databases.met import Origin
 from messy_migration.databases.open import Target
 from messy_migration.databases.retry import Patience
 from messy_migration.errors import PluginError
-from messy_migration.fingerprint.keyed import Key, sums
+from messy_migration.fingerprint.keyed import sums
 from messy_migration.ledger import receipts
 from messy_migration.ledger.lanes import Signature
 from messy_migration.ledger.superseded import Waiting
@@ -84,50 +84,81 @@ def write(
         Overtaken: another batch has come between.
     """
     stream = prepared.stream
-    dialect, key = writer.target.dialect, writer.signature.key
     written: dict[str, Written] = {}
     for table in stream.tables:
         data = prepared.tables.get(table.name)
         if data is None or not data.num_rows:
             continue
         batch = Batch(stream, partition, prepared.cut.ordinal, data)
-        counts = writer.registry.first(
-            "load", stream=stream, table=table.name, batch=batch, connection=connection
-        )
-        if counts is not None:
-            if not isinstance(counts, LoadCounts):
-                raise PluginError(
-                    "load returned something that is no LoadCounts",
-                    f"stream {stream.label}, table {table.name}",
-                    f"it is a {type(counts).__name__}",
-                )
-            result = _loaded(table, data, counts, key)
-        elif table.conflict == "first":
-            start, _ = prepared.cut.span or (0, 0)
-            origin = Origin(writer.signature.run_id, partition.digest, prepared.cut.ordinal, start)
-            is_first = writer.is_first(table)
-            result = take(connection, dialect, table, data, origin, is_first=is_first, key=key)
-        elif not table.key or (writer.is_first(table) and not merging):
-            result = add(connection, dialect, table, data, prepared.sent.get(table.name), key)
-        else:
-            result = merge(
-                connection,
-                dialect,
-                table,
-                data,
-                bookmark=stream.bookmark if stream.bookmark in table.names else None,
-                is_first=writer.is_first(table),
-                key=key,
-                quarantines_older=table.conflict == "record",
-            )
+        result = _by_plugin(writer, connection, table, batch)
+        if result is None:
+            result = _by_conflict(writer, connection, table, batch, prepared, merging=merging)
         if result.beaten:
             raise Beaten([contradiction(table, record) for record in result.beaten])
         written[table.name] = result
     return written
 
 
-def _loaded(table: Table, data: pa.Table, counts: LoadCounts, key: Key | None) -> Written:
-    """A plugin wrote the rows; the ones it replaced, and their keyed sum, it alone can know."""
+def _by_conflict(
+    writer: Writer,
+    connection: Connection,
+    table: Table,
+    batch: Batch,
+    prepared: Prepared,
+    *,
+    merging: bool,
+) -> Written:
+    """Write the rows of one table by what it says of a key that is there.
+
+    Raises:
+        RowsRefused: the database cannot store some value.
+        Overtaken: another batch has come between.
+    """
+    dialect, key, data = writer.target.dialect, writer.signature.key, batch.table
+    is_first = writer.is_first(table)
+    if table.conflict == "first":
+        start, _ = prepared.cut.span or (0, 0)
+        digest = batch.partition.digest
+        origin = Origin(writer.signature.run_id, digest, prepared.cut.ordinal, start)
+        return take(connection, dialect, table, data, origin, is_first=is_first, key=key)
+    if not table.key or (is_first and not merging):
+        return add(connection, dialect, table, data, prepared.sent.get(table.name), key)
+    bookmark = batch.stream.bookmark
+    return merge(
+        connection,
+        dialect,
+        table,
+        data,
+        bookmark=bookmark if bookmark in table.names else None,
+        is_first=is_first,
+        key=key,
+        quarantines_older=table.conflict == "record",
+    )
+
+
+def _by_plugin(
+    writer: Writer, connection: Connection, table: Table, batch: Batch
+) -> Written | None:
+    """A plugin wrote the rows; the ones it replaced, and their keyed sum, it alone can know.
+
+    Returns:
+        None if no plugin writes this table.
+
+    Raises:
+        PluginError: the plugin breaks the contract of `load`.
+    """
+    counts = writer.registry.first(
+        "load", stream=batch.stream, table=table.name, batch=batch, connection=connection
+    )
+    if counts is None:
+        return None
+    if not isinstance(counts, LoadCounts):
+        raise PluginError(
+            "load returned something that is no LoadCounts",
+            f"stream {batch.stream.label}, table {table.name}",
+            f"it is a {type(counts).__name__}",
+        )
+    key, data = writer.signature.key, batch.table
     net, fingerprint = counts.net, None
     if net is None or key is not None:
         added, keyed = sums(data, table.columns, key)

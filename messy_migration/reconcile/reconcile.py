@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from sqlalchemy import Connection
 
@@ -23,6 +24,7 @@ from messy_migration.ledger import (
 from messy_migration.ledger import (
     receipts,
     source_proofs,
+    totals,
 )
 from messy_migration.ledger import (
     xids as transactions,
@@ -140,10 +142,7 @@ def reconcile(
     waivers = workspace.settings.waivers
     judged = [waived(verdict, behind, waivers, today) for verdict, behind in results]
     if options.probe:
-        judged = [
-            _probed(workspace, state, verdict)
-            for state, verdict in zip(examined, judged, strict=True)
-        ]
+        judged = list(map(partial(_probed, workspace), examined, judged))
     judged = [with_source(verdict, sources) for verdict in judged]
     if options.against == "source":
         judged, lines = beside_offered(workspace, examined, judged, is_whole=tables is None)
@@ -367,7 +366,7 @@ def _adopted(
             for text in reasons
         ]
     streams = {(state.stream, state.tenant) for state in table_states}
-    for (stream, tenant), count in receipts.warnings(connection, workspace.ledger).items():
+    for (stream, tenant), count in totals.warnings(connection, workspace.ledger).items():
         if count and (stream, tenant) in streams:
             warnings.append(f"{stream_label(stream, tenant)}: {count:,} warnings")
     return tuple(warnings)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from messy_migration.ledger.progress import stream_object
-from messy_migration.ledger.receipts import StreamTotals
+from messy_migration.ledger.totals import StreamTotals
 from messy_migration.model.usage import Usage
 from messy_migration.reconcile.as_json import (
     SCHEMA,

@@ -26,11 +26,10 @@ from messy_migration.ledger import (
     events,
     keys,
     quarantine,
-    receipts,
     runs,
 )
-from messy_migration.ledger.receipts import StreamTotals, TableTotals
 from messy_migration.ledger.runs import short
+from messy_migration.ledger.totals import StreamTotals, TableTotals, stream_totals, table_totals
 from messy_migration.model.event import tell
 from messy_migration.reconcile.reconcile import LISTED, Proof, reconcile
 from messy_migration.reconcile.source_rows import source_findings
@@ -138,8 +137,8 @@ def _counts(
     ledger, target, run_id = state.workspace.ledger, state.workspace.target, state.run.run_id
     with target.dialect.reading(target.engine) as connection:
         return (
-            receipts.stream_totals(connection, ledger, run_id),
-            receipts.table_totals(connection, ledger, run_id),
+            stream_totals(connection, ledger, run_id),
+            table_totals(connection, ledger, run_id),
             quarantine.reasons(connection, ledger, run_id),
         )
 

@@ -95,7 +95,8 @@ def file_run(
     links = chain.links(connection, ledger)
     before = links[-1] if links else None
     name = links[0].previous if links else chain.new_ledger()
-    rows = _receipts(connection, state, before.last_seq if before else 0)
+    after = before.last_seq if before else 0
+    rows = _receipts(connection, state, after)
     planned = chain.plans(connection, ledger, state.run.run_id)
     held = chain.covered(connection, ledger, before)
     content = {
@@ -104,15 +105,9 @@ def file_run(
         "ledger": _audit(state, name, before),
         "planned": planned,
         "links": between(links),
-        "receipts": {
-            "columns": ["seq", *chain.RECEIPT, "reason_digest", "tables"],
-            "table_columns": list(chain.PART),
-            "after": before.last_seq if before else 0,
-            "rows": rows if len(rows) <= LISTED else [],
-            "are_listed": len(rows) <= LISTED,
-        },
-        "sums": _sums(connection, state, outcome, rows, before.last_seq if before else 0),
-        "carried": _carried(outcome, rows, before.last_seq if before else 0),
+        "receipts": _listed(rows, after),
+        "sums": _sums(connection, state, outcome, rows, after),
+        "carried": _carried(outcome, rows, after),
     }
     link = chain.following(
         before,
@@ -132,6 +127,17 @@ def file_run(
     page = write_page(evidence, body)
     chain.append(connection, ledger, link)
     return Filed(link, name, evidence, page)
+
+
+def _listed(rows: Sequence[Row], after: int) -> dict[str, Any]:
+    """The receipts since the link before, each with its tables, where they are not too many."""
+    return {
+        "columns": ["seq", *chain.RECEIPT, "reason_digest", "tables"],
+        "table_columns": list(chain.PART),
+        "after": after,
+        "rows": rows if len(rows) <= LISTED else [],
+        "are_listed": len(rows) <= LISTED,
+    }
 
 
 def _content(

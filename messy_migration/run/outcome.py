@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from messy_migration.compare.findings import Word
 from messy_migration.errors import MigrationError
-from messy_migration.ledger.receipts import StreamTotals, TableTotals
 from messy_migration.ledger.runs import Run
+from messy_migration.ledger.totals import StreamTotals, TableTotals
 from messy_migration.model import Stream
 from messy_migration.model.usage import Usage
 from messy_migration.reconcile.reconcile import Proof

@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 
 from messy_migration.databases.ddl import Misfit, prepare
 from messy_migration.databases.dialect import Dialect
-from messy_migration.databases.first import beside
 from messy_migration.databases.keyed import sums_of
+from messy_migration.databases.met import beside
 from messy_migration.databases.money import less, of_source
 from messy_migration.databases.naming import scoped
 from messy_migration.errors import ConfigurationError, ProofError, TargetError, TargetUnavailable

@@ -24,8 +24,9 @@ from messy_migration.errors import (
 )
 from messy_migration.ledger import fence, receipts, runs, schema
 from messy_migration.ledger.history import History
-from messy_migration.ledger.receipts import Scope, StreamTotals
+from messy_migration.ledger.receipts import Scope
 from messy_migration.ledger.runs import short
+from messy_migration.ledger.totals import StreamTotals, stream_totals
 from messy_migration.model import Stream
 from messy_migration.pipeline import partitions
 from messy_migration.pipeline.cut import Cutting
@@ -373,7 +374,7 @@ def _beat(state: RunState) -> None:
 def _totals(state: RunState) -> list[StreamTotals]:
     target = state.workspace.target
     with target.dialect.reading(target.engine) as connection:
-        return receipts.stream_totals(connection, state.workspace.ledger, state.run.run_id)
+        return stream_totals(connection, state.workspace.ledger, state.run.run_id)
 
 
 def _incomplete(state: RunState) -> None:

@@ -14,8 +14,8 @@ from messy_migration.ledger.fence import Holder
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.ledger.lanes import Signature
 from messy_migration.ledger.quarantine import Entry
-from messy_migration.ledger.receipts import StreamTotals
 from messy_migration.ledger.runs import Planned, Run, short
+from messy_migration.ledger.totals import StreamTotals, stream_totals, table_totals
 from messy_migration.model import (
     Column,
     ColumnType,
@@ -150,12 +150,12 @@ def test_totals_are_of_the_run_and_leave_out_what_moved_no_record(site):
         kind="baseline",
     )
     write(site, receipt("other", stream="shop.u", tenant="oslo"))
-    assert read(site, receipts.stream_totals, "run") == [
+    assert read(site, stream_totals, "run") == [
         StreamTotals("shop.s", "", 13, 6, 3, 4, 5, 3, {"x": 3, "y": 1}),
         StreamTotals("shop.u", "oslo", 3, 3, 0, 0, 0, 1, {}),
     ]
-    assert read(site, receipts.table_totals, "run") == []
-    assert read(site, receipts.stream_totals, "another run") == []
+    assert read(site, table_totals, "run") == []
+    assert read(site, stream_totals, "another run") == []
 
 
 def test_a_partition_is_complete_with_its_last_batch_only(site):

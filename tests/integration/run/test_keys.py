@@ -16,6 +16,7 @@ from messy_migration.hookspecs import hookimpl
 from messy_migration.ledger import fence, receipts
 from messy_migration.ledger import known_tables as states
 from messy_migration.ledger.lanes import Signature
+from messy_migration.ledger.totals import stream_totals, table_totals
 from messy_migration.model import Frame, Origin, Partition, Stream
 from messy_migration.pipeline.commit import commit
 from messy_migration.reconcile.prove import prove
@@ -122,7 +123,7 @@ def has_key(site, table="t"):
 def outcome(site):
     """Rows, counts of records, filters, and what is in quarantine."""
     with site.reading() as connection:
-        (totals,) = receipts.stream_totals(connection, site.ledger, "run")
+        (totals,) = stream_totals(connection, site.ledger, "run")
     counts = (totals.extracted, totals.loaded, totals.quarantined, totals.filtered)
     return (
         site.rows("t", "id, age, v"),
@@ -188,7 +189,7 @@ def test_rows_and_counts_are_those_of_one_batch_with_all_records(
     assert run.verdicts() == ["MATCH"]
     assert has_key(site) == 1
     with site.reading() as connection:
-        (rows,) = receipts.table_totals(connection, site.ledger, "run")
+        (rows,) = table_totals(connection, site.ledger, "run")
     assert (rows.inserted, rows.updated, rows.unchanged) == (len(expected[0]), 0, 0)
 
 

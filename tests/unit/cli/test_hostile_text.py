@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import unicodedata
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,7 @@ from messy_migration.reconcile.reconcile import Proof
 from messy_migration.reconcile.verdict import Check, TableVerdict
 from messy_migration.redaction import Redactor, printable
 from messy_migration.run.plan import StreamPlan
+from messy_migration.run.proofs import FiledProof
 
 HOSTILE = [
     "\x1b[31mRED\x1b]0;pwn\x07",
@@ -84,9 +86,8 @@ def test_g22_a_whole_reconciliation_is_escaped(evil):
         allowed=(evil,),
         completeness=(Completeness(evil, evil, 2, 0, 2, 0, 1.0),),
     )
-    text = reconciliation_text(
-        Reconciliation(evil, proof, "UNKNOWN", 8, strict=True, report_page=evil)
-    )
+    filed = FiledProof(Path(evil), Path(evil), None, evil)
+    text = reconciliation_text(Reconciliation(evil, proof, "UNKNOWN", 8, strict=True, filed=filed))
     assert_harmless(text)
     assert "MATCH  1 row" not in [line.strip() for line in text.splitlines()]
     assert_harmless(comparison_text(Comparison(evil, evil, (evil, evil), "", (), "UNKNOWN", 8)))

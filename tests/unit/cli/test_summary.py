@@ -11,8 +11,8 @@ from messy_migration.cli.summary import outcome_text, reconciliation_text
 from messy_migration.compare.findings import Difference, Findings
 from messy_migration.errors import SourceError
 from messy_migration.ledger.audit import Audit
-from messy_migration.ledger.receipts import StreamTotals, TableTotals
 from messy_migration.ledger.runs import Run
+from messy_migration.ledger.totals import StreamTotals, TableTotals
 from messy_migration.model import Fingerprint
 from messy_migration.reconcile.reconcile import Proof
 from messy_migration.reconcile.verdict import TableVerdict

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from messy_migration.cli.tables import verdicts_text
-from messy_migration.ledger.receipts import TableTotals
+from messy_migration.ledger.totals import TableTotals
 from messy_migration.model import Fingerprint
 from messy_migration.reconcile.verdict import TableVerdict
 

@@ -132,7 +132,7 @@ PROOF = {
     "sums-read-back": {"reconcile.prove:_compare": _read_back},
     "counts-only": {"reconcile.prove:_compare": _counts_only},
     "scope-ignored": {"reconcile.prove:scoped": _all_scopes},
-    "quarantine-counted": {"ledger.receipts:standing": _quarantine_counted},
+    "quarantine-counted": {"ledger.totals:standing": _quarantine_counted},
     "open-run-left-out": {"ledger.receipts:expected": _closed_runs_only},
     "audit-skipped": {"run.anchors:audit": _unaudited},
     "strict-ignored": {"api.reconciliations:concluded": _lenient},
