@@ -9,12 +9,18 @@ from typing import Any
 
 from messy_migration.api.preconditions import refuse_empty, refuse_missing
 from messy_migration.api.recall import where_unnamed
+from messy_migration.api.reconciliations import (
+    Reconciliation,
+    reconcile,
+    reconciliation_object,
+)
 from messy_migration.api.results import Result
 from messy_migration.databases.errors import refusals
-from messy_migration.errors import MigrationError
+from messy_migration.errors import MigrationError, ProofError
 from messy_migration.ledger import schema
 from messy_migration.ledger.completeness import headline, told
 from messy_migration.logs import borrowed
+from messy_migration.reconcile.options import ReconcileOptions
 from messy_migration.redaction import Redactor
 from messy_migration.run.as_json import run_object
 from messy_migration.run.events import RunEvents, telling
@@ -30,12 +36,19 @@ from messy_migration.workspace import Request, open_workspace
 
 @dataclass(frozen=True)
 class RunResult(Outcome, Result):
-    """How a run ended; see `Outcome`."""
+    """How a run ended; see `Outcome`.
+
+    Attributes:
+        final: of a final run that was all right so far, the values of the target held against
+            the sources as they were afterwards; verdict and exit code are then of both.
+    """
 
     redactor: Redactor = field(default_factory=Redactor, repr=False, compare=False)
+    final: Reconciliation | None = None
 
     def _object(self) -> dict[str, Any]:
-        return run_object(self)
+        last = {"final": reconciliation_object(self.final)} if self.final else {}
+        return {**run_object(self), **last}
 
     def _headline(self) -> str:
         rest = told(self.proof.completeness)
@@ -84,18 +97,43 @@ def run(
         MigrationError: the run could not begin; what goes wrong later is in the outcome.
     """
     options = options or RunOptions()
+    result = _run(request, observer or Silent(), options)
+    if not options.final or result.exit_code:
+        return result
+    asked = ReconcileOptions(against="source", strict=True, report=True)
+    last = reconcile(request, options=asked, sandbox=options.sandbox)
+    return replace(
+        result,
+        final=last,
+        verdict=last.verdict,
+        exit_code=last.exit_code,
+        problems=(*result.problems, *last.problems, *_unfinal(last)),
+    )
+
+
+def _unfinal(last: Reconciliation) -> list[MigrationError]:
+    """What to do where a final run was no final one."""
+    if not last.exit_code:
+        return []
+    where, next_step = last.target, "stop what writes to it, then `migrate run --final`"
+    if last.verdict == "MISMATCH":
+        return [ProofError("the target is not what its source is now", where, next=next_step)]
+    why = "; ".join(last.proof.allowed) or "not everything could be held against its source"
+    return [ProofError("the run is not final", where, why)]
+
+
+def _run(request: Request, watcher: Observer, options: RunOptions) -> RunResult:
     # The nursery comes first: a copy of it must hold no plugin and no connection.
     request = replace(request, run_id=new_run_id())
     with (
         nursery() as ready,
         telling(request) as events,
-        _asked(request, options, ready) as (asked, options, boxes),
+        _asked(request, options, ready) as (asked, seeded, boxes),
     ):
-        watcher = observer or Silent()
         if options.rotate_key:
-            outcome = _rotated(asked, watcher, options, events)
+            outcome = _rotated(asked, watcher, seeded, events)
         else:
-            outcome = execute(asked, watcher, options, events, ready)
+            outcome = execute(asked, watcher, seeded, events, ready)
         traffic = {box.plugin: {"manifest": dict(box.manifest), **box.traffic()} for box in boxes}
         parts = {attribute.name: getattr(outcome, attribute.name) for attribute in fields(outcome)}
         return RunResult(**{**parts, "sandbox": traffic, "redactor": asked.redactor})

@@ -25,9 +25,25 @@ from messy_migration.cli.options import (
 from messy_migration.cli.plan import show_plan
 from messy_migration.cli.progress import observer
 from messy_migration.cli.render import complain, emit_json, say
-from messy_migration.cli.summary import outcome_text
+from messy_migration.cli.summary import outcome_text, reconciliation_text
 from messy_migration.cli.verdict import alarming
 from messy_migration.errors import UsageProblem
+
+
+def final_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--final` to the options behind `choice`."""
+
+    @click.option(
+        "--final",
+        is_flag=True,
+        help="The last run: create foreign keys, then hold all values against the source.",
+    )
+    @functools.wraps(function)
+    def wrapper(*args: Any, final: bool, **kwargs: Any) -> Any:
+        choice = replace(kwargs.pop("choice"), final=final)
+        return function(*args, choice=choice, **kwargs)
+
+    return wrapper
 
 
 def rotation_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,6 +79,7 @@ def rotation_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @target_option
 @workers_option
 @choice_options
+@final_option
 @rotation_options
 @sandbox_option
 @click.option("--engine", metavar="NAME", help="Work on an executor that a plugin brings.")
@@ -114,4 +131,8 @@ def command(
     else:
         red = alarming(outcome.verdict, outcome.proof)
         say(outcome_text(outcome, verbose=verbose), red=red)
+        if outcome.final:
+            say("held against the source as it is now:")
+            red = alarming(outcome.final.verdict, outcome.final.proof)
+            say(reconciliation_text(outcome.final, verbose=verbose), red=red)
     return outcome.exit_code

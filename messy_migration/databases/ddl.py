@@ -10,7 +10,17 @@ from messy_migration.databases.dialect import Dialect
 from messy_migration.databases.errors import refusals
 from messy_migration.databases.naming import column_list, quote
 from messy_migration.errors import TargetError
-from messy_migration.model import Table
+from messy_migration.model import ForeignKey, Table
+
+
+def foreign_key_ddl(connection: Connection, dialect: Dialect, table: Table, key: ForeignKey) -> str:
+    """The statement that lets the database keep a foreign key."""
+    return (
+        f"ALTER TABLE {dialect.place(connection, table.name)} ADD"
+        f" FOREIGN KEY ({column_list(key.columns)})"
+        f" REFERENCES {dialect.place(connection, key.parent)} ({column_list(key.parent_columns)})"
+    )
+
 
 _WIDENED = {("smallint", "integer"), ("smallint", "bigint"), ("integer", "bigint")}
 """Types of whole numbers of which the second holds all that the first does."""

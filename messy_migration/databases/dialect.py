@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 from messy_migration.databases.errors import Unplanned, refusals
 from messy_migration.databases.naming import Spelling, quote
 from messy_migration.databases.sketch import Scans
-from messy_migration.model import Fingerprint, Table
+from messy_migration.model import Fingerprint, ForeignKey, Table
 from messy_migration.model.identity import Identity
 
 T = TypeVar("T")
@@ -36,6 +36,13 @@ class LateKeys(Protocol):
 
         Raises:
             KeyTaken: two rows have one key.
+        """
+
+    def add_foreign(self, connection: Connection, table: Table, key: ForeignKey) -> bool:
+        """Let the database keep a foreign key of the table; False where it does already.
+
+        Raises:
+            TargetError: rows miss their parent, or the parent has no such key.
         """
 
     def find(self, connection: Connection, table: Table, bookmark: str | None) -> int:

@@ -1,4 +1,4 @@
-"""After the last batch: keys, first rows, stubs, derived tables, bookmarks."""
+"""After the last batch: keys, first rows, stubs, derived tables, bookmarks, foreign keys."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from messy_migration.pipeline.stubs import stub_rows
 from messy_migration.reconcile.parents import missing_parents
 from messy_migration.run.derive import make_derived
 from messy_migration.run.first import settle_firsts
+from messy_migration.run.foreign_keys import add_foreign_keys
 from messy_migration.run.keys import add_keys
 from messy_migration.run.plan import StreamPlan
 from messy_migration.run.state import RunState
@@ -31,6 +32,8 @@ def finish(state: RunState) -> None:
     make_derived(state, again=state.options.accept_foreign is not None)
     _close_replaced(state)
     _bookmarks(state)
+    if state.options.final:
+        add_foreign_keys(state)
 
 
 def _stubs(state: RunState) -> None:
@@ -103,11 +106,12 @@ def _reached(plan: StreamPlan, refused: AbstractSet[tuple[str, str, str]]) -> st
     What refused it may be gone tomorrow, and nobody would read the record again.
     """
     stream = plan.stream
-    parts = [part for part in (*plan.partitions, *plan.skipped) if part.until]
-    held = [part.until for part in parts if (stream.name, stream.tenant, part.digest) in refused]
-    first = min(held, default=None)
-    bounds = [part.until for part in parts if first is None or part.until < first]
-    return max(bounds, default="")
+    until = {part.digest: part.until for part in (*plan.partitions, *plan.skipped) if part.until}
+    first = min(
+        (end for digest, end in until.items() if (stream.name, stream.tenant, digest) in refused),
+        default=None,
+    )
+    return max((end for end in until.values() if first is None or end < first), default="")
 
 
 def _bookmarks(state: RunState) -> None:

@@ -23,6 +23,8 @@ class RunOptions:
         sandbox: read the plugins' sandboxes instead of their sources, with this seed.
         engine: name of a plugin's executor to work on, or None for processes of this machine.
         anchor: the beginning of a head that the chain must hold, in place of what is anchored.
+        final: the last run before people move: create the foreign keys, then hold every value
+            against the sources as they are then, and accept nothing that `--strict` does not.
         rotate_key: read nothing; prove all tables, and sum them anew under the key that is set.
         lost_key: the reason for which the key before it is not at hand, and does without proof.
     """
@@ -34,11 +36,12 @@ class RunOptions:
     sandbox: int | None = None
     engine: str | None = None
     anchor: str | None = None
+    final: bool = False
     rotate_key: bool = False
     lost_key: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a text where several are meant, and a moment of no zone.
+        """Refuse a text where several are meant, a moment of no zone, and half of a final run.
 
         Raises:
             UsageProblem: it is one.
@@ -48,3 +51,8 @@ class RunOptions:
                 raise UsageProblem(f"{name} is a tuple of texts, and not one text")
         if self.since is not None and self.since.tzinfo is None:
             raise UsageProblem("since has no time zone", why="it is held against instants")
+        if self.final and (self.since or self.selection or self.tenants):
+            raise UsageProblem(
+                "a final run reads everything, so no choice of streams goes with it",
+                next="`migrate run --final`",
+            )

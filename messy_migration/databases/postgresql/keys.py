@@ -13,12 +13,12 @@ from sqlalchemy import Connection
 
 from messy_migration.databases.errors import refusals
 from messy_migration.databases.merge import row_json
-from messy_migration.databases.naming import column_list, quote
+from messy_migration.databases.naming import column_list, literal, quote
 from messy_migration.databases.postgresql import encoding as c1
 from messy_migration.databases.postgresql.places import place
 from messy_migration.databases.postgresql.session import naming_blockers
 from messy_migration.databases.postgresql.spelling import SPELLING
-from messy_migration.model import Fingerprint, Table
+from messy_migration.model import Fingerprint, ForeignKey, Table
 
 ROWS_PER_FETCH = 1_000
 
@@ -26,6 +26,7 @@ ROWS_PER_FETCH = 1_000
 _LATE = 'pg_temp."mm late rows"'
 _PLACE, _AGE, _HASH = '"Place"', '"Age"', '"Hash"'
 _SAME_PLACE = SPELLING.equal("t.ctid", f"l.{_PLACE}")
+_LONGEST_NAME = 63
 _LANES = 16
 """Bytes of a hash that go into a fingerprint."""
 
@@ -53,6 +54,25 @@ class PostgreSQLKeys:
                 f"ALTER TABLE {place(connection, table.name).full}"
                 f" ADD PRIMARY KEY ({column_list(table.key)})"
             )
+
+    def add_foreign(self, connection: Connection, table: Table, key: ForeignKey) -> bool:
+        child, parent = place(connection, table.name).full, place(connection, key.parent).full
+        name = "_".join((table.name, *key.columns, "fkey"))[-_LONGEST_NAME:]
+        known = connection.exec_driver_sql(
+            "SELECT 1 FROM pg_catalog.pg_constraint c WHERE c.conrelid OPERATOR(pg_catalog.=)"
+            f" CAST({literal(child)} AS pg_catalog.regclass)"
+            f" AND c.conname OPERATOR(pg_catalog.=) {literal(name)}"
+        ).first()
+        if known is not None:
+            return False
+        where = f"foreign key {', '.join(key.columns)} of table {table.name}"
+        with naming_blockers(connection.engine, table.name), refusals(where):
+            connection.exec_driver_sql(
+                f"ALTER TABLE {child} ADD CONSTRAINT {quote(name)}"
+                f" FOREIGN KEY ({column_list(key.columns)})"
+                f" REFERENCES {parent} ({column_list(key.parent_columns)})"
+            )
+        return True
 
     def find(self, connection: Connection, table: Table, bookmark: str | None) -> int:
         with refusals(f"table {table.name}"):
