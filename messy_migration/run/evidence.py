@@ -28,7 +28,7 @@ from messy_migration.run.content import (
     folder,
     mask_of,
     masked,
-    write_page,
+    seal,
 )
 from messy_migration.run.outcome import Outcome
 from messy_migration.run.state import RunState
@@ -109,22 +109,29 @@ def file_run(
         "sums": _sums(connection, state, outcome, rows, after),
         "carried": _carried(outcome, rows, after),
     }
-    link = chain.following(
-        before,
-        held,
-        key=state.key,
-        **({} if before else {"previous": name}),
-        run_id=state.run.run_id,
-        kind="run",
-        plans_digest=chain.plans_digest(planned),
-        evidence_digest=document.digest(content),
-        verdict=outcome.verdict,
-        written_at=now(),
-        state_digest=changes.state_digest(connection, ledger, state.run.run_id),
-    )
-    body = document.sealed(content, link)
-    files.write(evidence, document.text_of(body))
-    page = write_page(evidence, body)
+    state_digest = changes.state_digest(connection, ledger, state.run.run_id)
+    moment = now()
+
+    def link_for(digest: str) -> Link:
+        return chain.following(
+            before,
+            held,
+            key=state.key,
+            **({} if before else {"previous": name}),
+            run_id=state.run.run_id,
+            kind="run",
+            plans_digest=chain.plans_digest(planned),
+            evidence_digest=digest,
+            verdict=outcome.verdict,
+            written_at=moment,
+            state_digest=state_digest,
+        )
+
+    sealed = seal(content, workspace.signer, moment, link_for)
+    page = evidence.with_suffix(".html")
+    files.write(evidence, sealed.text)
+    files.write(page, sealed.page)
+    link = link_for(sealed.digest)
     chain.append(connection, ledger, link)
     return Filed(link, name, evidence, page)
 
