@@ -40,6 +40,7 @@ FIELDS = frozenset(
         ),
         *(
             "problems",
+            "provenance",
             "quarantine",
             "receipts",
             "resumed",

@@ -31,6 +31,7 @@ from messy_migration.run.content import (
     seal,
 )
 from messy_migration.run.outcome import Outcome
+from messy_migration.run.provenance import provenance
 from messy_migration.run.state import RunState
 from messy_migration.workspace import Workspace
 
@@ -170,6 +171,7 @@ def _content(
             "actor": run.actor,
             "configuration_digest": workspace.settings.digest,
         },
+        "provenance": provenance(connection, workspace, mask, run.run_id),
         "adopted": mask.deep(_adopted(connection, workspace, outcome)),
         "assumed": sorted({line for plan in state.plans for line in plan.stream.assumed}),
         "inputs": [

@@ -29,6 +29,7 @@ from messy_migration.run.content import (
     masked,
     seal,
 )
+from messy_migration.run.provenance import provenance
 from messy_migration.workspace import Workspace
 
 
@@ -88,9 +89,13 @@ def file_reconciliation(
         ConfigurationError: the `signing_key` cannot be used.
     """
     mask, moment = mask_of(workspace), now()
+    target = workspace.target
+    with refusals(f"target {target.label}"), target.dialect.reading(target.engine) as connection:
+        origin = provenance(connection, workspace, mask)
     content = {
         **masked(facts, mask),
         **environment(workspace, mask),
+        "provenance": origin,
         "schema": document.SCHEMA,
         "kind": "reconciliation",
         "masked": mask.is_on,
