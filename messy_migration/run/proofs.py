@@ -48,7 +48,7 @@ class FiledProof:
     page: Path
     link: Link | None
     unlinked: str
-    signed_by: str
+    signed_by: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """What `--json` says of it."""
