@@ -21,6 +21,7 @@ from messy_migration.databases.open import Target, open_target
 from messy_migration.databases.retry import Patience
 from messy_migration.errors import ConfigurationError, MigrationError, UsageProblem
 from messy_migration.fingerprint.keyed import Key
+from messy_migration.fingerprint.signing import Signer
 from messy_migration.ledger.tables import Ledger, ledger
 from messy_migration.model import Stream
 from messy_migration.redaction import Redactor, sounds_secret
@@ -93,15 +94,33 @@ class Workspace:
         Raises:
             ConfigurationError: the secret is not to be had, or is too short.
         """
-        secret = configuration.fingerprint_key(self.settings, self.registry.resolve)
+        secret = configuration.key_secret(self.settings, self.registry.resolve)
         return None if secret is None else Key(secret)
 
     @cached_property
     def key_before(self) -> Key | None:
         """The same of the key that it replaces."""
         name: Literal["fingerprint_key_before"] = "fingerprint_key_before"
-        secret = configuration.fingerprint_key(self.settings, self.registry.resolve, name)
+        secret = configuration.key_secret(self.settings, self.registry.resolve, name)
         return None if secret is None else Key(secret)
+
+    @cached_property
+    def signer(self) -> Signer | None:
+        """What this process makes of the `signing_key`; None where none is set.
+
+        Raises:
+            ConfigurationError: the secret is not to be had, or is no such key.
+        """
+        secret = configuration.key_secret(self.settings, self.registry.resolve, "signing_key")
+        return None if secret is None else Signer(secret)
+
+    def check_signer(self) -> None:
+        """Refuse a `signing_key` that cannot be used before there is anything to sign.
+
+        Raises:
+            ConfigurationError: see `signer`.
+        """
+        _ = self.signer
 
     def patience(self, is_stopped: Callable[[], bool]) -> Patience:
         """How long this configuration waits for its target, unless it is told to stop."""

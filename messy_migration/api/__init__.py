@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from messy_migration.api.projects import project
     from messy_migration.api.reconciliations import Reconciliation, reconcile
     from messy_migration.api.reports import (
+        KeysAtHand,
         Report,
         find_report,
-        key_at_hand,
+        keys_at_hand,
         report,
         verify_reports,
     )
@@ -40,6 +41,7 @@ __all__ = [
     "Budget",
     "CompareOptions",
     "Comparison",
+    "KeysAtHand",
     "Outcome",
     "Plan",
     "ReconcileOptions",
@@ -55,7 +57,7 @@ __all__ = [
     "TablePlan",
     "compare",
     "find_report",
-    "key_at_hand",
+    "keys_at_hand",
     "plan",
     "project",
     "reconcile",
@@ -71,7 +73,14 @@ _HOMES: Final = {
     "api.plans": ("Plan", "TablePlan", "plan"),
     "api.projects": ("project",),
     "api.reconciliations": ("Reconciliation", "reconcile"),
-    "api.reports": ("Report", "find_report", "key_at_hand", "report", "verify_reports"),
+    "api.reports": (
+        "KeysAtHand",
+        "Report",
+        "find_report",
+        "keys_at_hand",
+        "report",
+        "verify_reports",
+    ),
     "api.results": ("Result",),
     "api.runs": ("RunResult", "Silent", "run"),
     "api.statuses": ("Status", "status", "watch"),

@@ -191,6 +191,8 @@ def _examined(
         Locked: a run is under way.
     """
     target = workspace.target
+    if options.report:
+        workspace.check_signer()
     with refusals(f"target {target.label}"), RunLock(target, workspace.ledger) as lock:
         if not lock.take():
             raise Locked(

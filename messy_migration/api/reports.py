@@ -7,24 +7,28 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from messy_migration import errors
 from messy_migration.api.preconditions import refuse_empty, refuse_missing
 from messy_migration.api.recall import recalled
 from messy_migration.api.results import Result
 from messy_migration.config import last_target
+from messy_migration.config.heads import given_head
 from messy_migration.config.secrets import builtin_secret
-from messy_migration.config.settings import fingerprint_key
+from messy_migration.config.settings import Settings, key_secret
 from messy_migration.databases.errors import refusals
 from messy_migration.errors import MigrationError, UsageProblem
 from messy_migration.evidence import document, files, page
 from messy_migration.evidence.verify import Verified, verify
+from messy_migration.evidence.witnesses import Witnesses
 from messy_migration.evidence.words import completeness
 from messy_migration.evidence.words import of as words_of
 from messy_migration.fingerprint.keyed import Key
+from messy_migration.fingerprint.signing import Signer, public_key
 from messy_migration.ledger import anchors, runs, schema
 from messy_migration.ledger.completeness import problems
 from messy_migration.logs import borrowed
@@ -115,39 +119,83 @@ def verify_reports(
     paths: Sequence[Path],
     directory: Path | None = None,
     anchor: str | None = None,
-    key: Key | None = None,
+    keys: KeysAtHand | None = None,
 ) -> list[Verified]:
     """Verify evidence files and pages offline; nothing is raised for what does not verify.
 
     Args:
-        paths: JSON or HTML.
+        paths: JSON, HTML, or folders of them.
         directory: where `.migrate/anchors` is; the working directory if left out.
         anchor: the beginning of a head that the newest of them must have.
-        key: what `key_at_hand` gave; without it MACs are not checked, and that is told.
+        keys: what `keys_at_hand` gave; what they would say is not checked without them, and
+            that is told.
 
     Raises:
-        UsageProblem: a file cannot be read.
+        UsageProblem: a file cannot be read, or the anchor is no head.
         ConfigurationError: the anchors cannot be read.
     """
-    return verify(paths, anchors.read((directory or Path.cwd()) / ANCHORS), anchor, key)
+    keys = keys or KeysAtHand()
+    kept = anchors.read((directory or Path.cwd()) / ANCHORS)
+    witnesses = Witnesses(kept, keys.fingerprint, keys.public, keys.revoked)
+    return verify(paths, witnesses, given_head(anchor))
 
 
-def key_at_hand(request: Request) -> Key | None:
-    """The `fingerprint_key` that is configured, where its secret can be had offline."""
+@dataclass(frozen=True)
+class KeysAtHand:
+    """The keys that evidence is held against.
+
+    Attributes:
+        fingerprint: the `fingerprint_key`; None if there is none here.
+        public: public keys whose signatures are trusted.
+        revoked: public keys whose signatures prove nothing any more.
+    """
+
+    fingerprint: Key | None = None
+    public: frozenset[str] = frozenset()
+    revoked: frozenset[str] = frozenset()
+
+
+def keys_at_hand(request: Request, public: Sequence[str] = ()) -> KeysAtHand:
+    """The keys that are configured, where their secrets can be had offline, and those given.
+
+    Args:
+        request: which settings.
+        public: public keys that are trusted: in hexadecimal, in PEM, or files of either.
+
+    Raises:
+        UsageProblem: one of these is no public key.
+    """
+    trusted = {public_key(text) for text in public}
     try:
         settings = request.load()
-
-        def known(reference: str) -> str:
-            # What a plugin has to be asked for may lie on another machine.
-            return builtin_secret(reference, settings.environment) or ""
-
-        secret = fingerprint_key(settings, known)
-        if not secret:
-            return None
-        request.redactor.register(secret)
-        return Key(secret)
     except MigrationError:
-        return None
+        return KeysAtHand(public=frozenset(trusted))
+    fingerprint = signer = None
+    with suppress(MigrationError):
+        if secret := _offline(request, settings, "fingerprint_key"):
+            fingerprint = Key(secret)
+    with suppress(MigrationError):
+        if secret := _offline(request, settings, "signing_key"):
+            signer = Signer(secret)
+    if signer is not None:
+        trusted.add(signer.public)
+    revoked = frozenset(key.strip().lower() for key in settings.core.revoked_keys)
+    return KeysAtHand(fingerprint, frozenset(trusted), revoked)
+
+
+def _offline(
+    request: Request, settings: Settings, name: Literal["fingerprint_key", "signing_key"]
+) -> str:
+    """The secret of a key; empty where there is none, or a plugin has to be asked for it."""
+
+    def known(reference: str) -> str:
+        # What a plugin has to be asked for may lie on another machine.
+        return builtin_secret(reference, settings.environment) or ""
+
+    secret = key_secret(settings, known, name) or ""
+    if secret:
+        request.redactor.register(secret)
+    return secret
 
 
 def _path(request: Request, name: str | None) -> Path:

@@ -14,8 +14,9 @@ from messy_migration.config import files as layers
 from messy_migration.config import settings
 from messy_migration.config.plugin_settings import declared_secrets
 from messy_migration.config.secrets import is_reference
+from messy_migration.config.shown import shown_value
 from messy_migration.errors import MigrationError
-from messy_migration.redaction import MASK, Redactor, sounds_secret
+from messy_migration.redaction import MASK, Redactor
 
 
 @click.group()
@@ -58,7 +59,7 @@ def _rows(loaded: settings.Settings, redactor: Redactor) -> list[tuple[str, Any,
     for key, value in leaves:
         origin = loaded.origins.get(key, "default")
         rows.append(
-            (key, MASK if key in secrets else _masked(key, value, origin, redactor), origin)
+            (key, MASK if key in secrets else shown_value(key, value, origin, redactor), origin)
         )
     return rows
 
@@ -79,16 +80,6 @@ def _declared(loaded: settings.Settings) -> set[str]:
                 if not is_reference(text)
             }
     return names
-
-
-def _masked(key: str, value: Any, origin: str, redactor: Redactor) -> Any:
-    """The value as it may be shown. A plugin's variable may hold a secret under any name."""
-    if is_reference(value) or value is None:
-        return value
-    from_variable = "." in key and origin.startswith((".env", "environment"))
-    if sounds_secret(key) or from_variable:
-        return MASK
-    return redactor.event({"value": value})["value"]
 
 
 def _text(value: Any) -> str:

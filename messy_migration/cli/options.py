@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import logging
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC
@@ -20,15 +19,15 @@ from messy_migration.api.recall import recalled
 from messy_migration.cli.render import GIVEN
 from messy_migration.config import settings
 from messy_migration.config.commands import SANDBOX_TARGET
+from messy_migration.config.heads import given_head
 from messy_migration.discovery import parse_names
-from messy_migration.ledger.audit import SHORTEST
+from messy_migration.errors import UsageProblem
 from messy_migration.redaction import Redactor
 from messy_migration.run.options import SEED
 from messy_migration.workspace import plain_secrets
 
 _LEVELS = ("debug", "info", "warning", "error")
 _FORMATS = ("console", "json")
-_HEX = re.compile(r"[0-9a-f]+")
 
 COMMAND = "messy_migration.command"
 """Where the context of a command keeps the arguments of the whole command line."""
@@ -216,10 +215,10 @@ def workers_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _head(_ctx: click.Context, _param: click.Parameter, text: str | None) -> str | None:
-    head = (text or "").strip().lower()
-    if text is not None and (not SHORTEST <= len(head) <= 64 or not _HEX.fullmatch(head)):
-        raise click.BadParameter(f"a head is {SHORTEST} to 64 hexadecimal characters")
-    return head or None
+    try:
+        return given_head(text)
+    except UsageProblem as error:
+        raise click.BadParameter(error.why) from None
 
 
 def anchor_option(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -94,9 +94,16 @@ def open_(
 
 @command.command("verify")
 @click.argument(
-    "files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE..."
+    "files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE|FOLDER..."
 )
 @anchor_option
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    metavar="KEY",
+    help="A public key whose signatures are trusted: 64 hexadecimal characters, or its file.",
+)
 @json_option
 @common_options
 def verify(
@@ -104,15 +111,19 @@ def verify(
     *,
     files: tuple[Path, ...],
     anchor: str | None,
+    keys: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Verify evidence files (JSON) and their pages (HTML), offline.
 
-    Finds one changed byte, derives every figure again, and holds the head of the chain against
-    what is anchored in .migrate here, or given with --anchor. Exit code 8 if anything is wrong.
+    Finds one changed byte, derives every figure again, and holds each file against what lies
+    outside of it: a head that is anchored in .migrate here or given with --anchor, the MAC of the
+    fingerprint_key, or a signature. Several files or a folder are judged as a set too: links that
+    are missing, or there twice. Exit code 8 if anything is wrong, or could not be checked.
     """
     directory = common.config.parent if common.config else Path.cwd()
-    documents = api.verify_reports(files, directory, anchor, api.key_at_hand(common.request()))
+    at_hand = api.keys_at_hand(common.request(), keys)
+    documents = api.verify_reports(files, directory, anchor, at_hand)
     if as_json:
         emit_json(verified_object(documents))
     else:
@@ -127,17 +138,26 @@ def verified_object(documents: Sequence[Verified]) -> dict[str, Any]:
     """What `migrate report verify --json` prints."""
     return {
         "verified": all(verified.is_verified for verified in documents),
-        "files": [
+        "files": [_facts(verified) for verified in documents if not verified.is_set],
+        "sets": [_facts(verified) for verified in documents if verified.is_set],
+    }
+
+
+def _facts(verified: Verified) -> dict[str, Any]:
+    return {
+        "set" if verified.is_set else "file": verified.path,
+        "verified": verified.is_verified,
+        "verdict": verified.verdict,
+        "error": verified.problem.as_dict() if verified.problem else None,
+        "notes": list(verified.notes),
+        "checks": [
             {
-                "file": verified.path,
-                "verified": verified.is_verified,
-                "error": verified.problem.as_dict() if verified.problem else None,
-                "checks": [
-                    {"check": check.what, "passed": check.passed, "why": check.why}
-                    for check in verified.checks
-                ],
+                "check": check.what,
+                "passed": check.passed,
+                "why": check.why,
+                "is_witness": check.is_witness,
             }
-            for verified in documents
+            for check in verified.checks
         ],
     }
 
@@ -147,14 +167,21 @@ def _lines(verified: Verified) -> list[str]:
     for check in verified.checks:
         why = f": {cell(check.why)}" if check.why else ""
         lines.append(f"  {_MARKS[check.passed]:<5}  {check.what}{why}")
+    lines += [f"  note   {cell(note)}" for note in verified.notes]
     if verified.problem is not None:
-        return [*lines, f"DOES NOT VERIFY  {cell(verified.problem.what)}"]
+        word = "DOES NOT VERIFY" if verified.verdict == "WRONG" else "CANNOT BE VERIFIED"
+        return [*lines, f"{word}  {cell(verified.problem.what)}"]
     wrong = sum(check.passed is False for check in verified.checks)
-    not_made = sum(check.passed is None for check in verified.checks)
+    left = sum(check.passed is None for check in verified.checks)
     if wrong:
         return [*lines, f"DOES NOT VERIFY  {wrong} of {len(verified.checks)} checks are wrong"]
-    rest = f", {not_made} could not be made" if not_made else ""
-    return [*lines, f"VERIFIED  {len(verified.checks) - not_made} checks are right{rest}"]
+    rest = f", {left} could not be made" if left else ""
+    right = f"{len(verified.checks) - left} checks are right{rest}"
+    if verified.is_verified:
+        return [*lines, f"VERIFIED  {right}"]
+    if not verified.is_set and not any(one.passed for one in verified.checks if one.is_witness):
+        right += "; nothing from outside of the file speaks for it: no anchor, no key"
+    return [*lines, f"CANNOT BE VERIFIED  {right}"]
 
 
 def _summary(report: api.Report) -> str:

@@ -20,8 +20,10 @@ class CoreSettings(BaseModel):
     that can compute it for their own fingerprint of what they gave. `insecure_reason` says why
     a server on another machine is reached without verified TLS. `fingerprint_key` refers to the
     secret under which rows are summed a second time, `fingerprint_key_before` to the one that it
-    replaces. `log_file` gets every line of the log as JSON, beside what stderr gets. `target`,
-    `target_password` and both keys are left out of the repr.
+    replaces. `signing_key` refers to the Ed25519 key that signs heads and evidence; what one of
+    `revoked_keys` (public keys) signed proves nothing. `log_file` gets every line of the log as
+    JSON, beside what stderr gets. `target`, `target_password` and the keys are left out of the
+    repr.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -31,6 +33,8 @@ class CoreSettings(BaseModel):
     insecure_reason: str = ""
     fingerprint_key: str | None = Field(None, min_length=1, repr=False)
     fingerprint_key_before: str | None = Field(None, min_length=1, repr=False)
+    signing_key: str | None = Field(None, min_length=1, repr=False)
+    revoked_keys: list[str] = []
     plugins: list[str] = []
     workers: int | None = Field(None, ge=1, le=64)
     batch_records: int = Field(50_000, ge=1, le=1_000_000)

@@ -38,7 +38,7 @@ _WHOLE = ("workers", "batch_records", "batch_bytes", "frozen_after")
 _REAL = ("quarantine_limit", "lock_seconds", "outage_seconds", "disk_full_seconds")
 _FLAGS = {"report_masked", "source_proof"}
 _WORDS = {"true": True, "false": False}
-_KEYS = ("fingerprint_key", "fingerprint_key_before")
+_KEYS = ("fingerprint_key", "fingerprint_key_before", "signing_key")
 SECRET_ORIGINS = ("environment", ".env")
 
 
@@ -179,10 +179,10 @@ def target_url(settings: Settings, resolve: Callable[[str], str]) -> URL:
     return url
 
 
-def fingerprint_key(
+def key_secret(
     settings: Settings,
     resolve: Callable[[str], str],
-    name: Literal["fingerprint_key", "fingerprint_key_before"] = "fingerprint_key",
+    name: Literal["fingerprint_key", "fingerprint_key_before", "signing_key"] = "fingerprint_key",
 ) -> str | None:
     """The secret behind the reference of a key; None where none is set.
 
@@ -259,7 +259,7 @@ def _from_text(key: str, value: object) -> object:
     """A flag or variable as the type of its field; what does not convert stays as it is."""
     if not isinstance(value, str):
         return list(value) if isinstance(value, tuple) else value
-    if key == "plugins":
+    if key in ("plugins", "revoked_keys"):
         return value.split(",") if value.strip() else []
     if key in _FLAGS:
         return _WORDS.get(value.strip().lower(), value)

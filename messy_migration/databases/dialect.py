@@ -154,6 +154,9 @@ class Dialect(Reader, Protocol):
     def ready(self, engine: Engine) -> None:
         """Set the database up for a run, once it is known to be usable."""
 
+    def role(self, connection: Connection) -> str | None:
+        """As whom the session reads and writes; None where a database knows no roles."""
+
     def identity(self, connection: Connection, table: Table, schema: str = "") -> Identity:
         """Which table a statement of ours means by that name; nothing known if there is none.
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from messy_migration.errors import exit_code
 from messy_migration.evidence import document as documents
+from messy_migration.evidence.check import Check
 from messy_migration.evidence.figures import pairs, receipt_dicts
 from messy_migration.evidence.links import Document, chained, check_head, check_link, check_links
 from messy_migration.evidence.notation import label
@@ -26,7 +26,7 @@ FIELDS = frozenset(
     (
         *("against", "allowed", "notes", "repair", "strict", "waivers"),
         *("adopted", "assumed", "carried", "chain", "command", "completeness", "differences"),
-        *("digest", "environment", "keyed"),
+        *("digest", "environment", "keyed", "page"),
         *(
             "exit_code",
             "inputs",
@@ -38,7 +38,18 @@ FIELDS = frozenset(
             "moments",
             "planned",
         ),
-        *("problems", "quarantine", "receipts", "resumed", "run", "run_id", "sandbox", "schema"),
+        *(
+            "problems",
+            "provenance",
+            "quarantine",
+            "receipts",
+            "resumed",
+            "run",
+            "run_id",
+            "sandbox",
+            "schema",
+            "signature",
+        ),
         *(
             "seconds",
             "skipped_partitions",
@@ -59,21 +70,6 @@ _SNAPSHOT = re.compile(r"(\d{1,20}):(\d{1,20}):((?:\d{1,20}(?:,\d{1,20})*)?)")
 
 _COUNTS = ("extracted", "loaded", "quarantined", "filtered", "warnings")
 _ROWS = ("inserted", "updated", "unchanged")
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was held against another.
-
-    Attributes:
-        what: in words.
-        passed: None where it could not be checked.
-        why: what is wrong, or why it could not be checked.
-    """
-
-    what: str
-    passed: bool | None
-    why: str = ""
 
 
 def derive(document: Document) -> list[Check]:

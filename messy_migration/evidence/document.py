@@ -1,8 +1,9 @@
 """The evidence as a document: one form in bytes, one digest over its content, one link.
 
 The file is the document in exactly one form (keys in order, UTF-8, one blank of indentation),
-so that every byte of it counts. `digest` is over all but itself and `chain`; `chain` is the
-link whose `evidence_digest` it is. Nothing in the file lies outside of both.
+so that every byte of it counts. `digest` is over all but itself, `chain` and `signature`; `chain`
+is the link whose `evidence_digest` it is, and `signature` is over the digest and the head.
+Nothing in the file lies outside of these.
 """
 
 from __future__ import annotations
@@ -16,26 +17,46 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from messy_migration.errors import ProofError, UsageProblem
+from messy_migration.fingerprint.signing import Signer
 from messy_migration.ledger.chain import Link, canonical
 
 SCHEMA = 2
 """Version of the document; grows with every change of what it holds."""
 
 NEWEST = "install the messy-migration that wrote it, or a newer one"
-_LARGEST = 256 * 1024 * 1024
+LARGEST = 256 * 1024 * 1024
 _DIGITS = 40
+_OUTSIDE = ("chain", "digest", "signature")
+SIGNED = "evidence"
+"""The kind of its signature."""
+
+
+class Unverifiable(ProofError):
+    """Evidence that this program cannot judge: nothing is known to be wrong with it."""
 
 
 def digest(document: Mapping[str, Any]) -> str:
     """SHA-256 over the content of a document."""
-    content = {name: document[name] for name in document if name not in ("digest", "chain")}
+    content = {name: document[name] for name in document if name not in _OUTSIDE}
     return hashlib.sha256(canonical(content)).hexdigest()
 
 
-def sealed(content: Mapping[str, Any], link: Link | None = None) -> dict[str, Any]:
-    """The content with its digest, and with the link of the chain that holds it fast."""
-    chained = {"chain": asdict(link)} if link else {}
-    return {**content, "digest": digest(content), **chained}
+def sealed(
+    content: Mapping[str, Any],
+    link: Link | None = None,
+    signer: Signer | None = None,
+    at: str = "",
+) -> dict[str, Any]:
+    """The content with its digest, the link that holds it fast, and what a key says of both."""
+    body = {**content, "digest": digest(content), **({"chain": asdict(link)} if link else {})}
+    if signer is not None:
+        body["signature"] = asdict(signer.sign(SIGNED, signed_values(body), at))
+    return body
+
+
+def signed_values(document: Mapping[str, Any]) -> list[str]:
+    """What the signature of a document is over: its digest, and the head of its link."""
+    return [document["digest"], document["chain"]["head"] if "chain" in document else ""]
 
 
 def text_of(document: Mapping[str, Any]) -> str:
@@ -58,8 +79,12 @@ def read(path: Path) -> tuple[dict[str, Any], str]:
     """
     where = str(path)
     try:
-        if path.stat().st_size > _LARGEST:
-            raise ProofError("the file is larger than any evidence", where)
+        if path.stat().st_size > LARGEST:
+            raise Unverifiable(
+                "the file is larger than any evidence",
+                where,
+                f"over {LARGEST // 1024**2} MiB; it is not read",
+            )
         data = path.read_bytes()
     except OSError as error:
         raise UsageProblem(
@@ -117,10 +142,10 @@ def _check_version(document: Mapping[str, Any], where: str) -> None:
         raise ProofError("the file is not evidence", where, "its version is no number")
     if version > SCHEMA:
         why = f"it is of version {version}, this program knows {SCHEMA}"
-        raise ProofError("the evidence was written by a newer program", where, why, NEWEST)
+        raise Unverifiable("the evidence was written by a newer program", where, why, NEWEST)
     if version < SCHEMA:
         why = f"it is of version {version}, which held neither digest nor chain"
-        raise ProofError("the evidence cannot be verified", where, why)
+        raise Unverifiable("the evidence cannot be verified", where, why)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

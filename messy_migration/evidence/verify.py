@@ -1,159 +1,170 @@
-"""Verify files of evidence and their pages, offline, against each other and against anchors."""
+"""Verify evidence and its pages, offline: each file, and the set that files of one target are."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from messy_migration.errors import MigrationError, ProofError, UsageProblem
 from messy_migration.evidence import document as documents
-from messy_migration.evidence import page
-from messy_migration.evidence.derive import Check, derive
-from messy_migration.evidence.macs import macs
-from messy_migration.fingerprint.keyed import Key
-from messy_migration.ledger.anchors import Anchor
+from messy_migration.evidence import page, pages, sets
+from messy_migration.evidence.check import Check
+from messy_migration.evidence.derive import FIELDS, derive
+from messy_migration.evidence.place import Place, check_name, place_of
+from messy_migration.evidence.witnesses import Witnesses
+
+NAMES = ("migration-*", "reconciliation-*")
+"""What runs and reconciliations call their files."""
+_PEEK = 2_048
 
 
 @dataclass(frozen=True)
 class Verified:
-    """What became of one file; `problem` where it could not even be taken for evidence."""
+    """What became of one file, or of a set of them.
+
+    Attributes:
+        path: of the file, or the set in words.
+        checks: what was held against what.
+        problem: why it could not even be taken for evidence.
+        notes: what is to be said of it and is no matter of being right.
+        is_set: it is a set of files.
+    """
 
     path: str
     checks: tuple[Check, ...]
     problem: MigrationError | None = None
+    notes: tuple[str, ...] = ()
+    is_set: bool = False
+
+    @property
+    def verdict(self) -> Literal["VERIFIED", "WRONG", "UNKNOWN"]:
+        """UNKNOWN where nothing is wrong, and not all that it takes could be checked.
+
+        A file takes a witness from outside of it, and one is enough.
+        """
+        if self.problem is not None:
+            return "UNKNOWN" if isinstance(self.problem, documents.Unverifiable) else "WRONG"
+        if any(check.passed is False for check in self.checks):
+            return "WRONG"
+        witnesses = [check for check in self.checks if check.is_witness]
+        if not self.is_set and not any(check.passed for check in witnesses):
+            return "UNKNOWN"
+        is_whole = all(check.passed for check in self.checks if not check.is_witness)
+        return "VERIFIED" if is_whole else "UNKNOWN"
 
     @property
     def is_verified(self) -> bool:
-        """Nothing in it is wrong; what could not be checked is told apart."""
-        return self.problem is None and all(check.passed is not False for check in self.checks)
+        """Nothing in it is wrong, and all that it takes was checked."""
+        return self.verdict == "VERIFIED"
 
 
-def verify(
-    paths: Sequence[Path],
-    anchors: Sequence[Anchor],
-    given: str | None = None,
-    key: Key | None = None,
-) -> list[Verified]:
-    """Verify files, JSON or HTML; the evidence of a page is looked for beside it.
+def verify(paths: Sequence[Path], witnesses: Witnesses, head: str | None = None) -> list[Verified]:
+    """Verify files and folders; the evidence of a page is looked for beside it.
 
     Args:
-        paths: at least one.
-        anchors: the heads that were written down on this machine.
-        given: the beginning of the head that the newest of them must have.
-        key: the `fingerprint_key`, where it is at hand.
+        paths: at least one; of a folder, all evidence in it and its pages.
+        witnesses: the anchors and keys that are at hand.
+        head: the beginning of the head that the newest of them must have.
+
+    Returns:
+        One for each file, and one for each set of files of one ledger.
 
     Raises:
-        UsageProblem: a file cannot be read.
+        UsageProblem: a file cannot be read, or a folder holds no evidence.
     """
-    found: list[Verified] = []
-    taken: list[tuple[int, dict[str, Any]]] = []
-    for path in paths:
-        try:
-            if page.is_page(_beginning(path)):
-                found.append(_page(path, key))
-                continue
-            document, _ = documents.read(path)
-        except ProofError as error:
-            found.append(Verified(str(path), (), error))
-            continue
-        taken.append((len(found), document))
-        found.append(Verified(str(path), (*derive(document), *macs(document, key))))
-    newest = max((_place(document)[1] for _, document in taken), default=0)
-    for place, document in taken:
-        is_newest = _place(document)[1] == newest
-        extra = [_anchor(document, anchors, given if is_newest else None)]
-        extra += _neighbours(document, [other for _, other in taken])
-        found[place] = Verified(found[place].path, (*found[place].checks, *extra))
+    files = list(dict.fromkeys(file for path in paths for file in _files(path)))
+    judged: list[Verified] = []
+    places: list[tuple[int, Place]] = []
+    for path in files:
+        verified, place = _one(path, witnesses)
+        if place is not None:
+            places.append((len(judged), place))
+        judged.append(verified)
+    if head is not None:
+        _hold(judged, places, head, witnesses)
+    whole = [path for path in paths if path.is_dir()]
+    return [*judged, *_sets([place for _, place in places], witnesses, is_whole=bool(whole))]
+
+
+def _files(path: Path) -> list[Path]:
+    """The files that a path stands for.
+
+    Raises:
+        UsageProblem: it is a folder without evidence, or cannot be read.
+    """
+    if not path.is_dir():
+        return [path]
+    try:
+        found = sorted(file for file in path.iterdir() if file.is_file() and _is_ours(file))
+    except OSError as error:
+        raise UsageProblem("the folder cannot be read", str(path), error.strerror or "") from error
+    if not found:
+        raise UsageProblem(
+            "there is no evidence in this folder", str(path), next="name the folder of the reports"
+        )
     return found
 
 
-def _beginning(path: Path) -> str:
+def _is_ours(file: Path) -> bool:
+    """By its name or, whatever it is called, by how it begins."""
+    if file.suffix not in (".json", ".html"):
+        return False
+    if any(file.match(f"{name}{file.suffix}") for name in NAMES):
+        return True
+    begin = _beginning(file, _PEEK)
+    if file.suffix == ".html":
+        return '<meta name="evidence"' in begin
+    name = begin[4:].partition('"')[0]
+    return begin.startswith('{\n "') and name in FIELDS and name < "b"
+
+
+def _beginning(path: Path, size: int) -> str:
     try:
         with path.open("rb") as file:
-            return file.read(64).decode("utf-8", "replace")
+            return file.read(size).decode("utf-8", "replace")
     except OSError as error:
         raise UsageProblem("the file cannot be read", str(path), error.strerror or "") from error
 
 
-def _page(path: Path, key: Key | None) -> Verified:
+def _one(path: Path, witnesses: Witnesses) -> tuple[Verified, Place | None]:
+    """A file by itself, JSON or page by one way; and where it stands."""
     try:
-        text = path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError:
-        raise ProofError("the page was changed", str(path), "it is not UTF-8") from None
-    digest, is_sealed = page.seals(text)
+        evidence, rendered = path, None
+        if page.is_page(_beginning(path, 64)):
+            rendered, evidence = pages.read(path)
+        document, _ = documents.read(evidence)
+    except ProofError as error:
+        return Verified(str(path), (), error), None
+    place = place_of(document, evidence)
+    name = check_name(document, path)
     checks = [
-        Check("the digest over the page is right", is_sealed, "" if is_sealed else "it is not")
+        *(pages.checks(document, rendered, evidence) if rendered is not None else ()),
+        *derive(document),
+        *([name] if name else ()),
+        *witnesses.checks(document, place),
     ]
-    evidence = path.with_suffix(".json")
-    if not evidence.exists():
-        raise ProofError(
-            "the evidence is not beside its page",
-            str(path),
-            f"there is no {evidence.name}",
-            "put both files into one folder: a page alone proves nothing",
-        )
-    document, _ = documents.read(evidence)
-    is_its = digest == document["digest"]
-    checks.append(
-        Check(f"it is the page of {evidence.name}", is_its, "" if is_its else "of another evidence")
-    )
-    checks += [*derive(document), *macs(document, key)]
-    checks.append(_rendered(document, text))
-    return Verified(str(path), tuple(checks))
+    notes = tuple(sets.newer(place, witnesses.anchors))
+    return Verified(str(path), tuple(checks), notes=notes), place
 
 
-def _rendered(document: Mapping[str, Any], text: str) -> Check:
-    what = "every byte of it follows from the evidence"
-    try:
-        same = page.render(document) == text
-    except Exception as error:  # noqa: BLE001 - a document of any shape may have been forged
-        return Check(what, passed=False, why=f"it is not in shape ({type(error).__name__})")
-    return Check(what, same, "" if same else "it was changed, or written by another version")
+def _hold(
+    judged: list[Verified], places: Sequence[tuple[int, Place]], head: str, witnesses: Witnesses
+) -> None:
+    """Hold the newest against the head that was given, which counts in place of the anchors."""
+    newest = max((place.ordinal for _, place in places), default=0)
+    for index, place in places:
+        if place.ordinal == newest:
+            check = witnesses.given(place, head)
+            others = [one for one in judged[index].checks if one.what != check.what]
+            judged[index] = replace(judged[index], checks=(*others, check))
 
 
-def _place(document: Mapping[str, Any]) -> tuple[str, int, str, str]:
-    """Ledger, ordinal, head and the head before it; empty where the document is not in shape."""
-    ledger, link = document.get("ledger"), document.get("chain")
-    ledger = ledger if isinstance(ledger, Mapping) else {}
-    link = link if isinstance(link, Mapping) else {}
-    ordinal = link.get("ordinal", ledger.get("links"))
-    return (
-        str(ledger.get("id", "")),
-        ordinal if isinstance(ordinal, int) else 0,
-        str(link.get("head", ledger.get("head", ""))),
-        str(link.get("previous", "")),
-    )
-
-
-def _anchor(document: Mapping[str, Any], anchors: Sequence[Anchor], given: str | None) -> Check:
-    what = "the head is the one that was kept outside of the database"
-    ledger, ordinal, head, _ = _place(document)
-    if not head:
-        return Check(what, None, "the ledger had no chain yet")
-    if given is not None:
-        same = head.startswith(given.lower())
-        return Check(what, same, "" if same else f"it is {head[:16]}, not the one that was given")
-    same_link = [one for one in anchors if (one.ledger, one.ordinal) == (ledger, ordinal)]
-    if not same_link:
-        return Check(what, None, f"no anchor here; give it with --anchor if you know it: {head}")
-    same = any(one.head == head for one in same_link)
-    return Check(what, same, "" if same else f"{same_link[-1].head[:16]} was anchored here for it")
-
-
-def _neighbours(
-    document: Mapping[str, Any], others: Iterable[Mapping[str, Any]]
-) -> Iterable[Check]:
-    """Where the evidence of the link before is at hand: it is the link before."""
-    ledger, ordinal, _, previous = _place(document)
-    between = document.get("links")
-    if isinstance(between, list) and between and isinstance(between[0], Mapping):
-        # What the run wrote while it went on leads from the link before to its last one.
-        ordinal, previous = between[0].get("ordinal", 0), str(between[0].get("previous", ""))
-    for other in others:
-        its_ledger, before, head, _ = _place(other)
-        if previous and before and (its_ledger, before) == (ledger, ordinal - 1):
-            same = previous == head
-            why = "" if same else "the head before it is another one"
-            yield Check(f"it follows from link {before}", same, why)
+def _sets(places: Sequence[Place], witnesses: Witnesses, *, is_whole: bool) -> Iterator[Verified]:
+    """What the files of one ledger are together; nothing of a single one and its page."""
+    if len({place.digest for place in places}) < 2 and not is_whole:
+        return
+    for group in sets.by_ledger(places).values():
+        checks = sets.judged(group, witnesses, is_whole=is_whole)
+        yield Verified(f"the set of {sets.label(group)}", tuple(checks), is_set=True)

@@ -22,7 +22,7 @@ _PORTS: dict[str, int] = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}
 
 @dataclass(frozen=True)
 class Anchor:
-    """A head that was seen.
+    """A head that was seen, or evidence that no link holds.
 
     Attributes:
         target: which database, as `identity` names it.
@@ -30,6 +30,9 @@ class Anchor:
         ledger: `previous` of the first link, which no other ledger has.
         ordinal, head: of the link; 0 and empty where a new ledger took the place of another.
         run_id, at: who wrote the link, and when it was written down here, in UTC.
+        kind: of the link; `evidence` for evidence without one, with neither ordinal nor head.
+        evidence, file: the digest of the evidence that the link holds, and the name of its file.
+        key, signature: the public key, and what the `signing_key` says of all the others.
     """
 
     target: str
@@ -39,6 +42,22 @@ class Anchor:
     head: str
     run_id: str
     at: str
+    kind: str = ""
+    evidence: str = ""
+    file: str = ""
+    key: str = ""
+    signature: str = ""
+
+    @property
+    def signed_values(self) -> list[object]:
+        """What its signature is over, beside its key and the moment."""
+        return [value for name, value in asdict(self).items() if name not in _OUTSIDE]
+
+
+EVIDENCE = "evidence"
+"""The kind of an anchor that names evidence which no link holds."""
+_OUTSIDE = ("at", "key", "signature")
+_LARGEST = 256 * 1024 * 1024
 
 
 def identity(url: URL) -> str:
@@ -60,6 +79,8 @@ def read(path: Path) -> list[Anchor]:
         ConfigurationError: the file cannot be read, or somebody wrote into it.
     """
     try:
+        if path.stat().st_size > _LARGEST:
+            raise ConfigurationError("the file of anchors is larger than any", str(path))
         lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:
         return []

@@ -23,8 +23,6 @@ from messy_migration.ledger.pending import Pending, pending
 from messy_migration.ledger.sealed import columns_digest
 from messy_migration.ledger.tables import Ledger, legible
 
-SHORTEST = 12
-"""The fewest characters of a head that `--anchor` takes."""
 _ROWS_COME_IN = ("load", "stub", "late", "first")
 
 

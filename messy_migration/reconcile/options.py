@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
 from messy_migration.compare.budget import Budget
+from messy_migration.config.heads import given_head
 from messy_migration.errors import UsageProblem
 
 Form = Literal["ledger", "landed", "source"]
@@ -61,6 +62,7 @@ class ReconcileOptions:
             if value not in forms:
                 choices = ", ".join(filter(None, forms))
                 raise UsageProblem(f"{name}={value!r} is no form of it", why=f"there are {choices}")
+        given_head(self.anchor)
         names = {field.name for field in fields(self) if getattr(self, field.name) != field.default}
         if self.quick and names - {"quick", "anchor"}:
             raise UsageProblem(

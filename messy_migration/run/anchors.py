@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
 from messy_migration.errors import ProofError
 from messy_migration.fingerprint.keyed import Key
 from messy_migration.ledger import anchors, chain, changes, fence, known_tables
-from messy_migration.ledger.anchors import Anchor
+from messy_migration.ledger.anchors import EVIDENCE, Anchor
 from messy_migration.ledger.audit import Audit, audit
 from messy_migration.ledger.chain import Link
 from messy_migration.ledger.clock import now
@@ -39,7 +39,8 @@ def anchors_path(workspace: Workspace) -> Path:
 def known(workspace: Workspace) -> list[Anchor]:
     """The heads of this target that were written down here, oldest first."""
     target = anchors.identity(workspace.target.engine.url)
-    return [one for one in anchors.read(anchors_path(workspace)) if one.target == target]
+    heads = (one for one in anchors.read(anchors_path(workspace)) if one.kind != EVIDENCE)
+    return [one for one in heads if one.target == target]
 
 
 def audited(
@@ -56,33 +57,69 @@ def audited(
     return audit(connection, workspace.ledger, heads, head, full=full, ours=ours, key=key)
 
 
-def note(workspace: Workspace, ledger: str, link: Link) -> None:
+def note(workspace: Workspace, ledger: str, link: Link, file: str = "") -> None:
     """Write the newest head down once; where that cannot be, the run is no less right.
 
     Args:
         workspace: of the target.
         ledger: `previous` of its first link.
         link: the newest one.
+        file: the name of the evidence that it holds fast.
     """
-    target = workspace.target
-    target_id = anchors.identity(target.engine.url)
     before = known(workspace)
     if before and (before[-1].ledger, before[-1].head) == (ledger, link.head):
         return
     _append(
         workspace,
-        Anchor(target_id, target.label, ledger, link.ordinal, link.head, link.run_id, now()),
+        _anchor(
+            workspace,
+            ledger=ledger,
+            ordinal=link.ordinal,
+            head=link.head,
+            run_id=link.run_id,
+            kind=link.kind,
+            evidence=link.evidence_digest,
+            file=file,
+        ),
     )
 
 
-def note_again(workspace: Workspace, ledger: str, link: Link) -> None:
+def note_again(workspace: Workspace, ledger: str, link: Link, file: str = "") -> None:
     """The same for a command that only reads: it makes no folder where nobody keeps a profile."""
-    if workspace.settings.config is not None or anchors_path(workspace).exists():
-        note(workspace, ledger, link)
+    if _is_kept(workspace):
+        note(workspace, ledger, link, file)
+
+
+def note_evidence(workspace: Workspace, ledger: str, digest: str, file: str) -> None:
+    """Write down evidence that no link holds fast, so that it is known here all the same."""
+    if _is_kept(workspace):
+        anchor = _anchor(
+            workspace,
+            ledger=ledger,
+            ordinal=0,
+            head="",
+            run_id="",
+            kind=EVIDENCE,
+            evidence=digest,
+            file=file,
+        )
+        _append(workspace, anchor)
+
+
+def _is_kept(workspace: Workspace) -> bool:
+    return workspace.settings.config is not None or anchors_path(workspace).exists()
+
+
+def _anchor(workspace: Workspace, **values: Any) -> Anchor:
+    target = workspace.target
+    return Anchor(anchors.identity(target.engine.url), target.label, at=now(), **values)
 
 
 def _append(workspace: Workspace, anchor: Anchor) -> None:
-    path = anchors_path(workspace)
+    path, signer = anchors_path(workspace), workspace.signer
+    if signer is not None:
+        signature = signer.sign("anchor", anchor.signed_values, anchor.at)
+        anchor = replace(anchor, key=signature.key, signature=signature.value)
     try:
         anchors.append(path, anchor)
     except OSError as error:
@@ -99,7 +136,8 @@ def begin_anew(workspace: Workspace) -> None:
         before[-1].ordinal,
         short(before[-1].run_id),
     )
-    _append(workspace, replace(before[-1], ledger="", ordinal=0, head="", at=now()))
+    run_id = before[-1].run_id
+    _append(workspace, _anchor(workspace, ledger="", ordinal=0, head="", run_id=run_id))
 
 
 def torn_lanes(state: RunState) -> ProofError | None:

@@ -92,7 +92,7 @@ def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:
     filed = state.patience.persist(_Closing(state, outcome, moments))
     state.events.written(sys.maxsize, is_closed=True)
     outcome = with_files(outcome, filed)
-    note(workspace, filed.ledger, filed.link)
+    note(workspace, filed.ledger, filed.link, filed.evidence.name)
     for event in ending(outcome):
         tell(event)
     return outcome

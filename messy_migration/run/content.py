@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import platform
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from messy_migration.evidence import document, files, masking, page
+from messy_migration.evidence import document, masking, page
 from messy_migration.evidence.masking import Mask
+from messy_migration.fingerprint.signing import Signer
 from messy_migration.ledger.chain import Link
 from messy_migration.workspace import Workspace
 
@@ -28,16 +29,46 @@ def between(links: Sequence[Link]) -> list[dict[str, Any]]:
     return [asdict(link) for link in bare[-LISTED:]]
 
 
-def write_page(evidence: Path, body: Mapping[str, Any]) -> Path:
-    """Write the page of a sealed document beside its evidence.
+@dataclass(frozen=True)
+class Sealed:
+    """Evidence that is ready to be written.
 
-    Raises:
-        TargetError: the folder of the reports cannot be written.
+    Attributes:
+        digest: of its content.
+        text, page: of its two files.
     """
-    path = evidence.with_suffix(".html")
+
+    digest: str
+    text: str
+    page: str
+
+
+def seal(
+    content: Mapping[str, Any],
+    signer: Signer | None,
+    at: str,
+    link_for: Callable[[str], Link] | None = None,
+) -> Sealed:
+    """Render the page, seal the content with the digest of it, link and sign it.
+
+    Args:
+        content: of the evidence.
+        signer: the `signing_key`, if one is set.
+        at: when it is signed.
+        link_for: makes the link that holds a digest of evidence fast; None for no link.
+    """
+    draft: dict[str, Any] = {**content, "digest": ""}
+    if link_for:
+        draft["chain"] = asdict(link_for(""))
+    if signer:
+        draft["signature"] = {"key": signer.public, "at": at, "value": ""}
     # As anybody reads it later: keys in order, lists where there were tuples.
-    files.write(path, page.render(json.loads(document.text_of(body))))
-    return path
+    blank = page.blank(json.loads(document.text_of(draft)))
+    facts = {"renderer": page.renderer(), "sha256": page.sha256(blank)}
+    content = {**content, "page": facts}
+    link = link_for(document.digest(content)) if link_for else None
+    body = document.sealed(content, link, signer, at)
+    return Sealed(body["digest"], document.text_of(body), page.filled(blank, body))
 
 
 def folder(workspace: Workspace) -> Path:

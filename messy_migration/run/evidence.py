@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -28,9 +28,10 @@ from messy_migration.run.content import (
     folder,
     mask_of,
     masked,
-    write_page,
+    seal,
 )
 from messy_migration.run.outcome import Outcome
+from messy_migration.run.provenance import provenance
 from messy_migration.run.state import RunState
 from messy_migration.workspace import Workspace
 
@@ -98,7 +99,6 @@ def file_run(
     after = before.last_seq if before else 0
     rows = _receipts(connection, state, after)
     planned = chain.plans(connection, ledger, state.run.run_id)
-    held = chain.covered(connection, ledger, before)
     content = {
         **_content(connection, state, outcome, mask_of(workspace)),
         "moments": {**moments, "started_at": state.run.started_at, "written_at": now()},
@@ -109,24 +109,42 @@ def file_run(
         "sums": _sums(connection, state, outcome, rows, after),
         "carried": _carried(outcome, rows, after),
     }
-    link = chain.following(
-        before,
-        held,
-        key=state.key,
-        **({} if before else {"previous": name}),
-        run_id=state.run.run_id,
-        kind="run",
-        plans_digest=chain.plans_digest(planned),
-        evidence_digest=document.digest(content),
-        verdict=outcome.verdict,
-        written_at=now(),
-        state_digest=changes.state_digest(connection, ledger, state.run.run_id),
-    )
-    body = document.sealed(content, link)
-    files.write(evidence, document.text_of(body))
-    page = write_page(evidence, body)
+    link_for = _links_behind(connection, state, outcome.verdict, before, name)
+    sealed = seal(content, workspace.signer, now(), link_for)
+    page = evidence.with_suffix(".html")
+    files.write(evidence, sealed.text)
+    files.write(page, sealed.page)
+    link = link_for(sealed.digest)
     chain.append(connection, ledger, link)
     return Filed(link, name, evidence, page)
+
+
+def _links_behind(
+    connection: Connection, state: RunState, verdict: str, before: Link | None, name: str
+) -> Callable[[str], Link]:
+    """What makes the link of a run that holds a digest of evidence fast."""
+    ledger, run_id = state.workspace.ledger, state.run.run_id
+    held = chain.covered(connection, ledger, before)
+    plans_digest = chain.plans_digest(chain.plans(connection, ledger, run_id))
+    state_digest = changes.state_digest(connection, ledger, run_id)
+    moment = now()
+
+    def link_for(digest: str) -> Link:
+        return chain.following(
+            before,
+            held,
+            key=state.key,
+            **({} if before else {"previous": name}),
+            run_id=run_id,
+            kind="run",
+            plans_digest=plans_digest,
+            evidence_digest=digest,
+            verdict=verdict,
+            written_at=moment,
+            state_digest=state_digest,
+        )
+
+    return link_for
 
 
 def _listed(rows: Sequence[Row], after: int) -> dict[str, Any]:
@@ -163,6 +181,7 @@ def _content(
             "actor": run.actor,
             "configuration_digest": workspace.settings.digest,
         },
+        "provenance": provenance(connection, workspace, mask, run.run_id),
         "adopted": mask.deep(_adopted(connection, workspace, outcome)),
         "assumed": sorted({line for plan in state.plans for line in plan.stream.assumed}),
         "inputs": [

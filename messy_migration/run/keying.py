@@ -74,6 +74,7 @@ def signing_key(connection: Connection, workspace: Workspace, options: RunOption
     Raises:
         ProofError: the key that counts in this ledger is not at hand.
     """
+    workspace.check_signer()
     if not options.rotate_key:
         return check_key(connection, workspace)
     new, before = workspace.key, workspace.key_before

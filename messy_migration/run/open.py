@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import logging
 import os
 import platform
@@ -33,6 +32,7 @@ from messy_migration.run.events import RunEvents
 from messy_migration.run.keying import signing_key
 from messy_migration.run.lock import RunLock
 from messy_migration.run.options import RunOptions
+from messy_migration.run.provenance import actor
 from messy_migration.run.state import RunState
 from messy_migration.workers.task import Briefing
 from messy_migration.workspace import Workspace
@@ -194,7 +194,7 @@ def _new_run(workspace: Workspace, run_id: str, options: RunOptions, server: str
         },
         host=socket.gethostname(),
         pid=os.getpid(),
-        actor=_actor(),
+        actor=actor(),
         started_at=clock.now(),
     )
 
@@ -231,14 +231,6 @@ def _remember(workspace: Workspace) -> None:
         last_target.write(workspace.settings)
     except OSError as error:
         _log.warning("this folder cannot remember its target: %s", error.strerror)
-
-
-def _actor() -> str:
-    """Who runs this; in a container the user may have no name."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"
 
 
 def _kind(options: RunOptions) -> str:

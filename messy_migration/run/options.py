@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from messy_migration.config.heads import given_head
 from messy_migration.errors import UsageProblem
 
 SEED = 7
@@ -41,11 +42,12 @@ class RunOptions:
     lost_key: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a text where several are meant, a moment of no zone, and half of a final run.
+        """Refuse what means nothing: one text for several, no zone, no head, half of a final run.
 
         Raises:
             UsageProblem: it is one.
         """
+        given_head(self.anchor)
         for name in ("selection", "tenants"):
             if isinstance(getattr(self, name), str):
                 raise UsageProblem(f"{name} is a tuple of texts, and not one text")

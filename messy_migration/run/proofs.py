@@ -6,7 +6,7 @@ chain wherever the role may write one; else the evidence says that it has none, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,17 @@ from messy_migration.ledger import chain, changes
 from messy_migration.ledger.audit import Audit
 from messy_migration.ledger.chain import Covered, Link
 from messy_migration.ledger.clock import now
-from messy_migration.run.anchors import note_again
+from messy_migration.run.anchors import note_again, note_evidence
 from messy_migration.run.content import (
+    Sealed,
     between,
     environment,
     folder,
     mask_of,
     masked,
-    write_page,
+    seal,
 )
+from messy_migration.run.provenance import provenance
 from messy_migration.workspace import Workspace
 
 
@@ -39,28 +41,33 @@ class FiledProof:
         evidence, page: JSON and HTML.
         link: of the chain; None where there is none.
         unlinked: why there is none; empty where there is one.
+        signed_by: the public key of the `signing_key`; empty where none is set.
     """
 
     evidence: Path
     page: Path
     link: Link | None
-    unlinked: str = ""
+    unlinked: str
+    signed_by: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """What `--json` says of it."""
+        unlinked = "signed" if self.signed_by else "unlinked"
         return {
-            "state": "linked" if self.link else "unlinked",
+            "state": "linked" if self.link else unlinked,
             "link": self.link.ordinal if self.link else None,
             "head": self.link.head if self.link else "",
+            "signed_by": self.signed_by,
             "why": self.unlinked,
         }
 
     @property
     def line(self) -> str:
         """The same for people."""
-        if self.link is None:
-            return f"evidence: unlinked, no head holds it fast: {self.unlinked}"
-        return f"evidence: link {self.link.ordinal}, head {self.link.head}"
+        signed = f", signed by {self.signed_by}" if self.signed_by else ""
+        if self.link is not None:
+            return f"evidence: link {self.link.ordinal}, head {self.link.head}{signed}"
+        return f"evidence: unlinked, no head holds it fast{signed}: {self.unlinked}"
 
 
 def file_reconciliation(
@@ -79,32 +86,42 @@ def file_reconciliation(
 
     Raises:
         TargetError: the folder of the reports cannot be written.
+        ConfigurationError: the `signing_key` cannot be used.
     """
     mask, moment = mask_of(workspace), now()
+    target = workspace.target
+    with refusals(f"target {target.label}"), target.dialect.reading(target.engine) as connection:
+        origin = provenance(connection, workspace, mask)
     content = {
         **masked(facts, mask),
         **environment(workspace, mask),
+        "provenance": origin,
         "schema": document.SCHEMA,
         "kind": "reconciliation",
         "masked": mask.is_on,
         "moments": {"written_at": moment},
     }
+    signer = workspace.signer
     stamp = "".join(char for char in moment[:19] if char.isdigit())
-    evidence = folder(workspace) / f"reconciliation-{stamp}.json"
+    wanted = folder(workspace) / f"reconciliation-{stamp}.json"
+    filing = _Filing(workspace, content, moment, wanted)
     link, why = None, _reason_against(audit)
     if not why:
         try:
-            link, body, staged = _linked(workspace, content, audit, key, evidence)
+            link, sealed, staged = filing.linked(audit, key)
         except TargetError as error:
-            why = error.why or error.what
+            why = mask.text(error.why or error.what)
     if link is None:
-        body = document.sealed({**content, "unlinked": mask.text(why)})
-        staged = files.stage(evidence, document.text_of(body))
-    evidence = files.appear(staged, evidence)
-    page = write_page(evidence, body)
+        sealed = seal({**content, "unlinked": why}, signer, moment)
+        staged = files.stage(wanted, sealed.text)
+    evidence = files.appear(staged, wanted)
+    page = evidence.with_suffix(".html")
+    files.write(page, sealed.page)
     if link is not None:
-        note_again(workspace, audit.ledger or link.previous, link)
-    return FiledProof(evidence, page, link, why)
+        note_again(workspace, audit.ledger or link.previous, link, evidence.name)
+    else:
+        note_evidence(workspace, audit.ledger, sealed.digest, evidence.name)
+    return FiledProof(evidence, page, link, why, signer.public if signer else "")
 
 
 def _reason_against(audit: Audit) -> str:
@@ -124,46 +141,63 @@ def _check_newest(before: Link | None, audit: Audit, where: str) -> None:
         raise TargetError("the chain went on while the evidence was written", where)
 
 
-def _linked(
-    workspace: Workspace,
-    content: Mapping[str, Any],
-    audit: Audit,
-    key: Key | None,
-    evidence: Path,
-) -> tuple[Link, dict[str, Any], Path]:
-    """The link, the document that it holds fast, and its file before it appears.
+@dataclass(frozen=True)
+class _Filing:
+    """Evidence on its way into its file."""
 
-    Raises:
-        TargetError: the link cannot be written, or others wrote one meanwhile.
-    """
-    target, ledger = workspace.target, workspace.ledger
-    staged: Path | None = None
-    try:
-        with refusals(f"target {target.label}"), target.engine.begin() as connection:
-            links = chain.links(connection, ledger)
-            before = links[-1] if links else None
-            _check_newest(before, audit, target.label)
-            after = (before.last_seq, before.last_change or 0) if before else (0, 0)
-            run_id = before.run_id if before else ""
-            content = {**content, "links": between(links)}
-            link = chain.following(
-                before,
-                Covered(after[0], 0, "", "", after[1], 0, ""),
-                key=key,
-                **({} if before else {"previous": chain.new_ledger()}),
-                run_id=run_id,
-                kind=chain.PROOF,
-                plans_digest="",
-                evidence_digest=document.digest(content),
-                verdict=str(content["verdict"]),
-                written_at=now(),
-                state_digest=changes.state_digest(connection, ledger, run_id),
-            )
-            chain.append(connection, ledger, link)
-            body = document.sealed(content, link)
-            staged = files.stage(evidence, document.text_of(body))
-    except BaseException:
-        if staged is not None:
-            staged.unlink(missing_ok=True)
-        raise
-    return link, body, staged
+    workspace: Workspace
+    content: Mapping[str, Any]
+    moment: str
+    wanted: Path
+
+    def linked(self, audit: Audit, key: Key | None) -> tuple[Link, Sealed, Path]:
+        """Commit the link; it, the evidence that it holds fast, and its file before it appears.
+
+        Raises:
+            TargetError: the link cannot be written, or others wrote one meanwhile.
+        """
+        target, ledger = self.workspace.target, self.workspace.ledger
+        staged: Path | None = None
+        try:
+            with refusals(f"target {target.label}"), target.engine.begin() as connection:
+                links = chain.links(connection, ledger)
+                before = links[-1] if links else None
+                _check_newest(before, audit, target.label)
+                run_id = before.run_id if before else ""
+                state = changes.state_digest(connection, ledger, run_id)
+                link_for = _links_behind(before, run_id, self, state, key)
+                content = {**self.content, "links": between(links)}
+                sealed = seal(content, self.workspace.signer, self.moment, link_for)
+                link = link_for(sealed.digest)
+                chain.append(connection, ledger, link)
+                staged = files.stage(self.wanted, sealed.text)
+        except BaseException:
+            if staged is not None:
+                staged.unlink(missing_ok=True)
+            raise
+        return link, sealed, staged
+
+
+def _links_behind(
+    before: Link | None, run_id: str, filing: _Filing, state_digest: str, key: Key | None
+) -> Callable[[str], Link]:
+    """What makes the link behind another one that holds a digest of evidence fast."""
+    after = (before.last_seq, before.last_change or 0) if before else (0, 0)
+    name = {} if before else {"previous": chain.new_ledger()}
+
+    def link_for(digest: str) -> Link:
+        return chain.following(
+            before,
+            Covered(after[0], 0, "", "", after[1], 0, ""),
+            key=key,
+            **name,
+            run_id=run_id,
+            kind=chain.PROOF,
+            plans_digest="",
+            evidence_digest=digest,
+            verdict=str(filing.content["verdict"]),
+            written_at=filing.moment,
+            state_digest=state_digest,
+        )
+
+    return link_for

@@ -158,6 +158,11 @@ class PostgreSQL:
             (read_only == "on", "it is read-only"),
         )
 
+    def role(self, connection: Connection) -> str | None:
+        """See `Dialect.role`; who logged in stands behind it, where that is another."""
+        role, login = connection.exec_driver_sql("SELECT current_user, session_user").one()
+        return str(role) if role == login else f"{role}, logged in as {login}"
+
     def identity(self, connection: Connection, table: Table, schema: str = "") -> Identity:
         """See `Dialect.identity`."""
         there = f"{quote(schema)}.{quote(table.name)}" if schema else ""

@@ -71,6 +71,11 @@ class SQLite:
     def check_writable(self, connection: Connection) -> None:
         """Every write begins with BEGIN IMMEDIATE, which a file that cannot be written refuses."""
 
+    def role(self, connection: Connection) -> str | None:
+        """See `Dialect.role`: whoever can write the file may write it."""
+        del connection
+        return None
+
     def identity(self, connection: Connection, table: Table, schema: str = "") -> Identity:
         """See `Dialect.identity`: the database is a file, and a table has no number in it."""
         del schema

@@ -39,6 +39,8 @@ def rows(first, count):
 class Site(Project):
     """A folder, a target, and what was there after the last good run."""
 
+    profile = ""
+
     def __init__(self, folder, target=""):
         super().__init__(folder, target, plugins=("files",))
         self.outcomes = []
@@ -61,7 +63,7 @@ class Site(Project):
     def make(self):
         self.write("people.toml", SCHEMA.format(points="int32"))
         self.configure(
-            'report = "reports"\nquarantine_limit = 50.0',
+            f'report = "reports"\nquarantine_limit = 50.0\n{self.profile}',
             '[files.streams.people]\npath = "people*.csv"\nschema = "people.toml"\n',
         )
         self.write_people("people1.csv", rows(1, 9) + rows(9, 1) + f"{HELD},Bad,many\n")

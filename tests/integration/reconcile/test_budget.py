@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from messy_migration.cli.main import migrate
 from messy_migration.compare import budget
 from messy_migration.evidence.verify import verify
+from messy_migration.evidence.witnesses import Witnesses
 from messy_migration.reconcile import replay
 
 from ..shop import ROWS, SCHEMA, kinds, lines, shop_of, verdict
@@ -145,8 +146,8 @@ def test_evidence_says_what_was_not_looked_at_and_verifies(two):
     assert words["zeta"] == "not looked at: 4 differences were found before"
     assert "ada@example.org" not in text
     assert "masked:" in text
-    for item in verify([Path(result.report), Path(result.report_page)], []):
-        assert item.is_verified, item
+    for verified in verify([Path(result.report), Path(result.report_page)], Witnesses()):
+        assert not any(check.passed is False for check in verified.checks), verified
 
 
 def test_a_mass_of_differences_is_told_by_column_and_batch(tmp_path, request, monkeypatch):

@@ -236,8 +236,22 @@ def test_rows_are_added_with_their_fingerprint_and_a_taken_key_stops_all(site):
     assert site.rows("t") == [(1, "a"), (2, None)]
 
 
+def test_a_row_that_vanishes_while_another_appears_is_noticed(site):
+    """The one is inserted again and the other is not: what was inserted alone would add up."""
+    site.create(PLAIN, (1, "a"), (2, "b"))
+
+    def meddle(connection, *_):
+        connection.exec_driver_sql("DELETE FROM t WHERE id = 1")
+        connection.exec_driver_sql("INSERT INTO t VALUES (3, 'other')")
+
+    meddling = Meddling(site.dialect, fingerprint=meddle)
+    with pytest.raises(Overtaken) as caught:
+        merged(site, PLAIN, (1, "x"), (3, "y"), dialect=meddling)
+    assert caught.value.why == "updated 0 of 1, inserted 1 of 1"
+    assert site.rows("t") == [(1, "a"), (2, "b")]
+
+
 def test_a_row_that_vanishes_between_the_comparison_and_the_update_is_noticed(site):
-    """It would be inserted again: the counts of what was inserted alone would add up."""
     site.create(PLAIN, (1, "a"), (2, "b"))
 
     def vanish(connection, *_):
