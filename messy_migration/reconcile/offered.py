@@ -15,7 +15,7 @@ from messy_migration.errors import MigrationError
 from messy_migration.ledger import receipts
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.model import Fingerprint, Stream, Table, stream_label
-from messy_migration.reconcile.options import Form
+from messy_migration.reconcile.options import Form, ReconcileOptions
 from messy_migration.reconcile.verdict import TableVerdict
 from messy_migration.registry import Registry
 from messy_migration.workspace import Workspace
@@ -27,6 +27,7 @@ def beside_offered(
     workspace: Workspace,
     table_states: Sequence[TableState],
     verdicts: Sequence[TableVerdict],
+    options: ReconcileOptions,
     *,
     is_whole: bool,
 ) -> tuple[list[TableVerdict], list[str]]:
@@ -36,8 +37,11 @@ def beside_offered(
         workspace: with the plugins of the sources.
         table_states: the tables that were held against their sources.
         verdicts: one for each of them.
+        options: what was asked; nobody asks the sources but for a proof against them.
         is_whole: these are all tables that the ledger knows, so that others were never loaded.
     """
+    if options.against != "source":
+        return list(verdicts), []
     try:
         streams = workspace.streams()
         lines = left_out(workspace.registry, streams)

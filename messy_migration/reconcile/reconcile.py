@@ -134,8 +134,7 @@ def reconcile(
             results = strays.with_strays(
                 connection, workspace.target.dialect, table_states, examined, results
             )
-        allowed = _adopted(workspace, connection, examined)
-        allowed = (*allowed, *taken_over(workspace, connection, examined, options.against))
+        allowed = _adopted(workspace, connection, examined, options.against)
         is_lost = connection.invalidated
     sources = source_verdicts(extracted, examined, [verdict for verdict, _ in results])
     today = datetime.now(UTC).date()
@@ -144,14 +143,12 @@ def reconcile(
     if options.probe:
         judged = list(map(partial(_probed, workspace), examined, judged))
     judged = [with_source(verdict, sources) for verdict in judged]
-    if options.against == "source":
-        judged, lines = beside_offered(workspace, examined, judged, is_whole=tables is None)
-        notes = (*notes, *lines)
+    judged, lines = beside_offered(workspace, examined, judged, options, is_whole=tables is None)
     return Proof(
         tuple(judged),
         tuple(shown(behind, limit) for _, behind in results if behind is not None),
         options.against,
-        (*notes, *remarks(waivers, judged, today)),
+        (*notes, *lines, *remarks(waivers, judged, today)),
         (*allowed, *_allowed(judged), *unkeyed(judged), *unheld(sources)),
         seen,
         complete,
@@ -349,12 +346,12 @@ def _probed(workspace: Workspace, state: TableState, verdict: TableVerdict) -> T
 
 
 def _adopted(
-    workspace: Workspace, connection: Connection, table_states: Sequence[TableState]
+    workspace: Workspace, connection: Connection, table_states: Sequence[TableState], form: Form
 ) -> tuple[str, ...]:
     """Changes of somebody else that count as expected, and warnings of the rules."""
     if connection.invalidated:
         return ()
-    warnings = []
+    warnings = taken_over(workspace, connection, table_states, form)
     for state in table_states:
         reasons = receipts.reasons(connection, workspace.ledger, "foreign", *state.key)
         warnings += [
