@@ -24,6 +24,44 @@ _MARKS = {"MATCH": "\u2713", "MISMATCH": "\u2260", "UNKNOWN": "?", "INCOMPLETE":
 
 
 @dataclass(frozen=True)
+class _Form:
+    """A form of the proof: what it compares with what, by what, and what it leaves open."""
+
+    subject: str
+    other: str
+    proof: str
+    unproven: str
+
+
+_BY_VALUE = "every value of every row, one by one"
+_FORMS = {
+    "ledger": _Form(
+        "was loaded",
+        "the receipts of all runs",
+        "the same number of rows, and the same fingerprint over every column of every row",
+        "That the source has it so: it was not asked.",
+    ),
+    "landed": _Form(
+        "was read",
+        "the values that were read, from their landed files or their inputs",
+        _BY_VALUE,
+        "That the source has it so now: it was not asked.",
+    ),
+    "source": _Form(
+        "the source has now",
+        "the source, which was read again",
+        _BY_VALUE,
+        "That the source had the same when it was loaded: it was asked as it is now.",
+    ),
+}
+
+
+def _form(document: Mapping[str, Any]) -> _Form:
+    """The form of a document; of one that names none, or one that is not known, the ledger's."""
+    return _FORMS.get(document.get("against", "ledger"), _FORMS["ledger"])
+
+
+@dataclass(frozen=True)
 class Words:
     """What stands on top of the page.
 
@@ -111,18 +149,20 @@ def _claim(document: Mapping[str, Any]) -> str:
     if document["verdict"] == "MATCH":
         waived = sum(bool(pairs(entry.get("waivers"))) for entry in document["tables"])
         text = (
-            f"Everything that was loaded is in the target: {_rows(document['tables'])}, held "
-            "against the receipts of all runs. Nothing is missing, nothing is extra, nothing is "
-            "changed."
+            f"Everything that {_form(document).subject} is in the target: "
+            f"{_rows(document['tables'])}, held against {_form(document).other}. Nothing is "
+            "missing, nothing is extra, nothing is changed."
         )
         return text + (" But for what was waived, which is named below." if waived else "")
     if document["verdict"] == "MISMATCH":
         wrong = _of(document, "MISMATCH")
-        return f"The target is not what was loaded: {_names(wrong)} differ{_s(wrong)}."
+        subject = _form(document).subject
+        return f"The target is not what {subject}: {_names(wrong)} differ{_s(wrong)}."
     if not document["tables"]:
         return "Nothing was compared, so nothing is claimed."
     names = _names(_of(document, "UNKNOWN"))
-    return f"It cannot be said whether the target is what was loaded: {names} could not be proven."
+    subject = _form(document).subject
+    return f"It cannot be said whether the target is what {subject}: {names} could not be proven."
 
 
 def _s(items: list[Mapping[str, Any]]) -> str:
@@ -132,10 +172,7 @@ def _s(items: list[Mapping[str, Any]]) -> str:
 def _proven(document: Mapping[str, Any]) -> Iterator[str]:
     right = _of(document, "MATCH")
     if right:
-        yield (
-            f"{_rows(right)} hold what was loaded: the same number of rows, and the same "
-            "fingerprint over every column of every row."
-        )
+        yield f"{_rows(right)} hold what {_form(document).subject}: {_form(document).proof}."
     yield from (f"{_upper(line)}." for line in source.proven(document.get("sources", ())))
     keys = sum(len(entry["orphans"]) for entry in right)
     if keys:
@@ -185,6 +222,8 @@ def _unproven(document: Mapping[str, Any]) -> Iterator[str]:
             "That the source itself was right, and that rows which are gone from it are gone "
             "from the target: they are never deleted."
         )
+    else:
+        yield _form(document).unproven
 
 
 def _next(document: Mapping[str, Any]) -> Iterator[str]:

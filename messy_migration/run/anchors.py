@@ -53,8 +53,18 @@ def audited(
     key: Key | None = None,
 ) -> Audit:
     """Hold the ledger against its chain, that against an anchor, and both against the key."""
-    heads = known(workspace)
+    heads = known(workspace) or _under_another_name(workspace, connection)
     return audit(connection, workspace.ledger, heads, head, full=full, ours=ours, key=key)
+
+
+def _under_another_name(workspace: Workspace, connection: Connection) -> list[Anchor]:
+    """The heads of this ledger that were written down under another spelling of the target.
+
+    `localhost` is 127.0.0.1, and a copy is no other ledger either.
+    """
+    kept = [one for one in anchors.read(anchors_path(workspace)) if one.ordinal]
+    names = {link.previous for link in chain.links(connection, workspace.ledger)[:1]}
+    return [one for one in kept if one.ledger in names]
 
 
 def note(workspace: Workspace, ledger: str, link: Link, file: str = "") -> None:

@@ -94,6 +94,40 @@ def test_g63_two_of_one_second_are_two_files(reported, monkeypatch):
     assert Path(first.report_page).exists()
 
 
+def test_a_run_that_was_killed_goes_on_behind_the_link_of_a_reconciliation(reported):
+    last = "(SELECT max(ordinal) FROM {chain})"
+    reported.execute(
+        "DELETE FROM {change} WHERE seq = (SELECT max(seq) FROM {change})",
+        "UPDATE {run} SET state = 'open', verdict = NULL, exit_code = NULL, report = NULL,"
+        " finished_at = NULL"
+        f" WHERE run_id = (SELECT run_id FROM {{chain}} WHERE ordinal = {last})",
+        "DELETE FROM {chain} WHERE ordinal = 2",
+    )
+    reported.anchors.write_bytes(reported.anchors.read_bytes().splitlines()[0] + b"\n")
+    result = reported.reconcile(report=True)
+    assert (result.audit.pending, result.as_json()["evidence"]["state"]) == (1, "linked")
+    assert reported.reconcile().audit.reasons == ()
+    assert reported.run().exit_code == 0
+    body = reported.document()
+    assert (body["chain"]["ordinal"], body["chain"]["receipts"]) == (3, 1)
+    after = reported.reconcile()
+    assert (after.audit.reasons, after.audit.pending) == ((), 0)
+
+
+def test_g61_a_host_in_another_spelling_is_the_same_target(reported):
+    if reported.kind == "sqlite":
+        other = f"sqlite:///{reported.folder}/../{reported.folder.name}/target.db"
+    else:
+        url = make_url(reported.target).set(host="localhost")
+        assert url.host != make_url(reported.target).host
+        other = url.render_as_string(hide_password=False)
+    reported.run()
+    reported.restore("second", anchors=False)
+    result = reported.migrate("reconcile", "--target", other)
+    assert result.code == 8, result.text
+    assert "set back to an older state" in result.text
+
+
 def test_nothing_is_added_to_a_ledger_that_others_wrote_into(reported):
     before = links(reported)
     reported.execute("UPDATE {run} SET verdict = 'UNKNOWN'")
