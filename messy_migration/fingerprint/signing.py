@@ -118,7 +118,7 @@ def public_key(text: str) -> str:
         key = None
     if not isinstance(key, Ed25519PublicKey):
         raise _no_public_key()
-    return key.public_bytes_raw().hex()
+    return str(key.public_bytes_raw().hex())
 
 
 def _content(path: str) -> str:
