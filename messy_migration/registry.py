@@ -14,6 +14,7 @@ import pluggy
 
 from messy_migration import hookspecs
 from messy_migration.config.fields import settings_of
+from messy_migration.config.row_settings import counted
 from messy_migration.config.secrets import builtin_secret
 from messy_migration.discovery import (
     Installed,
@@ -41,6 +42,7 @@ class Registry:
         sections: plugin -> its settings, which every hook of it may take.
         on_secret: told every secret value as soon as it is known, so that it can be masked.
         unset: plugins without usable settings; they answer only hooks that take none.
+        secrets: every secret value that is known so far; none of them counts as a setting.
     """
 
     names: tuple[str, ...]
@@ -50,6 +52,17 @@ class Registry:
     sections: dict[str, Any] = field(default_factory=dict, repr=False)
     on_secret: Callable[[str], object] | None = field(default=None, repr=False)
     unset: frozenset[str] = frozenset()
+    secrets: set[str] = field(default_factory=set, repr=False)
+
+    def counted(self, settings: Any) -> Any:
+        """What of a plugin's settings changes rows, as plain JSON values without any secret."""
+        return counted(settings, self.secrets)
+
+    def keep_secret(self, value: str) -> None:
+        """Mask a value, and never count it as a setting."""
+        self.secrets.add(value)
+        if self.on_secret is not None:
+            self.on_secret(value)
 
     def implements(self, plugin: str, hook: str) -> bool:
         """Whether the plugin answers the hook."""
@@ -114,8 +127,7 @@ class Registry:
         except ConfigurationError as error:
             tell(SecretUnavailable(what=error.what, where=error.where, why=error.why))
             raise
-        if self.on_secret is not None:
-            self.on_secret(value)
+        self.keep_secret(value)
         return value
 
     def _from_plugin(self, reference: str) -> str:

@@ -31,10 +31,16 @@ def offered(registry: Registry) -> list[Stream]:
                     f"plugin {plugin}",
                     "streams() gives Stream values named `plugin.stream`",
                 )
-            streams_given.append(reshaped(registry, stream))
+            streams_given.append(reshaped(registry, _counting(registry, stream)))
     _refuse_doubles(streams_given)
     _refuse_lasting_stubs(streams_given)
     return streams_given
+
+
+def _counting(registry: Registry, stream: Stream) -> Stream:
+    """The stream with what of its settings changes rows; the rest crosses no border."""
+    own = registry.sections.get(stream.plugin) if stream.settings is None else stream.settings
+    return replace(stream, settings=registry.counted(own))
 
 
 def derivations(registry: Registry) -> list[Derived]:

@@ -86,6 +86,34 @@ class Workspace:
     registry: Registry
     target: Target
     ledger: Ledger
+    others: list[Workspace] = field(default_factory=list, compare=False, repr=False)
+
+    def with_kept(self, kept: Mapping[str, Any]) -> Workspace:
+        """The same with the settings that change rows as a ledger has kept them.
+
+        Its plugins are released with those of this one.
+
+        Args:
+            kept: plugin -> what was kept of its section.
+
+        Raises:
+            ConfigurationError: a plugin does not take them any more.
+        """
+        registry = self.registry
+        sections = {
+            name: plugin_settings(
+                self.settings,
+                name,
+                registry.call_one(name, "settings_model"),
+                registry.resolve,
+                registry.keep_secret,
+                kept.get(name),
+            )
+            for name in registry.sections
+        }
+        other = replace(self, registry=replace(registry, sections=sections), others=[])
+        self.others.append(other)
+        return other
 
     @cached_property
     def key(self) -> Key | None:
@@ -142,12 +170,17 @@ class Workspace:
         try:
             yield
         finally:
-            for plugin in self.registry.names:
-                try:
-                    self.registry.call_one(plugin, "release")
-                except MigrationError as error:
-                    # What the command found out is worth more than this.
-                    _log.warning("plugin %s could not release its source: %s", plugin, error)
+            for workspace in (self, *self.others):
+                workspace.release()
+
+    def release(self) -> None:
+        """The plugins close what they opened in this process."""
+        for plugin in self.registry.names:
+            try:
+                self.registry.call_one(plugin, "release")
+            except MigrationError as error:
+                # What the command found out is worth more than this.
+                _log.warning("plugin %s could not release its source: %s", plugin, error)
 
 
 def open_workspace(
@@ -220,7 +253,7 @@ def _configured(
         try:
             model = registry.call_one(name, "settings_model")
             sections[name] = plugin_settings(
-                settings, name, model, registry.resolve, redactor.register
+                settings, name, model, registry.resolve, registry.keep_secret
             )
         except ConfigurationError as error:
             if needs_all:

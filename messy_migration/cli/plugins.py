@@ -68,7 +68,10 @@ def show_plugin(common: Common, name: str, *, as_json: bool) -> None:
     if settings:
         render.say("")
         render.say(
-            render.table(("setting", "type", "default", "variable", "meaning"), _told(settings))
+            render.table(
+                ("setting", "type", "default", "changes rows", "variable", "meaning"),
+                _told(settings),
+            )
         )
 
 
@@ -79,6 +82,7 @@ def _told(settings: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
             one["name"],
             one["type"],
             "a reference" if one["is_secret"] else _NONE.get(one["default"], one["default"]),
+            "yes" if one["changes_rows"] else "",
             one["variable"],
             one["meaning"],
         )

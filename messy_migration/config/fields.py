@@ -1,16 +1,20 @@
-"""What a plugin can be told: the fields of its settings, for people."""
+"""What a plugin can be told: the fields of its settings, and which of them change rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import PurePath
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, SecretBytes, SecretStr
+from pydantic import AnyUrl, BaseModel, SecretBytes, SecretStr
 from pydantic.fields import FieldInfo
 
 from messy_migration.redaction import sounds_secret
+
+OUTSIDE = (AnyUrl, PurePath, SecretBytes, SecretStr)
+"""Types of values that change no row: where something is, and what opens it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,7 @@ class Setting:
         variable: of the environment that sets it.
         is_secret: it is given by reference or by its variable, and never shown.
         meaning: the field's own description.
+        changes_rows: another value of it makes another plan.
     """
 
     name: str
@@ -32,6 +37,7 @@ class Setting:
     variable: str
     is_secret: bool
     meaning: str
+    changes_rows: bool = True
 
 
 def settings_of(plugin: str, model: type[BaseModel] | None) -> tuple[Setting, ...]:
@@ -39,10 +45,23 @@ def settings_of(plugin: str, model: type[BaseModel] | None) -> tuple[Setting, ..
     return tuple(_fields(plugin, model, ())) if model is not None else ()
 
 
-def _fields(plugin: str, model: type[BaseModel], above: tuple[str, ...]) -> Iterator[Setting]:
+def counts(name: str, field: FieldInfo) -> bool:
+    """Whether another value of a field makes another plan, by what the field declares."""
+    extra = field.json_schema_extra
+    is_marked = isinstance(extra, dict) and extra.get("rows") is False
+    kinds = (kind for kind in kinds_of(field.annotation) if isinstance(kind, type))
+    return not (
+        is_marked or sounds_secret(name) or any(issubclass(kind, OUTSIDE) for kind in kinds)
+    )
+
+
+def _fields(
+    plugin: str, model: type[BaseModel], above: tuple[str, ...], *, is_counted: bool = True
+) -> Iterator[Setting]:
     for own, field in model.model_fields.items():
         path = (*above, field.alias or own)
-        kinds = _kinds(field.annotation)
+        changes_rows = is_counted and counts(own, field)
+        kinds = kinds_of(field.annotation)
         yield Setting(
             ".".join(path),
             _spelt(field.annotation),
@@ -50,12 +69,13 @@ def _fields(plugin: str, model: type[BaseModel], above: tuple[str, ...]) -> Iter
             "__".join((plugin, *path)).upper().replace("-", "_"),
             sounds_secret(own) or bool({SecretStr, SecretBytes} & set(kinds)),
             field.description or "",
+            changes_rows,
         )
         # A table of tables has names that its user gives.
-        below = (*path, "NAME") if _is_table(field.annotation) else path
+        below = (*path, "NAME") if is_table(field.annotation) else path
         for kind in kinds:
             if isinstance(kind, type) and issubclass(kind, BaseModel):
-                yield from _fields(plugin, kind, below)
+                yield from _fields(plugin, kind, below, is_counted=changes_rows)
 
 
 def _bare(annotation: Any) -> Any:
@@ -65,16 +85,17 @@ def _bare(annotation: Any) -> Any:
     return annotation
 
 
-def _is_table(annotation: Any) -> bool:
+def is_table(annotation: Any) -> bool:
+    """Whether an annotation is that of a table whose names the user gives."""
     bare = _bare(annotation)
     return dict in (get_origin(bare), *(get_origin(_bare(part)) for part in get_args(bare)))
 
 
-def _kinds(annotation: Any) -> list[Any]:
+def kinds_of(annotation: Any) -> list[Any]:
     """The types that an annotation is made of."""
     bare = _bare(annotation)
     parts = get_args(bare)
-    return [kind for part in parts for kind in _kinds(part)] if parts else [bare]
+    return [kind for part in parts for kind in kinds_of(part)] if parts else [bare]
 
 
 def _spelt(annotation: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from messy_migration.config import files as layers
+from messy_migration.config.kept_settings import overlaid
 from messy_migration.config.problems import (
     Problem,
     fill,
@@ -31,6 +32,7 @@ def plugin_settings(
     model: type[BaseModel] | None,
     resolve: Callable[[str], str],
     register: Callable[[str], object] = str,
+    kept: Any = None,
 ) -> BaseModel | None:
     """A plugin's settings as its own model, with secret references replaced by the secrets.
 
@@ -46,6 +48,7 @@ def plugin_settings(
         model: of its section, or None.
         resolve: gives the secret behind a reference.
         register: is told every secret of the section, so that it can be masked.
+        kept: what the ledger kept of the section, to take the place of what changes rows in it.
 
     Raises:
         ConfigurationError: keys are unknown, missing or wrong, a secret is written in plain, or
@@ -62,7 +65,7 @@ def plugin_settings(
         redactor.register(secret)
         register(secret)
 
-    resolved = _resolved(merged, settings, resolve, known)
+    resolved = overlaid(model, _resolved(merged, settings, resolve, known), kept)
     problems = _plain(settings, name, model, origins, known)
     if problems:
         raise ConfigurationError(*listed(problems, f"the plugin {name}", redactor))

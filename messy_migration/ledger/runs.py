@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, func, insert, select, update
@@ -14,6 +14,24 @@ from messy_migration.ledger.clock import now
 from messy_migration.ledger.lanes import Signature
 from messy_migration.ledger.tables import Ledger, legible
 from messy_migration.model import Partition, Stream
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Under what a run loaded, as far as it changes rows.
+
+    Attributes:
+        versions: plugin -> "distribution version".
+        sections: plugin -> its settings that change rows, none of them a secret; None in ledgers
+            of before these were kept.
+    """
+
+    versions: Mapping[str, str]
+    sections: Mapping[str, Any] | None
+
+
+_KEPT = "settings"
+_RESTARTED = "restart"
 
 
 @dataclass(frozen=True)
@@ -35,6 +53,34 @@ class Run:
     verdict: str | None = None
     exit_code: int | None = None
     report: str | None = None
+
+    @property
+    def kept(self) -> tuple[Kept, ...]:
+        """Under what it loaded: when it began, and each time it was resumed under other settings.
+
+        Raises:
+            LedgerDamaged: it is not what a run has written.
+        """
+        if _KEPT not in self.options:
+            return (Kept(self.versions, None),)
+        with legible("table run"):
+            return tuple(
+                Kept(dict(entry["versions"]), dict(entry["sections"]))
+                for entry in self.options[_KEPT]
+            )
+
+    @property
+    def is_restart(self) -> bool:
+        """Does it read again what is in the target already?"""
+        return bool(self.options.get(_RESTARTED))
+
+    def keeping(self, kept: Kept) -> Run:
+        """The run with what it loads under from now on; itself if it did so before."""
+        if kept in self.kept:
+            return self
+        earlier = self.options.get(_KEPT, [])
+        entry = {"versions": dict(kept.versions), "sections": kept.sections}
+        return replace(self, options={**self.options, _KEPT: [*earlier, entry]})
 
 
 @dataclass(frozen=True)
@@ -86,8 +132,34 @@ def find_open(
     return _run(row) if row else None
 
 
-def history(connection: Connection, ledger: Ledger, limit: int = 20) -> list[Run]:
-    """The newest runs first."""
+def kept(found: Sequence[Run]) -> list[Kept]:
+    """Under what runs loaded, each once; the newest first if they are."""
+    different: list[Kept] = []
+    for run in found:
+        different += [entry for entry in reversed(run.kept) if entry not in different]
+    return different
+
+
+def keep(connection: Connection, ledger: Ledger, signature: Signature, run: Run) -> None:
+    """Write down what a run that goes on loads under from now on."""
+    _change(connection, ledger, signature, run.run_id, options=json.dumps(run.options))
+
+
+def abandon(connection: Connection, ledger: Ledger, signature: Signature, run: Run) -> None:
+    """Close a run that is not to be resumed; what it committed stays."""
+    _change(connection, ledger, signature, run.run_id, state="done", finished_at=now())
+
+
+def _change(
+    connection: Connection, ledger: Ledger, signature: Signature, run_id: str, **values: Any
+) -> None:
+    table = ledger.run
+    connection.execute(update(table).where(table.c.run_id == run_id).values(**values))
+    changes.record(connection, ledger, signature, "run", (run_id,))
+
+
+def history(connection: Connection, ledger: Ledger, limit: int | None = 20) -> list[Run]:
+    """The newest runs first; all of them without a limit."""
     query = select(ledger.run).order_by(ledger.run.c.started_at.desc()).limit(limit)
     return [_run(row) for row in connection.execute(query).mappings()]
 

@@ -168,6 +168,9 @@ class Stream:
             before anything of it is loaded, and is read from there ever after.
         overlap: seconds that a later run goes back behind the bookmark.
         assumed: what is not documented by the source and was assumed, one line each.
+        settings: what of its plugin's settings its rows are made with, a model or a mapping; None
+            where that is the whole section. Another value of it makes another plan. The core keeps
+            only what changes rows (`Field(json_schema_extra={"rows": False})` says what does not).
         problem: why nothing is known of what the source has; such a stream writes no table,
             stands for all streams of its tenant, and stops none of another.
         offered: the stream as its owner offered it, where plugins have reshaped it; set by the
@@ -185,6 +188,7 @@ class Stream:
     lands: bool = False
     overlap: int = 0
     assumed: tuple[str, ...] = ()
+    settings: Any = field(default=None, hash=False)
     problem: MigrationError | None = None
     offered: Stream | None = None
     reshaped_by: tuple[str, ...] = ()

@@ -28,6 +28,7 @@ def metadata(stream: Stream) -> dict[bytes, bytes]:
         "name": stream.name,
         "tenant": stream.tenant,
         "bookmark": stream.bookmark,
+        "settings": stream.settings,
         "depends_on": list(stream.depends_on),
         "record": [
             [column.name, str(column.type), column.required, column.loss, column.tolerance]
@@ -72,4 +73,5 @@ def _stream(declared: dict[str, Any]) -> Stream:
         declared["bookmark"],
         tuple(declared["depends_on"]),
         lands=True,
+        settings=declared.get("settings"),
     )

@@ -1,67 +1,15 @@
-"""Which partitions a stream offers, and under which identity they become rows."""
+"""Which partitions a stream offers, and which streams come before which."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
 
-from messy_migration.config.row_settings import digest_of_rows
 from messy_migration.errors import PluginError
-from messy_migration.fingerprint.rows import format_id
 from messy_migration.model import Partition, Stream
-from messy_migration.pipeline.cut import Cutting
-from messy_migration.registry import Registry
 from messy_migration.workspace import Workspace
-
-_CHANGES_ROWS = ("transform", "validate", "load")
-_RESHAPE = "reshape"
-
-
-def plan_id(workspace: Workspace, stream: Stream, cutting: Cutting) -> str:
-    """Identifies what turns an input into rows: formats, plugins in order, and the cutting.
-
-    An input may be replayed only under its own plan id. A plugin counts that owns the stream or
-    may change its rows, with the settings by which it changes them; an observer does not.
-    """
-    registry = workspace.registry
-    parts: list[object] = [
-        [format_id(table) for table in stream.tables],
-        [
-            [name, registry.versions[name], *_rules(registry, name)]
-            for name in registry.names
-            if name == stream.plugin or _changes_rows(registry, stream, name)
-        ],
-        sorted(cutting.as_options().items()),
-    ]
-    lossy = [
-        [table.name, column.name, column.loss]
-        for table in stream.tables
-        for column in table.columns
-        if column.loss
-    ]
-    if lossy:
-        parts.append(lossy)
-    settled = [[table.name, table.conflict] for table in stream.tables if table.conflict]
-    if settled:
-        parts.append(settled)
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-
-
-def _changes_rows(registry: Registry, stream: Stream, plugin: str) -> bool:
-    return plugin in stream.reshaped_by or any(
-        registry.implements(plugin, hook) for hook in _CHANGES_ROWS
-    )
-
-
-def _rules(registry: Registry, plugin: str) -> list[str]:
-    """The digest of the settings by which a plugin changes rows, if its rules take any."""
-    hooks = (*_CHANGES_ROWS, _RESHAPE)
-    if not any(registry.takes_settings(plugin, hook) for hook in hooks):
-        return []
-    return [digest_of_rows(registry.sections.get(plugin))]
 
 
 def ordered(streams: Sequence[Stream]) -> list[Stream]:

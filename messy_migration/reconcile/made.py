@@ -51,7 +51,7 @@ def basis(registry: Registry, derived: Derived, states: States, sums: Sums) -> d
     """
     definition = [
         registry.versions[derived.plugin],
-        digest_of_rows(registry.sections.get(derived.plugin)),
+        digest_of_rows(registry.sections.get(derived.plugin), registry.secrets),
         format_id(derived.table),
         derived.table.key,
         derived.sql,

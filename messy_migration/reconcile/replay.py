@@ -29,7 +29,7 @@ from messy_migration.pipeline.commit import batch_id
 from messy_migration.pipeline.cut import Cut, Cutting
 from messy_migration.pipeline.extract import cuts, declared_stream
 from messy_migration.pipeline.halves import committed_parts, part_id
-from messy_migration.pipeline.partitions import plan_id
+from messy_migration.pipeline.plan_id import plan_id
 from messy_migration.pipeline.prepare import prepare
 from messy_migration.pipeline.records import numbers, present, without
 from messy_migration.pipeline.rules import CRASH, DUPLICATE_KEY, TARGET

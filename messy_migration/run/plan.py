@@ -13,7 +13,8 @@ from messy_migration.ledger.history import History
 from messy_migration.ledger.runs import Planned, short
 from messy_migration.model import Partition, Stream
 from messy_migration.pipeline.cut import Cutting
-from messy_migration.pipeline.partitions import ordered, partitions, plan_id, whole
+from messy_migration.pipeline.partitions import ordered, partitions, whole
+from messy_migration.pipeline.plan_id import plan_id
 from messy_migration.workspace import Workspace
 
 

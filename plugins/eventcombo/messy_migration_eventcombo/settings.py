@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from string import Formatter
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -25,6 +25,7 @@ from pydantic import (
     SecretStr,
     model_validator,
 )
+from pydantic.config import JsonDict
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from messy_migration.http import HttpSettings
@@ -34,6 +35,7 @@ DEFAULT_TENANT = "default"
 EVENT_ID = "event_id"
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
+_NO_ROWS: JsonDict = {"rows": False}
 
 
 def _path(text: str) -> str:
@@ -96,9 +98,9 @@ class Account(BaseModel):
 
     model_config = _STRICT
 
-    username: str = Field(min_length=1, repr=False)
+    username: str = Field(min_length=1, repr=False, json_schema_extra=_NO_ROWS)
     password: SecretStr = Field(min_length=1)
-    base_url: BaseUrl | None = None
+    base_url: BaseUrl | None = Field(None, json_schema_extra=_NO_ROWS)
     default_timezone: Zone | None = None
     default_currency: Currency | None = None
 
@@ -120,8 +122,8 @@ class EventList(BaseModel):
 
     model_config = _STRICT
 
-    path: Path = "/api/v2/Public/Event/List"
-    paging: Paging = "none"
+    path: Path = Field("/api/v2/Public/Event/List", json_schema_extra=_NO_ROWS)
+    paging: Paging = Field("none", json_schema_extra=_NO_ROWS)
 
 
 class PerEvent(BaseModel):
@@ -129,8 +131,10 @@ class PerEvent(BaseModel):
 
     model_config = _STRICT
 
-    path: Annotated[EventPath | None, BeforeValidator(lambda text: text or None)]
-    paging: Paging = "page"
+    path: Annotated[EventPath | None, BeforeValidator(lambda text: text or None)] = Field(
+        json_schema_extra=_NO_ROWS
+    )
+    paging: Paging = Field("page", json_schema_extra=_NO_ROWS)
 
 
 class PageNumbers(BaseModel):
@@ -152,7 +156,7 @@ class Envelope(BaseModel):
     paths: tuple[str, ...] = Field(
         ("", "Result", "Data", "Data.Items", "events", "Events", "Result.Items"), min_length=1
     )
-    totals: tuple[str, ...] = ("Total", "TotalCount", "total")
+    totals: tuple[str, ...] = Field(("Total", "TotalCount", "total"), json_schema_extra=_NO_ROWS)
 
 
 class EventComboSettings(BaseSettings):
@@ -171,8 +175,8 @@ class EventComboSettings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="forbid")
 
-    base_url: BaseUrl = "https://www.eventcombo.com"
-    username: str | None = Field(None, min_length=1, repr=False)
+    base_url: BaseUrl = Field("https://www.eventcombo.com", json_schema_extra=_NO_ROWS)
+    username: str | None = Field(None, min_length=1, repr=False, json_schema_extra=_NO_ROWS)
     password: SecretStr | None = Field(None, min_length=1)
     tenants: dict[Name, Account] = Field(default_factory=dict)
     token: Token = Token()
@@ -181,13 +185,13 @@ class EventComboSettings(BaseSettings):
     orders: PerEvent = PerEvent(path="/api/v2/Organizer/Order/List?eventId={event_id}")
     attendees: PerEvent = PerEvent(path="/api/v2/Organizer/Attendee/List?eventId={event_id}")
     promo_codes: PerEvent = PerEvent(path="/api/v2/Organizer/PromoCode/List?eventId={event_id}")
-    paging: PageNumbers = PageNumbers()
+    paging: PageNumbers = Field(PageNumbers(), json_schema_extra=_NO_ROWS)
     envelope: Envelope = Envelope()
     default_timezone: Zone = "America/New_York"
     default_currency: Currency = "USD"
-    slices: int = Field(4, ge=1, le=64)
-    calls_per_second: PositiveFloat | None = None
-    http: HttpSettings = HttpSettings(read=60)
+    slices: int = Field(4, ge=1, le=64, json_schema_extra=_NO_ROWS)
+    calls_per_second: PositiveFloat | None = Field(None, json_schema_extra=_NO_ROWS)
+    http: HttpSettings = Field(HttpSettings(read=60), json_schema_extra=_NO_ROWS)
     local_orders_before: date | None = None
     test_prefixes: tuple[str, ...] = ("ZZTEST",)
     aliases: Mapping[Entity, Mapping[str, tuple[str, ...]]] = Field(default_factory=dict)
@@ -231,3 +235,14 @@ class EventComboSettings(BaseSettings):
     def currency_of(self, account: Account) -> str:
         """The currency of an account: the API names none."""
         return account.default_currency or self.default_currency
+
+    def rows_of(self, account: Account) -> dict[str, Any]:
+        """What the rows of an account are made with; nothing of the other accounts."""
+        return {
+            "default_timezone": self.zone_of(account),
+            "default_currency": self.currency_of(account),
+            "envelope": self.envelope,
+            "local_orders_before": self.local_orders_before,
+            "test_prefixes": self.test_prefixes,
+            "aliases": self.aliases,
+        }

@@ -165,6 +165,7 @@ def _stream(
         deny=DENY,
         lands=True,
         assumed=_assumed(settings, entity),
+        settings=settings.rows_of(settings.accounts[tenant]),
     )
 
 

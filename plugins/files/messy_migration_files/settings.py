@@ -6,7 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, model_validator
+from pydantic.config import JsonDict
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+# What a schema file says counts by its content, which is in the digest of every partition.
+_NO_ROWS: JsonDict = {"rows": False}
 
 Entry = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]
 
@@ -21,8 +25,8 @@ class FileStream(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
-    path: str = Field(min_length=1)
-    schema_: str = Field(alias="schema", min_length=1)
+    path: str = Field(min_length=1, json_schema_extra=_NO_ROWS)
+    schema_: str = Field(alias="schema", min_length=1, json_schema_extra=_NO_ROWS)
     _directory: Path = PrivateAttr(default_factory=Path.cwd)
 
     @model_validator(mode="after")

@@ -34,6 +34,7 @@ def declared(settings: FilesSettings) -> list[Stream]:
                 tables=(schema.table,),
                 bookmark=schema.bookmark,
                 depends_on=schema.depends_on,
+                settings=entry,
             )
         )
     return streams

@@ -18,6 +18,7 @@ from pydantic import (
     ValidationInfo,
     model_validator,
 )
+from pydantic.config import JsonDict
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -28,6 +29,7 @@ from messy_migration.model import ColumnType
 __all__ = ["Database", "Open", "SqlSettings", "TableEntry"]
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+_NO_ROWS: JsonDict = {"rows": False}
 _KINDS = {"postgresql": "postgresql", "postgresql+psycopg": "postgresql", "sqlite": "sqlite"}
 _SECRET_QUERY = frozenset({"password", "passwd", "pwd", "sslpassword"})
 _LOOPBACK = frozenset({"", "localhost", "127.0.0.1", "::1"})
@@ -106,7 +108,7 @@ class TableEntry(BaseModel):
     types: dict[str, TypeName] = Field(default_factory=dict)
     key: list[str] = Field(default_factory=list)
     bookmark: str | None = None
-    overlap: int = Field(3600, ge=0)
+    overlap: int = Field(3600, ge=0, json_schema_extra=_NO_ROWS)
 
 
 class Database(BaseModel):
@@ -114,16 +116,16 @@ class Database(BaseModel):
 
     model_config = _STRICT
 
-    url: Url | None = Field(None, repr=False)
+    url: Url | None = Field(None, repr=False, json_schema_extra=_NO_ROWS)
     password: SecretStr | None = Field(None, min_length=1)
     schema_: str | None = Field(None, alias="schema", min_length=1)
-    include: list[str] | None = None
-    exclude: list[str] | None = None
+    include: list[str] | None = Field(None, json_schema_extra=_NO_ROWS)
+    exclude: list[str] | None = Field(None, json_schema_extra=_NO_ROWS)
     leave_out: list[ColumnPattern] | None = None
     prefix: Annotated[str, Field(pattern=r"^([a-z_][a-z0-9_]*)?$", max_length=40)] | None = None
-    foreign_keys: bool | None = None
+    foreign_keys: bool | None = Field(None, json_schema_extra=_NO_ROWS)
     tables: dict[str, TableEntry] | None = None
-    insecure_reason: str | None = None
+    insecure_reason: str | None = Field(None, json_schema_extra=_NO_ROWS)
 
 
 class Open(Protocol):
@@ -152,17 +154,17 @@ class SqlSettings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="forbid", populate_by_name=True)
 
-    url: Url | None = Field(None, repr=False)
+    url: Url | None = Field(None, repr=False, json_schema_extra=_NO_ROWS)
     password: SecretStr | None = Field(None, min_length=1)
     databases: dict[Name, Database] = Field(default_factory=dict)
     schema_: str | None = Field(None, alias="schema", min_length=1)
-    include: list[str] = Field(default_factory=lambda: ["*"])
-    exclude: list[str] = Field(default_factory=list)
+    include: list[str] = Field(default_factory=lambda: ["*"], json_schema_extra=_NO_ROWS)
+    exclude: list[str] = Field(default_factory=list, json_schema_extra=_NO_ROWS)
     leave_out: list[ColumnPattern] = Field(default_factory=list)
     prefix: Annotated[str, Field(pattern=r"^([a-z_][a-z0-9_]*)?$", max_length=40)] = ""
-    foreign_keys: bool = True
+    foreign_keys: bool = Field(default=True, json_schema_extra=_NO_ROWS)
     tables: dict[str, TableEntry] = Field(default_factory=dict)
-    insecure_reason: str = ""
+    insecure_reason: str = Field("", json_schema_extra=_NO_ROWS)
     tenant_column: Identifier | None = None
     _directory: Path = PrivateAttr(default_factory=Path.cwd)
     # What this process has open, by tenant and purpose; `release` closes it.

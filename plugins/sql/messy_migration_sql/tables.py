@@ -200,6 +200,13 @@ def _stream(source: Source, draft: _Draft, table: Table, drafts: Mapping[str, _D
             deny=tuple(left_out),
             overlap=draft.entry.overlap,
             assumed=tuple(_assumed(source, draft)),
+            settings={
+                "schema": source.schema,
+                "prefix": source.prefix,
+                "tenant_column": source.tenant_column,
+                "left_out": sorted(left_out),
+                "table": draft.entry,
+            },
         )
     except ConfigurationError as error:
         raise ConfigurationError(

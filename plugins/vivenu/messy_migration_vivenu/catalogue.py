@@ -111,8 +111,9 @@ def streams_of(settings: VivenuSettings) -> list[Stream]:
             lands=True,
             overlap=OVERLAP,
             assumed=endpoint.assumed,
+            settings=tenant,
         )
-        for account in settings.tenants
+        for account, tenant in settings.tenants.items()
         for name, endpoint in ENDPOINTS.items()
     ]
 

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic.config import JsonDict
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from messy_migration.http import HttpSettings
 from messy_migration_ticketing import Bad, zone
+
+_NO_ROWS: JsonDict = {"rows": False}
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=63)]
 
@@ -36,18 +39,18 @@ class Tenant(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     token: SecretStr = Field(min_length=1)
-    base_url: str = "https://vivenu.com/api"
-    top: int = Field(500, ge=1, le=1000)
-    floor: int = Field(10, ge=1, le=1000)
-    rate: float | None = Field(None, gt=0)
-    begin: date = date(2016, 1, 1)
-    window_days: int = Field(182, ge=1, le=36_500)
-    lag: int = Field(120, ge=0, le=86_400)
+    base_url: str = Field("https://vivenu.com/api", json_schema_extra=_NO_ROWS)
+    top: int = Field(500, ge=1, le=1000, json_schema_extra=_NO_ROWS)
+    floor: int = Field(10, ge=1, le=1000, json_schema_extra=_NO_ROWS)
+    rate: float | None = Field(None, gt=0, json_schema_extra=_NO_ROWS)
+    begin: date = Field(date(2016, 1, 1), json_schema_extra=_NO_ROWS)
+    window_days: int = Field(182, ge=1, le=36_500, json_schema_extra=_NO_ROWS)
+    lag: int = Field(120, ge=0, le=86_400, json_schema_extra=_NO_ROWS)
     currency: str = Field("EUR", pattern="^[A-Z]{3}$")
     timezone: str = "UTC"
     test_prefixes: tuple[str, ...] = ("ZZTEST",)
     test_shops: tuple[str, ...] = ()
-    http: HttpSettings = HttpSettings()
+    http: HttpSettings = Field(HttpSettings(), json_schema_extra=_NO_ROWS)
 
     @field_validator("base_url")
     @classmethod

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import AnyUrl, BaseModel, Field, SecretStr
 
 from messy_migration.config.fields import settings_of
 
@@ -36,6 +37,21 @@ def test_every_field_is_told_with_its_key_its_type_and_its_variable():
         "nested.token": ("SecretStr", None, "MY_SHOP__NESTED__TOKEN", True, ""),
         "nested.kind": ("'new' | 'old'", "new", "MY_SHOP__NESTED__KIND", False, ""),
     }
+
+
+class Rows(BaseModel):
+    threshold: int = 1
+    size: int = Field(1, json_schema_extra={"rows": False})
+    home: AnyUrl | None = None
+    folder: list[Path] = []
+    api_key: str = ""
+    inside: Shop = Shop(token="x")
+    outside: Shop = Field(Shop(token="x"), json_schema_extra={"rows": False})
+
+
+def test_it_is_told_which_settings_change_rows():
+    counted = {setting.name for setting in settings_of("shop", Rows) if setting.changes_rows}
+    assert counted == {"threshold", "inside", "inside.kind"}
 
 
 def test_a_plugin_without_settings_has_none():

@@ -19,7 +19,8 @@ from messy_migration.ledger.runs import Planned, short
 from messy_migration.ledger.tables import ledger
 from messy_migration.model import Column, ColumnType, Partition, Stream, Table
 from messy_migration.pipeline.cut import Cutting
-from messy_migration.pipeline.partitions import levels, ordered, plan_id
+from messy_migration.pipeline.partitions import levels, ordered
+from messy_migration.pipeline.plan_id import plan_id
 from messy_migration.run.open import new_run_id
 from messy_migration.run.plan import build
 from messy_migration.workspace import Request, Workspace

@@ -17,7 +17,7 @@ from messy_migration.ledger.runs import Planned
 from messy_migration.ledger.tables import ledger
 from messy_migration.model import Column, ColumnType, Partition, Stream, Table
 from messy_migration.pipeline.cut import Cutting
-from messy_migration.pipeline.partitions import plan_id
+from messy_migration.pipeline.plan_id import plan_id
 from messy_migration.run.plan import build
 from messy_migration.workspace import Request, Workspace
 
