@@ -119,7 +119,9 @@ def partitions(  # type: ignore[empty-body]
     Asked of the stream's owner, once per command, in the parent process. `since` is the
     bookmark minus the overlap, or None. `planned` is None in a new run; in a resumed one it is
     what the run planned before and has not completed, for a plugin that would cut otherwise
-    now: it gives the same again, with `held` as it is now. `records` is the most that one
+    now: it gives the same again, with `held` as it is now. Of a stream that lands only an owner
+    that takes `planned` is asked then; it gives the same windows, as the settings of today read
+    them, under the digests that follow from these. `records` is the most that one
     batch may hold. Whatever is opened for this is closed by `release`. Without an
     implementation a stream is one partition, read whole by every run and merged by its key;
     without a key it is read once.

@@ -70,7 +70,11 @@ class Registry:
 
     def takes_settings(self, plugin: str, hook: str) -> bool:
         """Whether the plugin answers the hook, and its settings bear on the answer."""
-        return any("settings" in answer.argnames for answer in self._answers(plugin, hook))
+        return self.takes(plugin, hook, "settings")
+
+    def takes(self, plugin: str, hook: str, argument: str) -> bool:
+        """Whether the plugin answers the hook, and asks for an argument of it."""
+        return any(argument in answer.argnames for answer in self._answers(plugin, hook))
 
     def _answers(self, plugin: str, hook: str) -> list[pluggy.HookImpl]:
         caller = cast("pluggy.HookCaller", getattr(self.manager.hook, hook))

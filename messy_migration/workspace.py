@@ -211,7 +211,7 @@ def open_workspace(
     start_log(request, settings)
     registry = _registry(settings, settings.core.plugins, request)
     _warn(request, settings)
-    registry = _configured(registry, settings, redactor, needs_all=needs_plugins)
+    registry = _configured(registry, settings, needs_all=needs_plugins)
     url = configuration.target_url(settings, registry.resolve)
     if url.password:
         redactor.register(str(url.password))
@@ -241,9 +241,7 @@ def _settings(request: Request, *, needs_plugins: bool) -> Settings:
     return settings
 
 
-def _configured(
-    registry: Registry, settings: Settings, redactor: Redactor, *, needs_all: bool
-) -> Registry:
+def _configured(registry: Registry, settings: Settings, *, needs_all: bool) -> Registry:
     """The registry with the settings of each plugin; `unset` holds those that are left out."""
     sections = registry.sections
     # Who resolves secrets comes first: the settings of the others may refer to them.

@@ -19,16 +19,21 @@ from messy_migration.errors import MigrationError
 from messy_migration.ledger import known_tables as states
 from messy_migration.ledger import schema
 from messy_migration.ledger.history import History
+from messy_migration.ledger.runs import Run
 from messy_migration.logs import borrowed
 from messy_migration.model import Table
 from messy_migration.pipeline.cut import Cutting
 from messy_migration.redaction import Redactor
 from messy_migration.run import plan as planning
+from messy_migration.run.open import resumable
 from messy_migration.run.options import RunOptions
 from messy_migration.run.plan import StreamPlan
 from messy_migration.run.run import chosen
 from messy_migration.run.sandbox import served
 from messy_migration.workspace import Request, Workspace, open_workspace
+
+_NEW = "new"
+"""Stands for the id of a run that would begin."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ class Plan(Result):
                     "skipped": [part.name for part in stream_plan.skipped],
                     "problems": [problem.as_dict() for problem in stream_plan.problems],
                     "unread": {table: list(names) for table, names in stream_plan.unread.items()},
+                    "notes": list(stream_plan.notes),
                 }
                 for stream_plan in self.streams
             ],
@@ -125,8 +131,7 @@ def _planned(workspace: Workspace, options: RunOptions) -> Plan:
     target = workspace.target
     if is_missing(target):
         target = replace(open_target(URL.create("sqlite"), "messy-migration"), label=target.label)
-    core = workspace.settings.core
-    cutting = Cutting(core.batch_records, core.batch_bytes)
+    run: Run | None = None
     with (
         refusals(f"target {target.label}"),
         target.dialect.reading(target.engine) as connection,
@@ -138,6 +143,7 @@ def _planned(workspace: Workspace, options: RunOptions) -> Plan:
         schema.refuse_newer(revision)
         if revision == schema.HEAD:
             history = History.read(connection, workspace.ledger)
+            run = None if options.is_restart else resumable(connection, workspace, options)
         pending: set[str] = set()
         if schema.version(connection) == schema.HEAD:
             table_states = states.all_states(connection, workspace.ledger).values()
@@ -166,9 +172,25 @@ def _planned(workspace: Workspace, options: RunOptions) -> Plan:
                     )
                 )
     with workspace.releasing():
-        plans = planning.build(workspace, streams, history, cutting, since=options.since)
+        plans = planning.build(
+            workspace,
+            streams,
+            history,
+            _cutting(workspace, run),
+            run_id=run.run_id if run else _NEW,
+            since=options.since,
+            is_restart=run.is_restart if run else options.is_restart,
+        )
     codes = {problem.exit_code for stream_plan in plans for problem in stream_plan.problems}
     codes |= {6 for table_plan in tables if table_plan.problems}
     code = errors.exit_code(codes, mismatch=False, unknown=False)
     redactor = workspace.request.redactor
     return Plan(target.label, server, tuple(plans), tuple(tables), code, redactor)
+
+
+def _cutting(workspace: Workspace, run: Run | None) -> Cutting:
+    """The bounds of a batch: those that the open run began with, else those that are set."""
+    core = workspace.settings.core
+    if run is not None:
+        return Cutting.of_options(run.options)
+    return Cutting(core.batch_records, core.batch_bytes)

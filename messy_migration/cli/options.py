@@ -6,7 +6,7 @@ import functools
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -183,6 +183,21 @@ def choice_options(function: Callable[..., Any]) -> Callable[..., Any]:
             since = since.replace(tzinfo=UTC)
         choice = RunOptions(selection=tuple(select), tenants=tuple(tenant), since=since)
         return function(*args, choice=choice, **kwargs)
+
+    return wrapper
+
+
+def restart_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--restart` to the options behind `choice`."""
+
+    @click.option(
+        "--restart",
+        is_flag=True,
+        help="Resume nothing: read everything again, and merge it by its keys.",
+    )
+    @functools.wraps(function)
+    def wrapper(*args: Any, restart: bool, choice: RunOptions, **kwargs: Any) -> Any:
+        return function(*args, choice=replace(choice, is_restart=restart), **kwargs)
 
     return wrapper
 

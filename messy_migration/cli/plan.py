@@ -14,6 +14,7 @@ from messy_migration.cli.options import (
     common_options,
     json_option,
     plugins_option,
+    restart_option,
     sandbox_option,
     target_option,
 )
@@ -24,6 +25,7 @@ from messy_migration.run.plan import StreamPlan, reread_lines
 @click.command("plan")
 @plugins_option
 @choice_options
+@restart_option
 @target_option
 @sandbox_option
 @json_option
@@ -81,6 +83,7 @@ def plan_text(plan: api.Plan) -> str:
         if table_plan.remedy:
             parts.append(cell(f"  Next: {table_plan.remedy}"))
     parts += [cell(line) for line in reread_lines(plan.streams)]
+    parts += [cell(note) for stream_plan in plan.streams for note in stream_plan.notes]
     parts += [
         cell(f"error: {problem}")
         for stream_plan in plan.streams

@@ -17,6 +17,7 @@ from messy_migration.cli.options import (
     common_options,
     json_option,
     plugins_option,
+    restart_option,
     sandbox_option,
     target_option,
     verbose_option,
@@ -80,6 +81,7 @@ def rotation_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @workers_option
 @choice_options
 @final_option
+@restart_option
 @rotation_options
 @sandbox_option
 @click.option("--engine", metavar="NAME", help="Work on an executor that a plugin brings.")

@@ -50,6 +50,7 @@ def outcome_text(outcome: Outcome, *, verbose: bool = False) -> str:
     if outcome.skipped:
         verb = "was" if outcome.skipped == 1 else "were"
         parts.append(f"{counted(outcome.skipped, 'partition')} {verb} in the target already")
+    parts += map(cell, outcome.notes)
     proof = outcome.proof
     parts += map(cell, (*below(proof), *money(proof.verdicts), last_line(outcome.verdict, proof)))
     held = sum(count for *_, count in outcome.quarantine)

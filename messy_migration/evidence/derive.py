@@ -32,6 +32,7 @@ FIELDS = frozenset(
             "inputs",
             "kind",
             "ledger",
+            "loaded_before",
             "links",
             "located",
             "masked",

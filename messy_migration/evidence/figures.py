@@ -186,7 +186,11 @@ def facts(document: Mapping[str, Any]) -> dict[str, Any]:
     ordered += sorted(name for name in versions if name not in first)
     return {
         "versions": [(name, versions[name]) for name in ordered],
-        "options": sorted(run.get("options", {}).items()),
+        "options": sorted(
+            (name, value)
+            for name, value in run.get("options", {}).items()
+            if name != "settings"  # by plugin and version, and too long for a line
+        ),
         "seconds": document.get("seconds"),
         "rows": sum(entry["expected_rows"] for entry in document["tables"]),
         "scopes": len(document["tables"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
@@ -10,7 +11,7 @@ from sqlalchemy import Connection
 from messy_migration.ledger import bookmarks, receipts, runs, source_proofs
 from messy_migration.ledger.known_tables import all_states
 from messy_migration.ledger.receipts import Scope
-from messy_migration.ledger.runs import Planned
+from messy_migration.ledger.runs import Planned, Run
 from messy_migration.ledger.tables import Ledger
 from messy_migration.model import Partition, Stream, Table
 from messy_migration.model.evolution import gained
@@ -27,28 +28,34 @@ class History:
 
     Attributes:
         planned: every partition that any run planned.
-        begun: (stream, tenant, digest, plan id) whose first batch is committed.
+        begun: partitions whose first batch is committed.
         complete: partitions whose last batch is committed.
         bookmarks: (stream, tenant) -> how far it was read, ISO 8601 in UTC.
+        half: partitions that are begun and not complete -> place -> identities of the batches.
+        runs: all of them, the newest first, if there is anything half.
         doubtful: (stream, tenant) of which something was extracted that the source did not have.
         known: the tables and scopes that runs have met, with the columns under which they count.
     """
 
     planned: tuple[Planned, ...] = ()
-    begun: frozenset[tuple[str, str, str, str]] = frozenset()
+    begun: frozenset[Place] = frozenset()
     complete: frozenset[Place] = frozenset()
     bookmarks: Mapping[tuple[str, str], str] = field(default_factory=dict)
     doubtful: frozenset[tuple[str, str]] = frozenset()
     known: Mapping[tuple[str, Scope], Table] = field(default_factory=dict)
+    half: Mapping[Place, Mapping[int, AbstractSet[str]]] = field(default_factory=dict)
+    runs: tuple[Run, ...] = ()
 
     @classmethod
     def read(cls, connection: Connection, ledger: Ledger) -> History:
         """What the ledger says now."""
         planned = runs.planned(connection, ledger)
+        begun = receipts.begun(connection, ledger)
+        complete = receipts.complete(connection, ledger)
         return cls(
             tuple(planned),
-            frozenset(receipts.begun(connection, ledger, planned)),
-            frozenset(receipts.complete(connection, ledger)),
+            frozenset(begun),
+            frozenset(complete),
             bookmarks.positions(connection, ledger),
             frozenset(
                 (proof.planned.stream, proof.planned.tenant)
@@ -56,6 +63,8 @@ class History:
                 if proof.is_doubtful
             ),
             {key: state.table for key, state in all_states(connection, ledger).items()},
+            {place: receipts.batches(connection, ledger, *place) for place in begun - complete},
+            tuple(runs.history(connection, ledger, None)) if begun - complete else (),
         )
 
     def unread_columns(self, stream: Stream) -> dict[str, list[str]]:
@@ -76,8 +85,7 @@ class History:
 
     def is_begun(self, stream: Stream, partition: Partition) -> bool:
         """Is any of its batches committed?"""
-        identity = (stream.name, stream.tenant, partition.digest)
-        return any(read[:3] == identity for read in self.begun)
+        return (stream.name, stream.tenant, partition.digest) in self.begun
 
     def loaded(self, stream: Stream) -> list[Planned]:
         """What was loaded of a stream, in whole or in part, oldest run first."""
@@ -85,8 +93,7 @@ class History:
             planned
             for planned in self.planned
             if (planned.stream, planned.tenant) == (stream.name, stream.tenant)
-            and (planned.stream, planned.tenant, planned.partition.digest, planned.plan_id)
-            in self.begun
+            and (planned.stream, planned.tenant, planned.partition.digest) in self.begun
         ]
 
     def standing(self, stream: Stream) -> list[Planned]:
@@ -102,7 +109,7 @@ class History:
         groups: dict[tuple[str, str], list[Planned]] = {}
         for planned in self.planned:
             identity = (planned.stream, planned.tenant, planned.partition.digest)
-            if (*identity, planned.plan_id) in self.begun:
+            if identity in self.begun:
                 groups.setdefault(identity[:2], []).append(planned)
         return {
             (planned.stream, planned.tenant, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, Text, cast, func, insert, select, update
 
@@ -14,7 +14,6 @@ from messy_migration.ledger import places
 from messy_migration.ledger.chain import Row, reason_digest, receipt_row
 from messy_migration.ledger.clock import now
 from messy_migration.ledger.lanes import Signature, receipt_digest
-from messy_migration.ledger.runs import Planned
 from messy_migration.ledger.tables import Ledger, legible
 from messy_migration.model import Extraction, Fingerprint, Receipt, TableReceipt
 
@@ -184,22 +183,33 @@ def batch_id(stream: str, tenant: str, plan_id: str, digest: str, ordinal: int) 
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
-def begun(
-    connection: Connection, ledger: Ledger, planned: Iterable[Planned]
-) -> set[tuple[str, str, str, str]]:
-    """(stream, tenant, partition digest, plan id) of those whose first batch is committed."""
+def begun(connection: Connection, ledger: Ledger) -> set[tuple[str, str, str]]:
+    """(stream, tenant, partition digest) of those whose first batch is committed."""
     table = ledger.receipt
-    query = select(table.c.batch_id).where(table.c.kind == "load", table.c.ordinal == 0)
-    # A batch that was committed in parts is known by theirs, which name its own first.
-    first = {identity.partition(".")[0] for identity in connection.execute(query).scalars()}
-    return {
-        (partition.stream, partition.tenant, partition.partition.digest, partition.plan_id)
-        for partition in planned
-        if batch_id(
-            partition.stream, partition.tenant, partition.plan_id, partition.partition.digest, 0
-        )
-        in first
-    }
+    query = select(table.c.stream, table.c.tenant, table.c.partition).where(
+        table.c.kind == "load", table.c.ordinal == 0
+    )
+    return {(stream, tenant, digest) for stream, tenant, digest in connection.execute(query)}
+
+
+def batches(
+    connection: Connection, ledger: Ledger, stream: str, tenant: str, digest: str
+) -> dict[int, set[str]]:
+    """The committed batches of a partition, whatever their plan: place -> identities.
+
+    What was committed in parts has the identity that its parts have in common.
+    """
+    table = ledger.receipt
+    query = select(table.c.ordinal, table.c.batch_id).where(
+        table.c.kind == "load",
+        table.c.stream == stream,
+        table.c.tenant == tenant,
+        table.c.partition == digest,
+    )
+    places: dict[int, set[str]] = {}
+    for ordinal, identity in connection.execute(query):
+        places.setdefault(ordinal, set()).add(identity.partition(".")[0])
+    return places
 
 
 def committed(connection: Connection, ledger: Ledger, batch_ids: Sequence[str]) -> set[str]:
@@ -211,10 +221,10 @@ def committed(connection: Connection, ledger: Ledger, batch_ids: Sequence[str]) 
 
 def of_partition(
     connection: Connection, ledger: Ledger, stream: str, tenant: str, digest: str
-) -> dict[str, Fingerprint | None]:
-    """The committed batches of a partition, and what each held before any hook, if it is known."""
+) -> dict[str, tuple[int, Fingerprint | None]]:
+    """The committed batches of a partition: place, and what each held before any hook, if known."""
     table = ledger.receipt
-    query = select(table.c.batch_id, table.c.read_rows, table.c.read_lanes).where(
+    query = select(table.c.batch_id, table.c.ordinal, table.c.read_rows, table.c.read_lanes).where(
         table.c.kind == "load",
         table.c.stream == stream,
         table.c.tenant == tenant,
@@ -222,8 +232,8 @@ def of_partition(
     )
     with legible("table receipt"):
         return {
-            identity: None if rows is None else Fingerprint.of(rows, lanes)
-            for identity, rows, lanes in connection.execute(query)
+            identity: (ordinal, None if rows is None else Fingerprint.of(rows, lanes))
+            for identity, ordinal, rows, lanes in connection.execute(query)
         }
 
 

@@ -65,7 +65,10 @@ class Run:
             return (Kept(self.versions, None),)
         with legible("table run"):
             return tuple(
-                Kept(dict(entry["versions"]), dict(entry["sections"]))
+                Kept(
+                    dict(entry["versions"]),
+                    None if entry["sections"] is None else dict(entry["sections"]),
+                )
                 for entry in self.options[_KEPT]
             )
 
@@ -78,9 +81,21 @@ class Run:
         """The run with what it loads under from now on; itself if it did so before."""
         if kept in self.kept:
             return self
-        earlier = self.options.get(_KEPT, [])
-        entry = {"versions": dict(kept.versions), "sections": kept.sections}
-        return replace(self, options={**self.options, _KEPT: [*earlier, entry]})
+        entries = [
+            {"versions": dict(entry.versions), "sections": entry.sections}
+            for entry in (*self.kept, kept)
+        ]
+        return replace(self, options={**self.options, _KEPT: entries})
+
+    def begun(self, kept: Kept, *, is_restart: bool = False) -> Run:
+        """A new run, which loads under this.
+
+        Args:
+            kept: versions and settings of today.
+            is_restart: it reads again what is in the target already.
+        """
+        more = {_KEPT: [], **({_RESTARTED: True} if is_restart else {})}
+        return replace(self, options={**self.options, **more}).keeping(kept)
 
 
 @dataclass(frozen=True)
@@ -130,6 +145,16 @@ def find_open(
     )
     row = connection.execute(query).mappings().first()
     return _run(row) if row else None
+
+
+def open_like(connection: Connection, ledger: Ledger, run: Run) -> list[Run]:
+    """The other unfinished runs of the same profile, plugins and selection."""
+    asked = (run.profile, run.plugins, run.selection)
+    return [
+        other
+        for other in unfinished(connection, ledger)
+        if (other.profile, other.plugins, other.selection) == asked and other.run_id != run.run_id
+    ]
 
 
 def kept(found: Sequence[Run]) -> list[Kept]:

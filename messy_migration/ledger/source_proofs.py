@@ -9,7 +9,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, or_, select
 
-from messy_migration.ledger import receipts, runs
+from messy_migration.ledger import runs
 from messy_migration.ledger.runs import Planned
 from messy_migration.ledger.tables import Ledger, legible
 from messy_migration.model import Fingerprint
@@ -77,12 +77,12 @@ def standing(
     batches = _batches(connection, ledger)
     if not batches:
         return []
-    proofs: dict[tuple[str, str, str, str], PartitionProof] = {}
+    proofs: dict[tuple[str, str, str], PartitionProof] = {}
     for read in _current(runs.planned(connection, ledger) if planned is None else planned):
         identity = (read.stream, read.tenant, read.partition.digest)
         proof = _proof(read, batches.get(identity, ()))
         if proof is not None:
-            proofs.setdefault((*identity, read.plan_id), proof)
+            proofs.setdefault(identity, proof)
     return list(proofs.values())
 
 
@@ -127,16 +127,9 @@ def _current(planned: Iterable[Planned]) -> Iterable[Planned]:
 
 
 def _proof(planned: Planned, batches: Sequence[_Batch]) -> PartitionProof | None:
-    """What the batches that were read under this plan add up to; None without the last of them."""
-    digest = planned.partition.digest
-    ours = [
-        batch
-        for batch in batches
-        if batch.batch_id.partition(".")[0]
-        == receipts.batch_id(planned.stream, planned.tenant, planned.plan_id, digest, batch.ordinal)
-    ]
-    last = next((batch for batch in ours if batch.is_last), None)
+    """What the batches of a partition add up to, whatever their plan; None without the last."""
+    last = next((batch for batch in batches if batch.is_last), None)
     if last is None:
         return None
-    read = sum((batch.read for batch in ours if batch.read is not None), Fingerprint())
+    read = sum((batch.read for batch in batches if batch.read is not None), Fingerprint())
     return PartitionProof(planned, read, last.source, last.note)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from messy_migration.config.row_settings import differing
 from messy_migration.errors import MigrationError
 from messy_migration.ledger import receipts, runs
-from messy_migration.ledger.runs import Kept
+from messy_migration.ledger.runs import Kept, Run
 from messy_migration.model import Stream
 from messy_migration.pipeline.cut import Cutting
 from messy_migration.pipeline.plan_id import Basis, basis
@@ -78,17 +78,17 @@ class EarlierPlans:
 
     Attributes:
         workspace: of today.
-        kept: gives what runs kept, the newest first.
+        runs: gives the runs of the target, the newest first.
     """
 
     workspace: Workspace
-    kept: Callable[[], Sequence[Kept]]
+    runs: Callable[[], Sequence[Run]]
     _offered: dict[int, tuple[Workspace, list[Stream]] | None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, workspace: Workspace, connection: Connection) -> EarlierPlans:
         """Those of the ledger behind a connection, which has to stay open."""
-        return cls(workspace, lambda: runs.kept(runs.history(connection, workspace.ledger, None)))
+        return cls(workspace, lambda: runs.history(connection, workspace.ledger, None))
 
     def made(self, stream: Stream, cutting: Cutting, batch: Batch) -> Made | None:
         """How a batch was made, as far as the plugins of today can make it again."""
@@ -99,18 +99,22 @@ class EarlierPlans:
 
     def changed(self, stream: Stream, made: Made) -> list[str]:
         """The dotted names of the settings that were others; no value."""
-        names = list(
-            differing(made.stream.settings or {}, stream.settings or {}, f"[{stream.plugin}]")
-        )
+        names = list(differing(made.stream.settings or {}, stream.settings or {}, stream.plugin))
         now, then = self.workspace.registry, made.workspace.registry
         for plugin in (rule[0] for rule in made.plan.rules if len(rule) > 2):
-            sections = (one.counted(one.sections.get(plugin)) for one in (then, now))
-            names += differing(*sections, f"[{plugin}]")
+            before, after = (one.counted(one.sections.get(plugin)) for one in (then, now))
+            names += differing(before, after, plugin)
         return list(dict.fromkeys(names))
 
     def unlike(self, stream: Stream, cutting: Cutting, batch: Batch) -> str:
         """Why no plan of today is that of a batch, in words; names of settings, no value."""
         now = self.workspace.registry
+        cuttings = {Cutting.of_options(run.options) for run in self.runs()}
+        for other in cuttings - {cutting}:
+            if self.made(stream, other, batch):
+                return (
+                    f"it was cut into batches of {other.records:,} records, {other.bytes:,} bytes"
+                )
         for kept in self._kept:
             for made in self._under(stream, cutting, kept, versions=kept.versions):
                 if batch.is_of(made.stream, made.plan):
@@ -125,13 +129,13 @@ class EarlierPlans:
             for kept in self._kept[:1]
             if kept.sections is not None
             for plugin in sorted({*kept.sections, *today})
-            for name in differing(kept.sections.get(plugin), today.get(plugin), f"[{plugin}]")
+            for name in differing(kept.sections.get(plugin), today.get(plugin), plugin)
         ]
         return f"of its settings differ: {', '.join(names)}" if names else ""
 
     @cached_property
     def _kept(self) -> list[Kept]:
-        return list(self.kept())
+        return runs.kept(self.runs())
 
     def _all(self, stream: Stream, cutting: Cutting) -> Iterator[Made]:
         yield Made(self.workspace, stream, basis(self.workspace, stream, cutting))
@@ -157,7 +161,8 @@ class EarlierPlans:
         place = (stream.name, stream.tenant)
         there = [one for one in streams if (one.name, one.tenant) == place]
         if not there and stream.plugin in workspace.registry.unset:
-            there = [reshaped(workspace.registry, stream.as_offered)]
+            declared = replace(stream.as_offered, settings=stream.settings)
+            there = [reshaped(workspace.registry, declared)]
         for one in there:
             yield Made(workspace, one, basis(workspace, one, cutting))
 
@@ -171,4 +176,3 @@ class EarlierPlans:
             except MigrationError:
                 self._offered[number] = None
         return self._offered[number]
-

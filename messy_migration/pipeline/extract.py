@@ -67,6 +67,19 @@ def declared_stream(workspace: Workspace, name: str, tenant: str) -> Stream | No
     return None if declared is None else reshaped(workspace.registry, declared)
 
 
+def as_landed(workspace: Workspace, stream: Stream, partition: Partition) -> Stream:
+    """A stream that nobody offers, made with what a partition of it landed with.
+
+    Raises:
+        SourceError: the file is gone, was changed, or lies outside of the working folder.
+    """
+    landed = landed_at(workspace, stream.name, stream.tenant, partition.digest)
+    if landed is None:
+        return stream
+    declared = stream_in(landing.unchanged(landed, stream.label))
+    return stream if declared is None else replace(stream, settings=declared.settings)
+
+
 def at_home(workspace: Workspace, landed: landings.Landed) -> landings.Landed:
     """A landed file under the path at which it may be read.
 

@@ -36,18 +36,18 @@ def part_id(batch_id: str, cut: Cut) -> str:
 
 
 def left_over(
-    cut: Cut, batch_id: str, committed: AbstractSet[str], fatal: Collection[Span]
+    cut: Cut, batch_ids: Collection[str], committed: AbstractSet[str], fatal: Collection[Span]
 ) -> Iterator[Cut]:
     """What of a batch is still to be committed, in order, none of it larger than it may be.
 
     Args:
         cut: the whole batch.
-        batch_id: its identity.
+        batch_ids: its identity under each plan by which any of it was committed.
         committed: identities that the ledger knows.
         fatal: rows that workers died of when they took them at once.
     """
-    if batch_id not in committed:
-        spans = list(_committed(batch_id, committed))
+    if committed.isdisjoint(batch_ids):
+        spans = [span for identity in batch_ids for span in _committed(identity, committed)]
         yield from _divided(cut, spans, fatal, 0, cut.rows)
 
 

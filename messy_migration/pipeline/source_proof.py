@@ -9,7 +9,7 @@ unless nobody holds a snapshot of it: then it may have changed in between.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
@@ -57,14 +57,14 @@ class Reading:
         """Is it asked?"""
         return self.is_offered and self.workspace.settings.core.source_proof
 
-    def take(self, batch: Cut, batch_id: str) -> None:
+    def take(self, batch: Cut, batch_ids: Collection[str]) -> None:
         """Take note of a batch, all of it, whether it is committed or not."""
         if not self.is_on:
             return
         self._whole = read_fingerprint(self.stream, batch)
         self._read += self._whole
         for identity, kept in self.earlier.items():
-            if identity.partition(".")[0] == batch_id:
+            if identity.partition(".")[0] in batch_ids:
                 so_far = self._kept
                 self._kept = None if so_far is None or kept is None else so_far + kept
 

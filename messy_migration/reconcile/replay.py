@@ -25,11 +25,10 @@ from messy_migration.ledger.tables import legible
 from messy_migration.ledger.xids import Signed
 from messy_migration.model import RECORD, Stream, Table
 from messy_migration.model.derived import is_derived
-from messy_migration.pipeline.commit import batch_id
 from messy_migration.pipeline.cut import Cut, Cutting
-from messy_migration.pipeline.extract import cuts, declared_stream
+from messy_migration.pipeline.earlier_plans import Batch, EarlierPlans, Made
+from messy_migration.pipeline.extract import as_landed, cuts, declared_stream
 from messy_migration.pipeline.halves import committed_parts, part_id
-from messy_migration.pipeline.plan_id import plan_id
 from messy_migration.pipeline.prepare import prepare
 from messy_migration.pipeline.records import numbers, present, without
 from messy_migration.pipeline.rules import CRASH, DUPLICATE_KEY, TARGET
@@ -128,6 +127,7 @@ def loaded(
         MigrationError: some of it cannot be read again.
     """
     refusing = refused(workspace, connection, stream)
+    earlier = EarlierPlans.of(workspace, connection)
     history = History.read(connection, workspace.ledger)
     inputs: dict[str, Planned] = {}
     for planned in history.loaded(stream):
@@ -138,9 +138,7 @@ def loaded(
         is_there = stream.lands or digest in standing
         tables_read = [table for table in tables if is_there or not table.key]
         if tables_read:
-            yield from _partition(
-                workspace, connection, stream, tables_read, planned, refusing, only
-            )
+            yield from _partition(earlier, connection, stream, tables_read, planned, refusing, only)
 
 
 def stubs(workspace: Workspace, connection: Connection, state: TableState) -> Iterator[pa.Table]:
@@ -167,7 +165,7 @@ def stubs(workspace: Workspace, connection: Connection, state: TableState) -> It
 
 
 def _partition(
-    workspace: Workspace,
+    earlier: EarlierPlans,
     connection: Connection,
     stream: Stream,
     tables: Sequence[Table],
@@ -175,34 +173,38 @@ def _partition(
     refusing: Refusing,
     only: AbstractSet[str] | None,
 ) -> Iterator[tuple[str, pa.Table]]:
-    committed_by = receipts.committed_by(
-        connection, workspace.ledger, stream.name, stream.tenant, planned.partition.digest
-    )
+    workspace = earlier.workspace
+    place = (stream.name, stream.tenant, planned.partition.digest)
+    committed_by = receipts.committed_by(connection, workspace.ledger, *place)
     done = set(committed_by)
     if only is not None:
         done &= only
         if not done:
             return
-    run = runs.find(connection, workspace.ledger, planned.run_id)[0]
+    if stream.plugin in workspace.registry.unset:
+        stream = as_landed(workspace, stream, planned.partition)
+    # All batches of a partition are cut alike, whoever committed them.
+    run = runs.find(connection, workspace.ledger, committed_by[min(done)])[0]
     cutting = Cutting.of_options(run.options)
-    if plan_id(workspace, stream, cutting) != planned.plan_id:
-        raise PluginError(
-            "the input was loaded by other versions of its plugins",
-            f"{planned.partition.name}, run {short(planned.run_id)}",
-            next="install the versions that the run's evidence names",
-        )
+    made = _made(earlier, connection, stream, cutting, planned, done)
     # What workers died of would be the end of this process too.
     done -= quarantine.batches_of(connection, workspace.ledger, CRASH)
     unseen = set(done)
-    for part in cuts(workspace, cutting, stream, planned.partition):
-        identity = batch_id(stream, planned.partition, planned.plan_id, part)
-        for some in committed_parts(part, identity, done):
-            batch = part_id(identity, some)
-            unseen.discard(batch)
-            gone = refusing.in_batch(batch, committed_by[batch])
+    first = next(iter(made.values()))
+    for part in cuts(first.workspace, cutting, first.stream, planned.partition):
+        pieces = [
+            (identity, some)
+            for identity in made
+            if identity.ordinal == part.ordinal
+            for some in committed_parts(part, identity.identity, done)
+        ]
+        for batch, some in sorted(pieces, key=lambda piece: piece[1].span or (0, 0)):
+            identity = part_id(batch.identity, some)
+            unseen.discard(identity)
+            gone = refusing.in_batch(identity, committed_by[identity])
             prepared = prepare(
-                workspace.registry,
-                stream,
+                made[batch].workspace.registry,
+                made[batch].stream,
                 planned.partition,
                 some,
                 workspace.target.dialect.unstorable,
@@ -212,6 +214,43 @@ def _partition(
                 yield name, data.replace_schema_metadata({BATCH: label})
         if only is not None and not unseen:
             return
+
+
+def _made(
+    earlier: EarlierPlans,
+    connection: Connection,
+    stream: Stream,
+    cutting: Cutting,
+    planned: Planned,
+    done: AbstractSet[str],
+) -> dict[Batch, Made]:
+    """How each of the wanted batches of a partition was made.
+
+    Raises:
+        PluginError: the plugins of today, under any settings that were kept, make others.
+    """
+    digest = planned.partition.digest
+    committed = receipts.batches(
+        connection, earlier.workspace.ledger, stream.name, stream.tenant, digest
+    )
+    wanted = {identity.partition(".")[0] for identity in done}
+    batches = [
+        Batch(digest, ordinal, identity)
+        for ordinal, identities in sorted(committed.items())
+        for identity in sorted(identities & wanted)
+    ]
+    made: dict[Batch, Made] = {}
+    for batch in batches:
+        plan = earlier.made(stream, cutting, batch)
+        if plan is None:
+            raise PluginError(
+                "the input was loaded by other versions of its plugins, or under other settings",
+                f"{planned.partition.name}, run {short(planned.run_id)}",
+                earlier.unlike(stream, cutting, batch),
+                "install the versions, and set what the run's evidence names",
+            )
+        made[batch] = plan
+    return made
 
 
 def rows_of(

@@ -43,6 +43,7 @@ def run_object(outcome: Outcome) -> dict[str, Any]:
         "workers": outcome.workers,
         "seconds": round(outcome.seconds, 3),
         "skipped_partitions": outcome.skipped,
+        "loaded_before": list(outcome.notes),
         "streams": [
             {**stream_object(stream_totals), "usage": usage_object(outcome, stream_totals)}
             for stream_totals in outcome.streams

@@ -85,6 +85,7 @@ def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:
         waiting=sum(one.quarantined for one in proof.completeness),
         problems=tuple(state.problems),
         skipped=sum(len(plan.skipped) for plan in state.plans),
+        notes=tuple(note for plan in state.plans for note in plan.notes),
         verdict=verdict,
         exit_code=code,
         usage=dict(state.events.usage),
@@ -185,6 +186,7 @@ class _Closing:
                 exit_code=self.outcome.exit_code,
                 report=str(evidence),
             )
+            _close_replaced(connection, state)
             self.filed = file_run(connection, state, self.outcome, self.moments, evidence)
         return self.filed
 
@@ -192,6 +194,17 @@ class _Closing:
         target, ledger = self.state.workspace.target, self.state.workspace.ledger
         with target.dialect.reading(target.engine) as connection:
             return any(link.head == filed.link.head for link in chain.links(connection, ledger))
+
+
+def _close_replaced(connection: Connection, state: RunState) -> None:
+    """Close the runs in whose place this one has read everything again.
+
+    Not before: only a link seals what they committed, and a closed run has nothing unsealed.
+    """
+    ledger = state.workspace.ledger
+    if state.run.is_restart:
+        for other in runs.open_like(connection, ledger, state.run):
+            runs.abandon(connection, ledger, state.signature(), other)
 
 
 def _refuse_forged(connection: Connection, state: RunState) -> None:

@@ -89,7 +89,7 @@ def masked(facts: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
     body["differences"] = [_masked_difference(entry, mask) for entry in facts["differences"]]
     body["tables"] = [{**entry, "reason": mask.text(entry["reason"])} for entry in facts["tables"]]
     body["sources"] = [_masked_source(entry, mask) for entry in facts["sources"]]
-    for name in ("located", "problems", "sandbox", "notes", "allowed"):
+    for name in ("located", "problems", "sandbox", "notes", "allowed", "loaded_before"):
         if name in body:
             body[name] = mask.deep(body[name])
     return body

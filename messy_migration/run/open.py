@@ -22,11 +22,12 @@ from messy_migration.fingerprint.keyed import Key
 from messy_migration.ledger import clock, fence, runs, schema, stamps
 from messy_migration.ledger.fence import Holder
 from messy_migration.ledger.lanes import Lane, Signature
-from messy_migration.ledger.runs import Run, short
+from messy_migration.ledger.runs import Kept, Run, short
 from messy_migration.model import Stream
 from messy_migration.model.event import tell
 from messy_migration.model.events import RunResumed, RunStarted
 from messy_migration.pipeline.cut import Cutting
+from messy_migration.pipeline.earlier_plans import kept_now
 from messy_migration.run.anchors import begin_anew, start_chain
 from messy_migration.run.events import RunEvents
 from messy_migration.run.keying import signing_key
@@ -102,12 +103,16 @@ def open_run(
     lane = Lane()
     with workspace.target.engine.begin() as connection:
         epoch = fence.raise_epoch(connection, workspace.ledger)
-        earlier = _resumable(connection, workspace, options)
-        run = earlier or _new_run(workspace, run_id, options, server)
+        earlier = resumable(connection, workspace, options)
+        kept = kept_now(workspace.registry)
+        if earlier is not None and (earlier.run_id == run_id or not options.is_restart):
+            run = earlier.keeping(kept)
+        else:
+            run = _new_run(workspace, run_id, options, server, kept)
         signature = Signature(run.run_id, epoch, os.getpid(), clock.now(), lane, key)
         stamp = stamps.stamp(connection, workspace.ledger, signature, _kind(options))
         _check_stamp(stamp, workspace, options)
-        if earlier is None:
+        if earlier is None or earlier.run_id != run.run_id:
             runs.add(connection, workspace.ledger, signature, run)
         holder = Holder(run.run_id, socket.gethostname(), os.getpid(), clock.now(), "")
         fence.beat(connection, workspace.ledger, holder)
@@ -160,13 +165,15 @@ def _selection(options: RunOptions) -> tuple[str, ...]:
     return (*options.selection, *(f"@{tenant}" for tenant in options.tenants))
 
 
-def _resumable(connection: Connection, workspace: Workspace, options: RunOptions) -> Run | None:
+def resumable(connection: Connection, workspace: Workspace, options: RunOptions) -> Run | None:
     """The open run of the same profile, plugins and selection."""
     profile, names = workspace.settings.profile, workspace.registry.names
     return runs.find_open(connection, workspace.ledger, profile, names, _selection(options))
 
 
-def _new_run(workspace: Workspace, run_id: str, options: RunOptions, server: str) -> Run:
+def _new_run(
+    workspace: Workspace, run_id: str, options: RunOptions, server: str, kept: Kept
+) -> Run:
     """A run that begins now.
 
     Args:
@@ -174,6 +181,7 @@ def _new_run(workspace: Workspace, run_id: str, options: RunOptions, server: str
         run_id: its id.
         options: what it is asked to do.
         server: the version of the target's server.
+        kept: versions and settings of its plugins.
     """
     core = workspace.settings.core
     return Run(
@@ -196,7 +204,7 @@ def _new_run(workspace: Workspace, run_id: str, options: RunOptions, server: str
         pid=os.getpid(),
         actor=actor(),
         started_at=clock.now(),
-    )
+    ).begun(kept, is_restart=options.is_restart)
 
 
 def _brief(workspace: Workspace, run: Run, epoch: int, key: Key | None) -> Briefing:
@@ -210,6 +218,17 @@ def _brief(workspace: Workspace, run: Run, epoch: int, key: Key | None) -> Brief
         Cutting.of_options(run.options),
         key_id=key.id if key else "",
     )
+
+
+def write_down(state: RunState, connection: Connection) -> None:
+    """Write down under what the run goes on.
+
+    Not before the ledger is known to be what runs have written: it changes a row that is sealed.
+    """
+    ledger, run = state.workspace.ledger, state.run
+    (known,) = runs.find(connection, ledger, run.run_id)
+    if known.options != run.options:
+        runs.keep(connection, ledger, state.signature(), run)
 
 
 def say_begun(state: RunState) -> None:

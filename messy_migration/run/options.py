@@ -28,6 +28,7 @@ class RunOptions:
             against the sources as they are then, and accept nothing that `--strict` does not.
         rotate_key: read nothing; prove all tables, and sum them anew under the key that is set.
         lost_key: the reason for which the key before it is not at hand, and does without proof.
+        is_restart: resume nothing: read everything again, and merge it by its keys.
     """
 
     selection: tuple[str, ...] = ()
@@ -40,6 +41,7 @@ class RunOptions:
     final: bool = False
     rotate_key: bool = False
     lost_key: str | None = None
+    is_restart: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what means nothing: one text for several, no zone, no head, half of a final run.

@@ -49,6 +49,7 @@ class Outcome:
         waiting: records of these streams in quarantine, over all runs.
         problems: what went wrong, in the order in which it was met.
         skipped: partitions that were in the target already.
+        notes: what is to be said of partitions that were loaded in part, or are not read again.
         verdict, exit_code: the end of it.
         report, report_page: paths of the evidence file and of its page.
         link, head: ordinal and head of the link that it added to the chain.
@@ -70,6 +71,7 @@ class Outcome:
     verdict: Word
     exit_code: int
     waiting: int = 0
+    notes: tuple[str, ...] = ()
     report: str = ""
     report_page: str = ""
     link: int = 0

@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from messy_migration.errors import MigrationError, PluginError, SourceError
+from messy_migration.errors import MigrationError, SourceError
 from messy_migration.ledger.history import History
 from messy_migration.ledger.runs import Planned, short
 from messy_migration.model import Partition, Stream
 from messy_migration.pipeline.cut import Cutting
+from messy_migration.pipeline.earlier_plans import EarlierPlans
 from messy_migration.pipeline.partitions import ordered, partitions, whole
-from messy_migration.pipeline.plan_id import plan_id
+from messy_migration.pipeline.plan_id import Basis, basis
+from messy_migration.run.half_loaded import course_of
 from messy_migration.workspace import Workspace
 
 
@@ -30,6 +33,7 @@ class StreamPlan:
         problems: why some or all of it cannot be read.
         renewed: the source is read in another snapshot than when the run began.
         unread: table -> columns that no run has read so far, for which all of it is read again.
+        notes: what is to be said of partitions that were loaded in part, or are not read again.
     """
 
     stream: Stream
@@ -39,6 +43,7 @@ class StreamPlan:
     problems: tuple[MigrationError, ...] = field(default=())
     renewed: bool = False
     unread: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def build(
@@ -49,11 +54,13 @@ def build(
     *,
     run_id: str = "",
     since: datetime | None = None,
+    is_restart: bool = False,
 ) -> list[StreamPlan]:
     """Ask every stream for its partitions, parents before children.
 
     A stream that cannot be asked is a problem of its own and stops no other. A stream that
-    lands and was planned by this very run before is not asked again: its windows stay.
+    lands and was planned by this very run before is not asked for others: its windows stay, and
+    those of which nothing is loaded are read under the settings of today.
 
     Args:
         workspace: with the plugins.
@@ -62,13 +69,15 @@ def build(
         cutting: bounds of a batch, part of the plan id.
         run_id: of the run, if it may have planned before.
         since: begin here, whatever the bookmarks say.
+        is_restart: read again what is in the target already, as far as it has a key.
 
     Raises:
         PluginError: streams depend on each other in a circle.
     """
     plans = []
+    before = EarlierPlans(workspace, lambda: history.runs)
     for stream in ordered(streams):
-        identity = plan_id(workspace, stream, cutting)
+        plan = basis(workspace, stream, cutting)
         earlier = [
             planned.partition
             for planned in history.planned
@@ -76,7 +85,8 @@ def build(
             == (run_id, stream.name, stream.tenant)
         ]
         unread = history.unread_columns(stream)
-        start = since or (None if unread else _bookmark(stream, history))
+        is_whole = is_restart or unread
+        start = since or (None if is_whole else _bookmark(stream, history))
         try:
             if stream.problem is not None:
                 raise stream.problem
@@ -84,11 +94,14 @@ def build(
             planned = [] if unread and stream.lands else earlier
             offered = _offered(workspace, stream, history, start, planned, cutting, run_id)
         except MigrationError as error:
-            plans.append(StreamPlan(stream, identity, problems=(error,)))
+            plans.append(StreamPlan(stream, plan.id, problems=(error,)))
             continue
-        offered = [_under_columns(stream, history, part, earlier, unread) for part in offered]
-        plan = _stream(stream, history, identity, offered, earlier)
-        plans.append(replace(plan, unread=unread))
+        if not is_restart:
+            offered = [_under_columns(stream, history, part, earlier, unread) for part in offered]
+        asked = _Asked(stream, history, plan, before, run_id if is_restart else "")
+        stream_plan = asked.sorted_out(offered)
+        is_renewed = bool(earlier) and any(part.held for part in stream_plan.partitions)
+        plans.append(replace(stream_plan, renewed=is_renewed, unread=unread))
     return plans
 
 
@@ -151,13 +164,12 @@ def _offered(
 ) -> list[Partition]:
     """The partitions that there are now; `earlier` are those that this very run planned."""
     if stream.lands and earlier:
-        return list(earlier)
+        return _windows(workspace, stream, history, earlier, cutting)
     if not workspace.registry.implements(stream.plugin, "partitions"):
         return [whole(stream, run_id)]
     done = [partition for partition in earlier if history.is_complete(stream, partition)]
     unread = _left(stream, history, earlier, done) if earlier else None
-    records = min(cutting.records, workspace.target.dialect.batch_records)
-    offered = partitions(workspace, stream, since, unread, records)
+    offered = partitions(workspace, stream, since, unread, _records(workspace, cutting))
     if any(partition.held is None for partition in offered):
         return offered
     # A plugin that keeps what was planned gives only what is left of it.
@@ -178,45 +190,114 @@ def _left(
     return list(unread.values())
 
 
-def _stream(
+def _windows(
+    workspace: Workspace,
     stream: Stream,
     history: History,
-    identity: str,
-    offered: Sequence[Partition],
     earlier: Sequence[Partition],
-) -> StreamPlan:
-    todo, skipped, problems = [], [], []
-    loaded = history.loaded(stream)
-    by_digest = {planned.partition.digest: planned for planned in loaded}
-    newest = {planned.partition.input: planned for planned in loaded}
-    siblings: dict[str, set[str]] = {}
-    for offer in offered:
-        siblings.setdefault(offer.input, set()).add(offer.digest)
-    for offer in offered:
-        last = newest.get(offer.input)
-        is_same = last is not None and _content(last) in siblings[offer.input]
-        was_there = not siblings[offer.input].isdisjoint(by_digest)
-        partition = offer
-        if offer.held:
-            partition = _read_again(stream, history, offer)
-        elif last is not None and all(table.key for table in stream.tables):
-            partition = _renewed(offer, last, is_same=is_same, was_there=was_there)
-        if history.is_complete(stream, partition):
-            skipped.append(partition)
-            continue
-        problem = _conflict(
+    cutting: Cutting,
+) -> list[Partition]:
+    """The windows that a run planned; those of which nothing is loaded under today's settings."""
+    begun = [part for part in earlier if history.is_begun(stream, part)]
+    names = {part.name for part in begun}
+    unread = {part.name: _first_known(part) for part in earlier if part.name not in names}
+    windows = list(unread.values())
+    if windows and workspace.registry.takes(stream.plugin, "partitions", "planned"):
+        windows = partitions(workspace, stream, None, windows, _records(workspace, cutting))
+    return [*map(_first_known, begun), *windows]
+
+
+def _records(workspace: Workspace, cutting: Cutting) -> int:
+    return min(cutting.records, workspace.target.dialect.batch_records)
+
+
+def _first_known(partition: Partition) -> Partition:
+    """A partition under the digest that its source gave it."""
+    return replace(partition, digest=partition.digest.partition("~")[0])
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A stream that has offered its partitions.
+
+    Attributes:
+        stream: which.
+        history: what the ledger says of earlier work.
+        plan: under which it is to be read.
+        before: plans under which some of it may have been loaded.
+        restarting: the run that reads all of it again, or empty.
+    """
+
+    stream: Stream
+    history: History
+    plan: Basis
+    before: EarlierPlans
+    restarting: str
+
+    def sorted_out(self, offered: Sequence[Partition]) -> StreamPlan:
+        """What of the partitions is to be read, what is there, and what cannot be read."""
+        stream, history = self.stream, self.history
+        todo, skipped, problems, notes = [], [], [], []
+        loaded = history.loaded(stream)
+        by_digest = {planned.partition.digest: planned for planned in loaded}
+        newest = {planned.partition.input: planned for planned in loaded}
+        siblings: dict[str, set[str]] = {}
+        for offer in offered:
+            siblings.setdefault(offer.input, set()).add(offer.digest)
+        for offer in offered:
+            last = newest.get(offer.input)
+            is_same = last is not None and _content(last) in siblings[offer.input]
+            was_there = not siblings[offer.input].isdisjoint(by_digest)
+            partition = offer
+            if self._is_due_again(last):
+                partition = _under(offer, self.restarting)
+            elif offer.held:
+                partition = _read_again(stream, history, offer)
+            elif last is not None and self._has_key:
+                partition = _renewed(offer, last, is_same=is_same, was_there=was_there)
+            same = by_digest.get(partition.digest)
+            half = self._half(partition)
+            run_id = "" if same is None else same.run_id
+            course = course_of(stream, partition, half, self.plan, self.before, run_id)
+            namesake = None if is_same else last
+            problem = course.problem or _conflict(stream, partition, same, namesake)
+            if history.is_complete(stream, partition):
+                skipped.append(partition)
+            elif problem:
+                problems.append(problem)
+            else:
+                todo.append(partition)
+                notes.append(course.note)
+        if self.restarting and skipped and not self._has_key:
+            count = f"{len(skipped):,} of its partitions"
+            notes.append(f"{count} are in the target and are not read again: it has no key")
+        return StreamPlan(
             stream,
-            partition,
-            by_digest.get(partition.digest),
-            None if is_same else last,
-            identity,
+            self.plan.id,
+            tuple(todo),
+            tuple(skipped),
+            tuple(problems),
+            notes=tuple(f"{stream.label}: {note}" for note in notes if note),
         )
-        if problem:
-            problems.append(problem)
-        else:
-            todo.append(partition)
-    renewed = bool(earlier) and any(partition.held for partition in todo)
-    return StreamPlan(stream, identity, tuple(todo), tuple(skipped), tuple(problems), renewed)
+
+    @property
+    def _has_key(self) -> bool:
+        return all(table.key for table in self.stream.tables)
+
+    def _is_due_again(self, last: Planned | None) -> bool:
+        """Does a run that reads all again still have to read an input for the first time?"""
+        is_first = last is None or last.run_id != self.restarting
+        return bool(self.restarting) and self._has_key and is_first
+
+    def _half(self, partition: Partition) -> Mapping[int, AbstractSet[str]]:
+        place = (self.stream.name, self.stream.tenant, partition.digest)
+        return self.history.half.get(place, {})
+
+
+def _under(partition: Partition, after: str) -> Partition:
+    """The partition under a digest of its own, so that it is read from its start and merged."""
+    mark = hashlib.sha256(after.encode()).hexdigest()[:16]
+    return replace(partition, digest=f"{partition.digest.partition('~')[0]}~{mark}")
 
 
 def _content(planned: Planned) -> str:
@@ -234,6 +315,8 @@ def _renewed(partition: Partition, last: Planned, *, is_same: bool, was_there: b
         is_same: that was of the content that the input has now.
         was_there: the input had this content at some time.
     """
+    if partition.digest == last.partition.digest:
+        return partition
     _, mark, after = last.partition.digest.partition("~")
     if not is_same and was_there:
         mark, after = "~", hashlib.sha256(last.partition.digest.encode()).hexdigest()[:16]
@@ -257,11 +340,7 @@ def _read_again(stream: Stream, history: History, partition: Partition) -> Parti
 
 
 def _conflict(
-    stream: Stream,
-    partition: Partition,
-    same: Planned | None,
-    namesake: Planned | None,
-    identity: str,
+    stream: Stream, partition: Partition, same: Planned | None, namesake: Planned | None
 ) -> MigrationError | None:
     """Why reading this partition would double rows, or None.
 
@@ -270,15 +349,7 @@ def _conflict(
         partition: what is to be read.
         same: what was loaded with its digest.
         namesake: what was loaded last of its input, if the input had other content then.
-        identity: the plan id under which it would be read.
     """
-    if same is not None and same.plan_id != identity:
-        return PluginError(
-            f"{partition.name} is half loaded under another version of its plugins or settings",
-            f"stream {stream.label}, run {short(same.run_id)}",
-            "its batches would be cut and counted differently",
-            "finish that run with the versions and batch sizes it began with",
-        )
     has_key = all(table.key for table in stream.tables)
     if same is None and namesake is not None and not has_key:
         return SourceError(

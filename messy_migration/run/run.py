@@ -40,7 +40,7 @@ from messy_migration.run.finish import finish
 from messy_migration.run.keying import begin_key
 from messy_migration.run.keys import add_earlier_keys
 from messy_migration.run.lock import RunLock
-from messy_migration.run.open import locked, open_run, say_begun
+from messy_migration.run.open import locked, open_run, say_begun, write_down
 from messy_migration.run.options import RunOptions
 from messy_migration.run.outcome import Observer, Outcome
 from messy_migration.run.prepare import Misfits, Site, prepare_tables, prove_earlier
@@ -211,6 +211,7 @@ def _plan(state: RunState) -> None:
         state.briefing.cutting,
         run_id=state.run.run_id,
         since=state.options.since,
+        is_restart=state.run.is_restart,
     )
     for plan in state.plans:
         for problem in plan.problems:
@@ -230,6 +231,7 @@ def _prepare(state: RunState) -> tuple[frozenset[tuple[str, Scope]], Misfits]:
     workspace, ledger = state.workspace, state.workspace.ledger
     registry = workspace.registry
     with state.writing() as connection:
+        write_down(state, connection)
         site = Site(connection, workspace.target.dialect, ledger, state.signature())
         state.derived = derivable(state, connection)
         derived_streams = [derived.stream for derived in state.derived]

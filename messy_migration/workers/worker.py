@@ -7,6 +7,7 @@ plugins and its own connections once, and keeps them for every task that it is g
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -85,7 +86,12 @@ class Worker:
         stream = self._stream(task)
         patience = self.workspace.patience(should_stop)
         where = f"stream {stream.label}"
-        done, waiting = patience.persist(lambda: self._known(where, stream, task))
+        batches, waiting = patience.persist(lambda: self._known(where, stream, task))
+        done = {identity: read for identity, (_, read) in batches.items()}
+        # Batches may have been committed under other settings; each keeps its own identity.
+        known: dict[int, set[str]] = defaultdict(set)
+        for identity, (ordinal, _) in batches.items():
+            known[ordinal].add(identity.partition(".")[0])
         writer = self._writer(patience, waiting)
         if stream.lands:
             self._land(stream, task.partition, patience, is_begun=bool(done))
@@ -101,8 +107,9 @@ class Worker:
             if part.last and not stream.lands:
                 self._check_count(stream, task.partition, extracted, extracted)
             identity = batch_id(stream, task.partition, task.plan_id, part)
-            reading.take(part, identity)
-            for some in left_over(part, identity, done.keys(), task.fatal):
+            identities = known[part.ordinal] | {identity}
+            reading.take(part, identities)
+            for some in left_over(part, identities, done.keys(), task.fatal):
                 at(span_of(some))
                 prepared = reading.with_extraction(self._prepare(stream, task, some), part)
                 self._commit(writer, task, prepared, identity, some)
@@ -133,7 +140,7 @@ class Worker:
 
     def _known(
         self, where: str, stream: Stream, task: Task
-    ) -> tuple[dict[str, Fingerprint | None], Waiting]:
+    ) -> tuple[dict[str, tuple[int, Fingerprint | None]], Waiting]:
         """The batches of the partition that are committed, and what waits in quarantine."""
         target, ledger = self.workspace.target, self.workspace.ledger
         stream_key = (stream.name, stream.tenant)

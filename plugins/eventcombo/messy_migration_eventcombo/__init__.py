@@ -51,9 +51,11 @@ def streams(settings: EventComboSettings) -> Sequence[Stream]:
 
 
 @hookimpl
-def partitions(stream: Stream, settings: EventComboSettings) -> Sequence[Partition]:
+def partitions(
+    stream: Stream, planned: Sequence[Partition] | None, settings: EventComboSettings
+) -> Sequence[Partition]:
     """One partition of events, and slices of events for all else; asks nobody."""
-    return source.slices(stream, settings)
+    return source.slices(stream, settings, planned)
 
 
 @hookimpl

@@ -65,8 +65,10 @@ def declared(settings: EventComboSettings) -> Sequence[Stream]:
     ]
 
 
-def slices(stream: Stream, settings: EventComboSettings) -> Sequence[Partition]:
-    """The partitions of a stream as of now; asks nobody.
+def slices(
+    stream: Stream, settings: EventComboSettings, planned: Sequence[Partition] | None = None
+) -> Sequence[Partition]:
+    """The partitions of a stream as of now, or those that a run planned; asks nobody.
 
     What the rows depend on beside the records travels in the bounds, so that a partition means
     the same wherever and whenever it is worked on.
@@ -74,6 +76,8 @@ def slices(stream: Stream, settings: EventComboSettings) -> Sequence[Partition]:
     account = settings.accounts[stream.tenant]
     until = (datetime.now(UTC) - _SETTLING).isoformat(timespec="seconds").replace("+00:00", "Z")
     reading = Reading.of(settings, account, _entity(stream)).as_bounds()
+    if planned is not None:
+        return [_partition(stream, {**part.bounds, "reading": reading}) for part in planned]
     count = 1 if stream.name == EVENTS else settings.slices
     return [
         _partition(stream, {"slice": number, "of": count, "until": until, "reading": reading})

@@ -143,7 +143,7 @@ def make() -> Callable[..., Made]:
     def made(name: str, *records: dict[str, Any], **settings: Any) -> Made:
         chosen = EventComboSettings.model_validate({"username": "u", "password": "p", **settings})
         own = stream_of(chosen, name)
-        (partition, *_) = plugin.partitions(stream=own, settings=chosen)
+        (partition, *_) = plugin.partitions(stream=own, planned=None, settings=chosen)
         ids = [str(place) for place in range(len(records))]
         return transformed(as_batch(own, partition, ids, [_json(item) for item in records]))
 
@@ -156,7 +156,7 @@ def drain() -> Callable[..., Extract]:
 
     def drained(settings: EventComboSettings, name: str, tenant: str = "default") -> Extract:
         own, found = stream_of(settings, name, tenant), Extract()
-        for partition in plugin.partitions(stream=own, settings=settings):
+        for partition in plugin.partitions(stream=own, planned=None, settings=settings):
             for item in plugin.extract(stream=own, partition=partition, settings=settings):
                 if isinstance(item, Frame):
                     found.ids += item.table.column("id").to_pylist()
@@ -178,7 +178,7 @@ def rows_of(drain: Callable[..., Extract]) -> Callable[..., Made]:
 
     def made(settings: EventComboSettings, name: str) -> Made:
         own = stream_of(settings, name)
-        (partition, *_) = plugin.partitions(stream=own, settings=settings)
+        (partition, *_) = plugin.partitions(stream=own, planned=None, settings=settings)
         return transformed(drain(settings, name).batch(own, partition))
 
     return made

@@ -99,7 +99,7 @@ def test_slices_together_are_the_whole_and_share_nothing(site, drain):
 def test_partitions_and_streams_ask_nobody(serve):
     site = serve()
     for item in plugin.streams(settings=site.settings()):
-        plugin.partitions(stream=item, settings=site.settings())
+        plugin.partitions(stream=item, planned=None, settings=site.settings())
     assert site.app.calls == []
 
 
@@ -160,7 +160,7 @@ def test_a_token_revoked_in_the_middle_is_replaced_once(serve, stream):
     site = serve()
     settings = site.settings(paging={"size": 50})
     own = stream(settings, "orders")
-    (partition,) = plugin.partitions(stream=own, settings=settings)
+    (partition,) = plugin.partitions(stream=own, planned=None, settings=settings)
     items = plugin.extract(stream=own, partition=partition, settings=settings)
     next(items)
     site.app.revoke()

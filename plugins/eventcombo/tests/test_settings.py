@@ -43,7 +43,7 @@ def test_each_tenant_has_its_own_streams_scope_and_defaults():
         ("source_system", "eventcombo"),
         ("source_account", "berlin"),
     )
-    (partition,) = plugin.partitions(stream=berlin, settings=found)
+    (partition,) = plugin.partitions(stream=berlin, planned=None, settings=found)
     assert partition.bounds["reading"]["zone"] == "Europe/Berlin"
     assert partition.bounds["reading"]["currency"] == "EUR"
 
@@ -126,8 +126,25 @@ def test_streams_land_and_deny_and_need_the_events_first():
 def test_partitions_have_a_closed_end_and_digests_of_their_own():
     found = settings(**ONE, slices=3)
     orders = next(s for s in plugin.streams(settings=found) if s.name == "eventcombo.orders")
-    cut = plugin.partitions(stream=orders, settings=found)
+    cut = plugin.partitions(stream=orders, planned=None, settings=found)
     assert len({item.digest for item in cut}) == len(cut) == 3
     assert {item.until for item in cut} == {cut[0].bounds["until"]}
     assert cut[0].until is not None
     assert cut[0].until.endswith("Z")
+
+
+def test_slices_that_a_run_planned_stay_and_are_read_with_the_settings_of_today():
+    def slices(planned=None, **changes):
+        settings = EventComboSettings.model_validate(
+            {"username": "me", "password": "key", **changes}
+        )
+        orders = next(one for one in plugin.streams(settings) if one.name == "eventcombo.orders")
+        return list(plugin.partitions(stream=orders, planned=planned, settings=settings))
+
+    planned = slices()
+    assert slices(planned, slices=9) == planned
+    other = slices(planned, default_currency="EUR")
+    assert [part.name for part in other] == [part.name for part in planned]
+    assert [part.until for part in other] == [part.until for part in planned]
+    assert not {part.digest for part in other} & {part.digest for part in planned}
+    assert slices(other) == planned

@@ -57,10 +57,15 @@ def streams(settings: VivenuSettings) -> Sequence[Stream]:
 
 @hookimpl
 def partitions(
-    stream: Stream, since: datetime | None, settings: VivenuSettings
+    stream: Stream,
+    since: datetime | None,
+    planned: Sequence[Partition] | None,
+    settings: VivenuSettings,
 ) -> Sequence[Partition]:
     """Windows of time, or the whole where the API cannot be asked for changes; asks nobody."""
     tenant, now = tenant_of(stream, settings), datetime.now(UTC)
+    if planned is not None:
+        return windows.again(stream, tenant, planned)
     if ENDPOINTS[stream.name].windowed:
         return windows.windows(stream, tenant, since, now)
     return windows.snapshot(stream, tenant, now)

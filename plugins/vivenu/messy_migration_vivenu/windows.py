@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -26,14 +26,19 @@ def windows(
         return []
     edges = [*_edges(tenant, since, until), until]
     return [
-        _partition(stream, tenant, start, end)
+        _partition(stream, tenant, None if start is None else iso(start), iso(end))
         for start, end in zip([since, *edges], edges, strict=False)
     ]
 
 
+def again(stream: Stream, tenant: Tenant, planned: Iterable[Partition]) -> list[Partition]:
+    """The windows that a run planned, read with the settings of today."""
+    return [_partition(stream, tenant, part.bounds["from"], part.bounds["to"]) for part in planned]
+
+
 def snapshot(stream: Stream, tenant: Tenant, now: datetime) -> list[Partition]:
     """The whole of a stream that cannot be asked for changes."""
-    return [_partition(stream, tenant, None, _until(tenant, now))]
+    return [_partition(stream, tenant, None, iso(_until(tenant, now)))]
 
 
 def iso(moment: datetime) -> str:
@@ -54,12 +59,8 @@ def _edges(tenant: Tenant, since: datetime | None, until: datetime) -> Iterator[
         edge += length
 
 
-def _partition(stream: Stream, tenant: Tenant, start: datetime | None, end: datetime) -> Partition:
-    bounds: Mapping[str, Any] = {
-        "from": None if start is None else iso(start),
-        "to": iso(end),
-        **bounds_of(tenant),
-    }
+def _partition(stream: Stream, tenant: Tenant, start: str | None, end: str) -> Partition:
+    bounds: Mapping[str, Any] = {"from": start, "to": end, **bounds_of(tenant)}
     text = json.dumps([stream.name, stream.tenant, bounds], sort_keys=True)
     return Partition(
         name=f"{bounds['from'] or 'beginning'} to {bounds['to']}",

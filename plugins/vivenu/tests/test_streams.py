@@ -65,4 +65,4 @@ def test_an_account_that_is_gone_from_the_settings_is_named(stream_of):
 
     others = VivenuSettings.model_validate({"tenants": {"other": {"token": "key"}}})
     with pytest.raises(ConfigurationError, match="auckland"):
-        plugin.partitions(stream_of("orders"), None, others)
+        plugin.partitions(stream_of("orders"), None, None, others)

@@ -7,7 +7,7 @@ import pytest
 import messy_migration_vivenu as plugin
 from messy_migration_vivenu.catalogue import ENDPOINTS
 from messy_migration_vivenu.settings import Tenant, VivenuSettings
-from messy_migration_vivenu.windows import snapshot, windows
+from messy_migration_vivenu.windows import again, snapshot, windows
 
 NOW = datetime(2026, 7, 1, 12, 0, 0, 123456, UTC)
 
@@ -74,13 +74,23 @@ def test_a_digest_knows_neither_url_nor_page_size_nor_key(stream_of):
     assert "key" not in str(first)
 
 
+def test_windows_that_a_run_planned_stay_and_are_read_with_the_settings_of_today(stream_of):
+    planned = windows(stream_of("tickets"), tenant(), None, NOW)
+    assert again(stream_of("tickets"), tenant(window_days=7, lag=0), planned) == planned
+    other = again(stream_of("tickets"), tenant(currency="NZD"), planned)
+    assert bounds(other) == bounds(planned)
+    assert not {part.digest for part in other} & {part.digest for part in planned}
+    assert {part.bounds["currency"] for part in other} == {"NZD"}
+    assert again(stream_of("tickets"), tenant(), other) == planned
+
+
 @pytest.mark.parametrize("name", list(ENDPOINTS))
 def test_planning_asks_nobody(name):
     # Nothing listens there: a call would fail.
     section = {"tenants": {"a": {"token": "key", "base_url": "http://127.0.0.1:9"}}}
     settings = VivenuSettings.model_validate(section)
     stream = next(stream for stream in plugin.streams(settings) if stream.name == name)
-    found = plugin.partitions(stream, None, settings)
+    found = plugin.partitions(stream, None, None, settings)
     ends = [part.until for part in found]
     assert ends == sorted(ends)
     assert len(found) == 1 or ENDPOINTS[name].windowed

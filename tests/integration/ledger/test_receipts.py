@@ -14,7 +14,7 @@ from messy_migration.ledger.fence import Holder
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.ledger.lanes import Signature
 from messy_migration.ledger.quarantine import Entry
-from messy_migration.ledger.runs import Planned, Run, short
+from messy_migration.ledger.runs import Kept, Run, short
 from messy_migration.ledger.totals import StreamTotals, stream_totals, table_totals
 from messy_migration.model import (
     Column,
@@ -162,18 +162,33 @@ def test_a_partition_is_complete_with_its_last_batch_only(site):
     write(site, receipt("a"), receipt("b", 1, partition="done", last=True))
     write(site, receipt("base", partition="base", last=True), kind="baseline")
     assert read(site, receipts.complete) == {("shop.s", "", "done")}
-    assert read(site, receipts.of_partition, "shop.s", "", "done") == {"b": None}
+    assert read(site, receipts.of_partition, "shop.s", "", "done") == {"b": (1, None)}
     assert read(site, receipts.committed, ["b", "c"]) == {"b"}
 
 
-def test_a_partition_is_begun_under_the_plan_whose_first_batch_is_committed(site):
-    first = receipts.batch_id("shop.s", "", "new plan", "digest", 0)
-    write(site, receipt(first), receipt("of another plan", 1))
-    rows = [
-        Planned("run", "shop.s", "", plan, 0, Partition("file", "digest"))
-        for plan in ("old plan", "new plan")
-    ]
-    assert read(site, receipts.begun, rows) == {("shop.s", "", "digest", "new plan")}
+def test_a_partition_is_begun_with_its_first_batch_whatever_its_plan(site):
+    first = receipts.batch_id("shop.s", "", "old plan", "digest", 0)
+    write(site, receipt(f"{first}.0-5"), receipt("of another plan", 1))
+    write(site, receipt("base", partition="base"), kind="baseline")
+    assert read(site, receipts.begun) == {("shop.s", "", "digest")}
+    known = {0: {first}, 1: {"of another plan"}}
+    assert read(site, receipts.batches, "shop.s", "", "digest") == known
+
+
+def test_what_a_run_loads_under_is_kept_once_and_the_newest_comes_first(site):
+    older, first, second = (
+        Kept({"shop": "1"}, sections) for sections in (None, {"shop": {"a": 1}}, {"shop": {"a": 2}})
+    )
+    begun = run("0001", versions={"shop": "1"})
+    assert begun.kept == (older,)
+    begun = begun.keeping(first)
+    with site.begin() as connection:
+        runs.add(connection, site.ledger, SIGNATURE, begun)
+        resumed = begun.keeping(second).keeping(first)
+        runs.keep(connection, site.ledger, SIGNATURE, resumed)
+    (found,) = read(site, runs.history, None)
+    assert found == resumed
+    assert runs.kept([found, found]) == [second, first, older]
 
 
 def test_runs_come_back_as_they_were_written(site):

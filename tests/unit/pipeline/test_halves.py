@@ -15,6 +15,7 @@ from messy_migration.pipeline.cut import cut
 from messy_migration.pipeline.halves import Span, committed_parts, left_over, part_id, span_of
 
 ID = "0123abcd"
+PLANS = (ID, "another plan")
 
 
 def batch(*sizes, rejected=()):
@@ -54,36 +55,43 @@ def test_parts_that_are_left_over_and_parts_that_are_committed_make_the_batch(si
     committed = set()
     # Each round some spans kill, and some of what is left over is committed.
     for _ in range(data.draw(st.integers(0, 5))):
-        parts = list(left_over(whole, ID, committed, fatal))
+        parts = list(left_over(whole, PLANS, committed, fatal))
         for part in parts[: data.draw(st.integers(0, len(parts)))]:
             if data.draw(st.booleans()):
-                committed.add(part_id(ID, part))
+                committed.add(part_id(data.draw(st.sampled_from(PLANS)), part))
             else:
                 fatal.add(span_of(part))
-    done = [value for part in committed_parts(whole, ID, committed) for value in values(part)]
+    done = [
+        value
+        for identity in PLANS
+        for part in committed_parts(whole, identity, committed)
+        for value in values(part)
+    ]
     # A later run knows the ledger alone, not what killed.
     for known in (fatal, ()):
-        left = [value for part in left_over(whole, ID, committed, known) for value in values(part)]
+        left = [
+            value for part in left_over(whole, PLANS, committed, known) for value in values(part)
+        ]
         assert sorted(done + left) == list(range(whole.rows))
 
 
 def test_a_batch_that_is_committed_as_a_whole_leaves_nothing():
     whole = batch(5)
-    assert list(left_over(whole, ID, {ID}, ())) == []
+    assert list(left_over(whole, (ID,), {ID}, ())) == []
     assert list(committed_parts(whole, ID, {ID})) == [whole]
     assert part_id(ID, whole) == ID
 
 
 def test_identities_of_other_batches_and_of_corrections_are_no_parts():
     strangers = {f"{ID}9.0-2", f"{ID}.displaced", f"{ID}.0-2.displaced"}
-    (left,) = left_over(batch(4), ID, strangers, ())
+    (left,) = left_over(batch(4), (ID,), strangers, ())
     assert left.span is None
 
 
 @pytest.mark.parametrize("rows", [0, 1])
 def test_what_cannot_be_halved_stays_whole(rows):
     whole = batch(rows) if rows else batch()
-    assert list(left_over(whole, ID, set(), {span_of(whole)})) == [whole]
+    assert list(left_over(whole, (ID,), set(), {span_of(whole)})) == [whole]
 
 
 def test_nothing_keeps_the_rows_of_a_batch_that_is_done_with():
@@ -92,7 +100,7 @@ def test_nothing_keeps_the_rows_of_a_batch_that_is_done_with():
     gone = weakref.ref(whole)
     gc.disable()
     try:
-        assert len(list(left_over(whole, ID, frozenset(), {span_of(whole)}))) == 2
+        assert len(list(left_over(whole, (ID,), frozenset(), {span_of(whole)}))) == 2
         del whole
         assert gone() is None
     finally:

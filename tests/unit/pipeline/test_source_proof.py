@@ -67,7 +67,7 @@ def taken(one, *batches):
     """The extractions of the batches that are not committed yet."""
     found = []
     for number, cut in enumerate(batches):
-        one.take(cut, f"b{number}")
+        one.take(cut, {f"b{number}"})
         if f"b{number}" not in one.earlier:
             found.append(one.with_extraction(prepared(cut), cut).extraction)
     return found
@@ -106,7 +106,7 @@ def test_a_batch_that_is_committed_has_to_be_what_is_read_now(kept, held, note):
 def test_parts_of_a_batch_are_kept_one_by_one():
     one = reading(of(1, 2, 3, 4), {"b0.0-2": of(1, 2)})
     whole = batch(0, 1, 2, 3, 4, last=True)
-    one.take(whole, "b0")
+    one.take(whole, {"b0"})
     part = batch(0, 3, 4, last=True)
     found = one.with_extraction(prepared(part), whole).extraction
     assert found == Extraction(of(3, 4), of(1, 2, 3, 4))
@@ -114,7 +114,7 @@ def test_parts_of_a_batch_are_kept_one_by_one():
 
 def test_a_fingerprint_is_computed_once_where_the_rows_are_sent_as_they_were_read():
     one, cut = reading(of(1, 2)), batch(0, 1, 2, last=True)
-    one.take(cut, "b0")
+    one.take(cut, {"b0"})
     assert one.with_extraction(prepared(cut), cut).sent == {"t": of(1, 2)}
     for other in (rows(1, 3), rows(2, 1), rows(1), rows(1, 2).set_column(1, "name", [["n1", ""]])):
         assert one.with_extraction(prepared(cut, other), cut).sent == {}
@@ -137,4 +137,4 @@ def test_a_plugin_that_breaks_the_contract_is_named():
         taken(reading("50"), batch(0, 1, last=True))
     wrong = Cut(0, tables=[pa.table({"id": ["x"], "name": ["y"]})], last=True)
     with pytest.raises(PluginError, match="frame of other types"):
-        reading(of(1)).take(wrong, "b0")
+        reading(of(1)).take(wrong, {"b0"})

@@ -15,6 +15,7 @@ from messy_migration.databases.open import open_target
 from messy_migration.errors import PluginError, SourceError
 from messy_migration.hookspecs import hookimpl
 from messy_migration.ledger.history import History
+from messy_migration.ledger.receipts import batch_id
 from messy_migration.ledger.runs import Planned, short
 from messy_migration.ledger.tables import ledger
 from messy_migration.model import Column, ColumnType, Partition, Stream, Table
@@ -95,6 +96,16 @@ def place(one, partition):
     return (one.name, one.tenant, partition.digest)
 
 
+def half_loaded(one, partition, identity):
+    """What a ledger says where one batch of a partition is committed."""
+    batch = batch_id(one.name, one.tenant, identity, partition.digest, 0)
+    return History(
+        (planned(one, partition, identity),),
+        frozenset({place(one, partition)}),
+        half={place(one, partition): {0: {batch}}},
+    )
+
+
 def test_parents_come_before_children_and_others_keep_their_order():
     streams = [
         stream("shop.lines", depends_on=("shop.orders", "shop.items")),
@@ -159,7 +170,7 @@ def test_what_one_tenant_has_is_not_there_for_another(workspace):
 def test_what_is_half_loaded_is_gone_on_with_under_the_same_plan(workspace):
     one, space = stream(), workspace(shop=Plugin(ONE))
     identity = plan_id(space, one, CUTTING)
-    history = History((planned(one, ONE, identity),), frozenset({(*place(one, ONE), identity)}))
+    history = half_loaded(one, ONE, identity)
     (plan,) = build(space, [one], history, CUTTING)
     assert (plan.plan_id, plan.partitions, plan.problems) == (identity, (ONE,), ())
 
@@ -167,7 +178,7 @@ def test_what_is_half_loaded_is_gone_on_with_under_the_same_plan(workspace):
 @pytest.mark.parametrize("table", [KEYED, KEYLESS], ids=["keyed", "keyless"])
 def test_what_is_half_loaded_under_another_plan_would_be_counted_twice(workspace, table):
     one = stream(table=table)
-    history = History((planned(one, ONE, "older"),), frozenset({(*place(one, ONE), "older")}))
+    history = half_loaded(one, ONE, "older")
     (plan,) = build(workspace(shop=Plugin(ONE, TWO)), [one], history, CUTTING)
     assert plan.partitions == (TWO,)
     (problem,) = plan.problems
@@ -187,7 +198,7 @@ def test_a_changed_file_of_a_stream_without_a_key_would_double_rows(workspace, i
     one = stream(table=KEYLESS)
     changed = Partition(ONE.name, "another digest")
     there = frozenset({place(one, ONE)})
-    begun = frozenset({(*place(one, ONE), "older")})
+    begun = frozenset({place(one, ONE)})
     history = History((planned(one, ONE, "older"),), begun, there if is_complete else frozenset())
     (plan,) = build(workspace(shop=Plugin(changed, TWO)), [one], history, CUTTING)
     assert plan.partitions == (TWO,)
@@ -199,7 +210,7 @@ def test_a_changed_file_of_a_stream_without_a_key_would_double_rows(workspace, i
 def test_a_changed_file_of_a_stream_with_keys_is_merged(workspace):
     one = stream()
     there = frozenset({place(one, ONE)})
-    begun = frozenset({(*place(one, ONE), "older")})
+    begun = frozenset({place(one, ONE)})
     history = History((planned(one, ONE, "older"),), begun, there)
     changed = Partition(ONE.name, "another digest")
     (plan,) = build(workspace(shop=Plugin(changed)), [one], history, CUTTING)
@@ -211,7 +222,7 @@ def test_a_plan_whose_batches_are_another_plans_is_none_of_its_own(workspace):
     one, space = stream(), workspace(shop=Plugin(ONE))
     identity = plan_id(space, one, CUTTING)
     rows = (planned(one, ONE, "older"), planned(one, ONE, identity))
-    history = History(rows, frozenset({(*place(one, ONE), identity)}))
+    history = History(rows, frozenset({place(one, ONE)}))
     (plan,) = build(space, [one], history, CUTTING)
     assert (plan.partitions, plan.problems) == ((ONE,), ())
 
@@ -221,13 +232,13 @@ def test_a_file_that_is_what_it_was_before_the_last_change_is_merged_again(works
     other = Partition(ONE.name, "another digest")
     rows = (planned(one, ONE, "older"), planned(one, other, "older"))
     there = frozenset({place(one, ONE), place(one, other)})
-    begun = frozenset((*item, "older") for item in there)
+    begun = there
     (plan,) = build(workspace(shop=Plugin(ONE)), [one], History(rows, begun, there), CUTTING)
     (renewed,) = plan.partitions
     assert renewed.digest.startswith(f"{ONE.digest}~")
     rows = (*rows, planned(one, renewed, "older"))
     there |= {place(one, renewed)}
-    begun |= {(*place(one, renewed), "older")}
+    begun |= {place(one, renewed)}
     (plan,) = build(workspace(shop=Plugin(ONE)), [one], History(rows, begun, there), CUTTING)
     assert (plan.partitions, [part.digest for part in plan.skipped]) == ((), [renewed.digest])
 
@@ -248,7 +259,7 @@ def after(one, *loaded):
     """What the ledger says when these were loaded one after the other, in whole."""
     rows = tuple(planned(one, part, "older") for parts in loaded for part in parts)
     there = frozenset(place(one, item.partition) for item in rows)
-    return History(rows, frozenset((*item, "older") for item in there), there)
+    return History(rows, there, there)
 
 
 def test_a_file_that_changes_to_and_fro_is_merged_again_each_time(workspace):
@@ -296,7 +307,7 @@ def test_slices_of_a_stream_without_a_key_are_resumed(workspace):
 def test_one_table_without_a_key_is_enough_to_refuse(workspace):
     one = Stream("shop.s", (KEYED, Table("u", COLUMNS)))
     there = frozenset({place(one, ONE)})
-    begun = frozenset({(*place(one, ONE), "older")})
+    begun = frozenset({place(one, ONE)})
     history = History((planned(one, ONE, "older"),), begun, there)
     changed = Partition(ONE.name, "another digest")
     (plan,) = build(workspace(shop=Plugin(changed)), [one], history, CUTTING)
@@ -429,7 +440,7 @@ def test_what_was_half_read_in_an_earlier_snapshot_is_read_again_whole(workspace
     one = stream()
     identity = plan_id(workspace(shop=Snapshot("b")), one, CUTTING)
     rows = (planned(one, ONE, identity, "r"),)
-    begun = frozenset({(*place(one, ONE), identity)})
+    begun = frozenset({place(one, ONE)})
     (plan,) = build(workspace(shop=Snapshot("b")), [one], History(rows, begun), CUTTING, run_id="r")
     (again,) = plan.partitions
     assert again.name == ONE.name
@@ -438,7 +449,7 @@ def test_what_was_half_read_in_an_earlier_snapshot_is_read_again_whole(workspace
     rows = (*rows, planned(one, again, identity, "r"))
     (plan,) = build(workspace(shop=Snapshot("c")), [one], History(rows, begun), CUTTING, run_id="r")
     assert [part.digest for part in plan.partitions] == [again.digest]
-    begun |= {(*place(one, again), identity)}
+    begun |= {place(one, again)}
     (plan,) = build(workspace(shop=Snapshot("c")), [one], History(rows, begun), CUTTING, run_id="r")
     assert len(plan.partitions) == 1
     assert plan.partitions[0].digest not in {ONE.digest, again.digest}
@@ -452,9 +463,7 @@ def test_what_was_half_read_in_an_earlier_snapshot_is_read_again_whole(workspace
 def test_half_of_a_table_without_a_key_is_left_to_its_plugin(workspace):
     one = stream(table=KEYLESS)
     identity = plan_id(workspace(shop=Snapshot("b")), one, CUTTING)
-    history = History(
-        (planned(one, ONE, identity, "r"),), frozenset({(*place(one, ONE), identity)})
-    )
+    history = History((planned(one, ONE, identity, "r"),), frozenset({place(one, ONE)}))
     (plan,) = build(workspace(shop=Snapshot("b")), [one], history, CUTTING, run_id="r")
     assert [part.digest for part in plan.partitions] == [ONE.digest]
 

@@ -13,6 +13,7 @@ from messy_migration.databases.open import open_target
 from messy_migration.errors import PluginError
 from messy_migration.hookspecs import hookimpl
 from messy_migration.ledger.history import History
+from messy_migration.ledger.receipts import batch_id
 from messy_migration.ledger.runs import Planned
 from messy_migration.ledger.tables import ledger
 from messy_migration.model import Column, ColumnType, Partition, Stream, Table
@@ -92,10 +93,12 @@ def test_a_half_loaded_run_is_not_gone_on_with_under_another_loss(workspace):
     ))  # fmt: skip
     before = plan_id(space, STREAM, CUTTING)
     planned = (Planned("0197-earlier", "shop.s", "", before, 0, ONE),)
-    begun = frozenset({("shop.s", "", ONE.digest, before)})
-    (same,) = build(space, [STREAM], History(planned, begun), CUTTING)
+    place = ("shop.s", "", ONE.digest)
+    batches = {0: {batch_id("shop.s", "", before, ONE.digest, 0)}}
+    history = History(planned, frozenset({place}), half={place: batches})
+    (same,) = build(space, [STREAM], history, CUTTING)
     assert (same.partitions, same.problems) == ((ONE,), ())
-    (plan,) = build(space, [lossy], History(planned, begun), CUTTING)
+    (plan,) = build(space, [lossy], history, CUTTING)
     assert plan.partitions == ()
     (problem,) = plan.problems
     assert isinstance(problem, PluginError)

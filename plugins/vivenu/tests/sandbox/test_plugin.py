@@ -21,7 +21,9 @@ def extracted(plain):
     found = {}
     plain.state.log.clear()
     for stream in plugin.streams(settings=settings):
-        for partition in plugin.partitions(stream=stream, since=None, settings=settings):
+        for partition in plugin.partitions(
+            stream=stream, since=None, planned=None, settings=settings
+        ):
             items = list(plugin.extract(stream=stream, partition=partition, settings=settings))
             total = plugin.count(stream=stream, partition=partition, settings=settings)
             found[stream.label, partition.name] = (stream, partition, items, total)
