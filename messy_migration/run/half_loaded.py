@@ -72,12 +72,14 @@ def course_of(
     if not all(_is_cut_alike(stream, one, plan, earlier) for one in known):
         why = f"under other settings{listed} its records may be others"
         return _refused(stream, partition, run_id, why)
-    loaded = f"{_batches(len({batch.ordinal for batch in others}))} of {partition.name}"
+    count = len({batch.ordinal for batch in others})
+    said = f"of {partition.name} {'was' if count == 1 else 'were'} loaded under other settings"
+    stays = "stays" if count == 1 else "stay"
     rest = "the rest is loaded under those of today"
     if stream.lands and all(one.plan.rules == plan.rules for one in known):
         # What becomes of a landed record is in the bounds of its window.
         rest = "the rest of it as it was planned, all else under those of today"
-    return Course(f"{loaded} were loaded under other settings{listed} and stay; {rest}")
+    return Course(f"{_batches(count)} {said}{listed} and {stays}; {rest}")
 
 
 def _is_cut_alike(stream: Stream, made: Made, plan: Basis, earlier: EarlierPlans) -> bool:

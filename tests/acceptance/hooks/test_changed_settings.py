@@ -332,3 +332,68 @@ def test_quarantine_of_the_half_that_is_read_again_is_that_of_the_new_settings(s
     assert len(shop.names()) == 12
     query = f"SELECT count(*) FROM {shop.project.ledger('quarantine')} WHERE state = 'open'"
     assert shop.project.query(query) == [(0,)]
+
+
+LANDED = """
+import hashlib
+import time
+from pydantic_settings import BaseSettings
+
+class Settings(BaseSettings):
+    mark: str
+
+@hookimpl
+def settings_model(): return Settings
+
+@hookimpl
+def streams(settings): return [Stream("src.s", (table("s"),), lands=True, settings=settings)]
+
+def window(number, mark):
+    digest = hashlib.sha256(f"{number} {mark}".encode()).hexdigest()
+    return Partition(f"window {number}", digest, {"number": number, "mark": mark})
+
+@hookimpl
+def partitions(planned, settings):
+    numbers = (1, 2) if planned is None else [part.bounds["number"] for part in planned]
+    return [window(number, settings.mark) for number in numbers]
+
+@hookimpl
+def extract(partition):
+    with open("asked", "a") as file:
+        file.write(partition.name + chr(10))
+    yield frame("abcdef", partition.bounds["number"] * 6 - 5)
+
+@hookimpl
+def transform(batch):
+    if os.path.exists("stop") and max(batch.table["id"].to_pylist()) > 2:
+        open("reached", "w").close()
+        time.sleep(100)
+    names = pc.binary_join_element_wise(batch.table["name"], batch.partition.bounds["mark"], "-")
+    place = batch.table.schema.get_field_index("name")
+    return batch.table.set_column(place, "name", names)
+"""
+
+
+def test_a_window_that_is_half_loaded_stays_as_planned_and_the_others_are_asked_for_anew(shop):
+    def under(mark):
+        profile = "quarantine_limit = 100\nbatch_records = 2"
+        shop.project.configure(profile, f'[src]\nmark = "{mark}"')
+
+    shop.project.install("src", LANDED)
+    under("one")
+    shop.project.write("stop", "")
+    shop.killed()
+    assert shop.committed() == 1
+    (shop.project.folder / "stop").unlink()
+    under("two")
+    result = shop.run().matched()
+    (note,) = result.json["loaded_before"]
+    assert note == (
+        "src.s: 1 batch of window 1 was loaded under other settings (src.mark) and stays;"
+        " the rest of it as it was planned, all else under those of today"
+    )
+    marks = [name.partition("-")[2] for name in shop.names().values()]
+    assert marks == ["one"] * 6 + ["two"] * 6
+    asked = (shop.project.folder / "asked").read_text().split("\n")
+    assert asked == ["window 1", "window 2", ""]
+    assert shop.located(1, 5, 9) == [(1, "name"), (5, "name"), (9, "name")]
