@@ -21,6 +21,7 @@ from messy_migration.evidence.witnesses import Witnesses
 from messy_migration.fingerprint.signing import Signer
 from messy_migration.ledger import anchors
 from messy_migration.ledger.chain import Link
+from messy_migration.run import proofs
 
 from .conftest import Site
 
@@ -37,9 +38,13 @@ def made(tmp_path_factory):
     site.profile = 'signing_key = "env://SIGNING_KEY"\n'
     site.make()
     site.execute(WRONG_ROW)
-    site.proofs = [site.reconcile(report=True)]
-    site.execute("UPDATE people SET points = points - 1 WHERE name = 'Person 3'")
-    site.proofs.append(site.reconcile(report=True))
+    with pytest.MonkeyPatch.context() as patch:
+        # Names are by the second.
+        patch.setattr(proofs, "now", lambda: "2026-12-01T02:03:04.000000Z")
+        site.proofs = [site.reconcile(report=True)]
+        site.execute("UPDATE people SET points = points - 1 WHERE name = 'Person 3'")
+        patch.setattr(proofs, "now", lambda: "2026-12-01T02:03:05.000000Z")
+        site.proofs.append(site.reconcile(report=True))
     assert [proof.verdict for proof in site.proofs] == ["MISMATCH", "MATCH"]
     return site
 
