@@ -78,7 +78,7 @@ def installed() -> tuple[Installed, ...]:
 
 
 def discovered() -> dict[str, list[Found]]:
-    """Plugin name -> who offers it. More than one is a conflict, even of one distribution."""
+    """Plugin name -> its offers. More than one is a conflict, even of one distribution."""
     seen = set()
     names: dict[str, list[Found]] = {}
     for distribution in distributions():
@@ -97,7 +97,7 @@ def discovered() -> dict[str, list[Found]]:
 
 
 def offers(name: str, available: Mapping[str, list[Found]]) -> list[Found]:
-    """Who offers a plugin.
+    """The distributions that offer a plugin.
 
     Raises:
         PluginError: nobody does.

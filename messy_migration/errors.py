@@ -150,7 +150,7 @@ class AccessRefused(TargetError):
 
 
 class TargetBusy(TargetError):
-    """Somebody else's transaction was in the way; the same call may pass later."""
+    """Another transaction was in the way; the same call may pass later."""
 
 
 class TargetUnavailable(TargetError):

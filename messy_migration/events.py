@@ -1,4 +1,4 @@
-"""Who hears of events: the run that listens, and the observers that it tells.
+"""The listeners of events: the run, and the observers that the run tells.
 
 An observer is somebody else's code. Each has a thread of its own in the process of the run, and
 so has none of them a way to hold a batch up, or another observer. One that hangs is told nothing
@@ -64,7 +64,7 @@ def listening(hear: Callable[[Event], Event | None]) -> Iterator[None]:
 
 
 def is_heard() -> bool:
-    """Whether somebody listens in this process."""
+    """Whether a run listens to events in this process."""
     return any(isinstance(one, _Filter) for one in logging.getLogger(CHANNEL).filters)
 
 

@@ -145,7 +145,7 @@ def sounds_secret(name: str) -> bool:
 
 
 def sounds_personal(name: str) -> bool:
-    """Whether a value under this name is likely to say who somebody is."""
+    """Whether a value under this name is likely to identify a person."""
     return _PERSONAL_KEY.search(name) is not None
 
 

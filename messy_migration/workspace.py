@@ -18,7 +18,7 @@ from messy_migration.config.secrets import is_reference
 from messy_migration.config.settings import Settings
 from messy_migration.config.urls import parse_target
 from messy_migration.databases.open import Target, open_target
-from messy_migration.databases.retry import Patience
+from messy_migration.databases.retry import Retry
 from messy_migration.errors import ConfigurationError, MigrationError, UsageProblem
 from messy_migration.fingerprint.keyed import Key
 from messy_migration.fingerprint.signing import Signer
@@ -150,10 +150,10 @@ class Workspace:
         """
         _ = self.signer
 
-    def patience(self, is_stopped: Callable[[], bool]) -> Patience:
+    def retry(self, is_stopped: Callable[[], bool]) -> Retry:
         """How long this configuration waits for its target, unless it is told to stop."""
         core = self.settings.core
-        return Patience(core.outage_seconds, core.disk_full_seconds, is_stopped)
+        return Retry(core.outage_seconds, core.disk_full_seconds, is_stopped)
 
     def streams(self) -> list[Stream]:
         """All streams of all selected plugins, reshaped, in the order of the plugins.

@@ -21,7 +21,7 @@ from messy_migration.compare.matching import CompareOptions, Side
 from messy_migration.config.secrets import builtin_secret, is_reference
 from messy_migration.config.settings import Settings
 from messy_migration.config.urls import is_loopback, parse_database
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.open import Database, open_database
 from messy_migration.errors import (
     ConfigurationError,
@@ -230,7 +230,7 @@ def _opened(name: str, database: Database) -> Iterator[tuple[Side, str]]:
     with ExitStack() as stack:
         try:
             connection = stack.enter_context(database.reader.reading(database.engine))
-            with refusals(database.label):
+            with driver_errors_as_ours(database.label):
                 server = database.reader.check(connection)
         except MigrationError as error:
             raise _closed(name, database.label, error) from error

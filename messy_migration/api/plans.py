@@ -13,11 +13,10 @@ from messy_migration.api.preconditions import is_missing
 from messy_migration.api.recall import where_unnamed
 from messy_migration.api.results import Result
 from messy_migration.databases.ddl import ddl, obstacles, remedy
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.open import open_target
 from messy_migration.errors import MigrationError
-from messy_migration.ledger import known_tables as states
-from messy_migration.ledger import schema
+from messy_migration.ledger import known_tables, schema
 from messy_migration.ledger.history import History
 from messy_migration.ledger.runs import Run
 from messy_migration.logs import borrowed
@@ -133,7 +132,7 @@ def _planned(workspace: Workspace, options: RunOptions) -> Plan:
         target = replace(open_target(URL.create("sqlite"), "messy-migration"), label=target.label)
     run: Run | None = None
     with (
-        refusals(f"target {target.label}"),
+        driver_errors_as_ours(f"target {target.label}"),
         target.dialect.reading(target.engine) as connection,
     ):
         server = target.dialect.check(connection)
@@ -146,7 +145,7 @@ def _planned(workspace: Workspace, options: RunOptions) -> Plan:
             run = None if options.is_restart else resumable(connection, workspace, options)
         pending: set[str] = set()
         if schema.version(connection) == schema.HEAD:
-            table_states = states.all_states(connection, workspace.ledger).values()
+            table_states = known_tables.all_states(connection, workspace.ledger).values()
             pending = {state.table.name for state in table_states if state.key_pending}
         tables = []
         for stream in streams:

@@ -1,4 +1,4 @@
-"""What nobody has to repeat: the last target of the folder, and what the ledger in it knows.
+"""What a user need not repeat: the last target of the folder, and what its ledger knows.
 
 The target is that of a flag, a variable or the profile, else the one that a run in this folder
 loaded last. Plugins, profile, `--sandbox` and seed come from its ledger where they were not
@@ -19,7 +19,7 @@ from messy_migration import discovery, logs
 from messy_migration.api.preconditions import is_missing
 from messy_migration.config import last_target
 from messy_migration.config.settings import Settings
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.ledger import known_tables, runs, schema, stamps
 from messy_migration.ledger.runs import Run
 from messy_migration.run.anchors import audited
@@ -174,7 +174,7 @@ def _known(request: Request, anchor: str | None = None, unless: str = "") -> Kno
 def _read(workspace: Workspace, anchor: str | None, unless: str) -> Known | None:
     target, ledger = workspace.target, workspace.ledger
     with (
-        refusals(f"target {target.label}"),
+        driver_errors_as_ours(f"target {target.label}"),
         target.dialect.reading(target.engine) as connection,
     ):
         if schema.version(connection) != schema.HEAD:

@@ -13,7 +13,7 @@ from messy_migration.api.preconditions import refuse_empty, refuse_missing
 from messy_migration.api.recall import recalled, with_ledger
 from messy_migration.api.results import Result
 from messy_migration.compare.findings import Word
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.errors import (
     Locked,
     MigrationError,
@@ -43,7 +43,7 @@ from messy_migration.redaction import Redactor
 from messy_migration.repair.apply import Repaired
 from messy_migration.repair.as_json import repair_facts
 from messy_migration.repair.run import adopt, repair
-from messy_migration.run.anchors import audited, note_again, refused
+from messy_migration.run.anchors import audited, broken_ledger_error, note_again
 from messy_migration.run.events import RunEvents, over_limit, telling
 from messy_migration.run.keying import prove_under
 from messy_migration.run.lock import RunLock
@@ -193,7 +193,7 @@ def _examined(
     target = workspace.target
     if options.report:
         workspace.check_signer()
-    with refusals(f"target {target.label}"), RunLock(target, workspace.ledger) as lock:
+    with driver_errors_as_ours(f"target {target.label}"), RunLock(target, workspace.ledger) as lock:
         if not lock.take():
             raise Locked(
                 "a run is under way",
@@ -244,7 +244,7 @@ def _changed(
     """Repair or adopt as a run of its own, and give the proof at its end."""
     audit, tables, incomplete = scope.audit, scope.tables, scope.incomplete
     if audit.reasons:
-        raise refused(workspace, audit)
+        raise broken_ledger_error(workspace, audit)
     repaired: Repaired | None = None
     if options.repair:
         repaired, outcome = repair(workspace, lock, tables, incomplete, options, events)
@@ -333,7 +333,7 @@ def _doubted(verdict: TableVerdict) -> TableVerdict:
 
 def _quick(workspace: Workspace, tables: Tables | None, audit: Audit) -> Reconciliation:
     if audit.reasons:
-        raise refused(workspace, audit)
+        raise broken_ledger_error(workspace, audit)
     untouched, counts = quick(workspace, tables)
     wanting = completeness.problems(counts)
     code = errors.exit_code(

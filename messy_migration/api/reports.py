@@ -20,7 +20,7 @@ from messy_migration.config import last_target
 from messy_migration.config.heads import given_head
 from messy_migration.config.secrets import builtin_secret
 from messy_migration.config.settings import Settings, key_secret
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.errors import MigrationError, UsageProblem
 from messy_migration.evidence import document, files, page
 from messy_migration.evidence.verify import Verified, verify
@@ -33,7 +33,7 @@ from messy_migration.ledger import anchors, runs, schema
 from messy_migration.ledger.completeness import problems
 from messy_migration.logs import borrowed
 from messy_migration.redaction import Redactor
-from messy_migration.run.anchors import ANCHORS, audited, refused
+from messy_migration.run.anchors import ANCHORS, audited, broken_ledger_error
 from messy_migration.workspace import Request, open_workspace
 
 _PATTERNS = ("migration-*.json", "reconciliation-*.json")
@@ -239,13 +239,13 @@ def _by_ledger(request: Request, name: str | None) -> Path:
     refuse_missing(workspace)
     try:
         with (
-            refusals(f"target {target.label}"),
+            driver_errors_as_ours(f"target {target.label}"),
             target.dialect.reading(target.engine) as connection,
         ):
             refuse_empty(workspace, schema.version(connection))
             audit = audited(workspace, connection, None, full=False)
             if audit.reasons:
-                raise refused(workspace, audit)
+                raise broken_ledger_error(workspace, audit)
             written = [
                 run
                 for run in (

@@ -15,7 +15,7 @@ from messy_migration.api.reconciliations import (
     reconciliation_object,
 )
 from messy_migration.api.results import Result
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.errors import MigrationError, ProofError
 from messy_migration.ledger import schema
 from messy_migration.ledger.completeness import headline, told
@@ -24,14 +24,14 @@ from messy_migration.reconcile.options import ReconcileOptions
 from messy_migration.redaction import Redactor
 from messy_migration.run.as_json import run_object
 from messy_migration.run.events import RunEvents, telling
-from messy_migration.run.open import new_run_id
+from messy_migration.run.open import new_run_id, opened
 from messy_migration.run.options import RunOptions
 from messy_migration.run.outcome import Observer, Outcome
 from messy_migration.run.rotation import rotate
 from messy_migration.run.run import execute
 from messy_migration.run.sandbox import Served, served
 from messy_migration.workers.nursery import Nursery, nursery
-from messy_migration.workspace import Request, open_workspace
+from messy_migration.workspace import Request
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,10 @@ class RunResult(Outcome, Result):
 class Silent:
     """An observer that watches nothing."""
 
-    def started(self, *_: object, **__: object) -> None:
-        """See `Observer`."""
-
     def planned(self, *_: object) -> None:
         """See `Observer`."""
 
-    def progressed(self, *_: object) -> None:
+    def hear(self, *_: object) -> None:
         """See `Observer`."""
 
     def proving(self) -> None:
@@ -130,6 +127,7 @@ def _run(request: Request, watcher: Observer, options: RunOptions) -> RunResult:
         telling(request) as events,
         _asked(request, options, ready) as (asked, seeded, boxes),
     ):
+        events.show(watcher.hear)
         if options.rotate_key:
             outcome = _rotated(asked, watcher, seeded, events)
         else:
@@ -153,17 +151,12 @@ def _rotated(
     request: Request, observer: Observer, options: RunOptions, events: RunEvents
 ) -> Outcome:
     """Change the key of a target that was loaded before."""
-    workspace = open_workspace(request, application=f"mm:{request.run_id}", keep=True)
-    events.observe(workspace.registry)
-    target = workspace.target
-    try:
-        with workspace.releasing():
-            refuse_missing(workspace)
-            with (
-                refusals(f"target {target.label}"),
-                target.dialect.reading(target.engine) as connection,
-            ):
-                refuse_empty(workspace, schema.version(connection))
-            return rotate(workspace, observer, options, events)
-    finally:
-        target.engine.dispose()
+    with opened(request, events) as workspace:
+        target = workspace.target
+        refuse_missing(workspace)
+        with (
+            driver_errors_as_ours(f"target {target.label}"),
+            target.dialect.reading(target.engine) as connection,
+        ):
+            refuse_empty(workspace, schema.version(connection))
+        return rotate(workspace, observer, options, events)

@@ -13,10 +13,9 @@ from messy_migration.api.preconditions import refuse_empty, refuse_missing
 from messy_migration.api.recall import recalled, with_profile
 from messy_migration.api.results import Result
 from messy_migration.config import last_target
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.errors import MigrationError
-from messy_migration.ledger import fence, keys, receipts, runs, schema
-from messy_migration.ledger import known_tables as states
+from messy_migration.ledger import fence, keys, known_tables, receipts, runs, schema
 from messy_migration.ledger.completeness import (
     Completeness,
     completeness,
@@ -26,7 +25,7 @@ from messy_migration.ledger.completeness import (
 )
 from messy_migration.ledger.fence import Holder
 from messy_migration.ledger.known_tables import TableState
-from messy_migration.ledger.progress import Progress, progress, stream_object
+from messy_migration.ledger.progress import Progress, progress
 from messy_migration.ledger.runs import Run
 from messy_migration.ledger.totals import StreamTotals, stream_totals
 from messy_migration.logs import borrowed
@@ -112,7 +111,7 @@ class Status(Result):
                     "started_at": run.started_at,
                     "finished_at": run.finished_at,
                     "report": run.report,
-                    "streams": [stream_object(stream_totals) for stream_totals in totals],
+                    "streams": [asdict(stream_totals) for stream_totals in totals],
                 }
                 for run, totals in self.runs
             ],
@@ -158,10 +157,10 @@ def watch(request: Request, *, limit: int = 10) -> Iterator[Status]:
     """
     with borrowed():
         workspace = _opened(request, keep=True)
-        patience = workspace.patience(lambda: False)
+        retry = workspace.retry(lambda: False)
         try:
             while True:
-                state = patience.persist(lambda: _read(workspace, limit))
+                state = retry.call(lambda: _read(workspace, limit))
                 yield state
                 if not state.active:
                     return
@@ -178,7 +177,7 @@ def _opened(request: Request, *, keep: bool = False) -> Workspace:
 
 def _read(workspace: Workspace, limit: int) -> Status:
     target, ledger = workspace.target, workspace.ledger
-    with refusals(f"target {target.label}"):
+    with driver_errors_as_ours(f"target {target.label}"):
         with target.dialect.lock(target.engine) as free:
             active = free is None
         with target.dialect.reading(target.engine) as connection:
@@ -192,14 +191,14 @@ def _read(workspace: Workspace, limit: int) -> Status:
                 (state, sums[*state.key, state.format_id].rows)
                 if (*state.key, state.format_id) in sums
                 else (state, 0)
-                for state in states.all_states(connection, ledger).values()
+                for state in known_tables.all_states(connection, ledger).values()
             ]
             holder = fence.holder(connection, ledger)
             counts = completeness(connection, ledger, workspace.settings.core.quarantine_limit)
             link = keys.newest(connection, ledger)
             key_id = str(link.key_id) if link else ""
             unfinished = runs.unfinished(connection, ledger)
-            course = None
+            of_run = None
             # The heartbeat of a run that has just begun may still be that of the one before it.
             if (
                 active
@@ -209,9 +208,9 @@ def _read(workspace: Workspace, limit: int) -> Status:
                     for run, _ in runs_and_totals
                 )
             ):
-                course = progress(connection, ledger, holder.run_id, holder.beat_at)
+                of_run = progress(connection, ledger, holder.run_id, holder.beat_at)
     resume = "" if active or not unfinished else _command(workspace, unfinished[-1])
-    facts = (holder, active, counts, key_id, resume, course, workspace.request.redactor)
+    facts = (holder, active, counts, key_id, resume, of_run, workspace.request.redactor)
     return Status(target.label, tuple(runs_and_totals), tuple(tables), *facts)
 
 

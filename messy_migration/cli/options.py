@@ -35,7 +35,7 @@ COMMAND = "messy_migration.command"
 
 @dataclass(frozen=True, slots=True)
 class Common:
-    """What every command was told; `redactor` is the one of this process."""
+    """The settings that every command takes; `redactor` is the one of this process."""
 
     config: Path | None
     profile: str | None

@@ -1,20 +1,27 @@
-"""Show a run while it goes: a live display on a terminal, plain lines on a pipe."""
+"""Show a run by its events while it goes: a live display on a terminal, lines on a pipe."""
 
 from __future__ import annotations
 
 import sys
+import time
+from collections import Counter
 from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from messy_migration.cli.render import cell, log_is_json, say
-from messy_migration.ledger.runs import Run, short
+from messy_migration.ledger.runs import short
 from messy_migration.ledger.totals import StreamTotals
-from messy_migration.model import Stream, stream_label
+from messy_migration.model import stream_label
+from messy_migration.model.event import Event
+from messy_migration.model.events import BatchCommitted, RunResumed, RunStarted
 from messy_migration.run.plan import StreamPlan, reread_lines
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+EVERY_SECONDS = 2.0
+"""Between two lines that say how much is committed."""
 
 
 class Lines:
@@ -22,7 +29,9 @@ class Lines:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
+        self._done = 0
         self._said = 0
+        self._said_at = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -33,38 +42,46 @@ class Lines:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Nothing to put away."""
+        """Say what was committed last."""
+        self._say_done()
 
-    def started(self, run: Run, target: str, streams: Sequence[Stream], *, resumed: bool) -> None:
+    def hear(self, event: Event) -> None:
         """See `Observer`."""
-        word = "resumed" if resumed else "started"
-        self._say(
-            f"run {short(run.run_id)} {word}: plugins {', '.join(run.plugins)}, streams"
-            f" {', '.join(stream.label for stream in streams)}"
-            f" -> {target}"
-        )
-        for line in _assumptions(streams):
-            self._say(line)
+        if isinstance(event, RunStarted):
+            word = "resumed" if isinstance(event, RunResumed) else "started"
+            self._say(
+                f"run {short(event.run)} {word}: plugins {', '.join(event.plugins)}, streams"
+                f" {', '.join(event.streams)} -> {event.target}"
+            )
+        elif isinstance(event, BatchCommitted):
+            self._done += event.extracted
+            if time.monotonic() - self._said_at >= EVERY_SECONDS:
+                self._say_done()
 
-    def planned(self, plans: Sequence[StreamPlan], workers: int) -> None:
+    def planned(
+        self, plans: Sequence[StreamPlan], workers: int, before: Sequence[StreamTotals]
+    ) -> None:
         """See `Observer`."""
+        self._done += sum(stream_totals.extracted for stream_totals in before)
         todo = sum(len(plan.partitions) for plan in plans)
         skipped = sum(len(plan.skipped) for plan in plans)
         already = f", {skipped:,} already in the target" if skipped else ""
+        for line in _assumptions(plans):
+            self._say(line)
         self._say(f"{todo:,} partitions to read with up to {workers} workers{already}")
         for line in [*_renewals(plans), *reread_lines(plans)]:
             self._say(line)
 
-    def progressed(self, totals: Sequence[StreamTotals]) -> None:
-        """See `Observer`."""
-        done = sum(stream_totals.extracted for stream_totals in totals)
-        if done > self._said:
-            self._said = done
-            self._say(f"{done:,} records committed")
-
     def proving(self) -> None:
         """See `Observer`."""
+        self._say_done()
         self._say("reading the target back")
+
+    def _say_done(self) -> None:
+        self._said_at = time.monotonic()
+        if self._done > self._said:
+            self._said = self._done
+            self._say(f"{self._done:,} records committed")
 
     def _say(self, text: str) -> None:
         # There the events say the same.
@@ -88,6 +105,7 @@ class Live:
             transient=True,
         )
         self._tasks: dict[tuple[str, str], TaskID] = {}
+        self._done: Counter[tuple[str, str]] = Counter()
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -101,17 +119,21 @@ class Live:
     ) -> None:
         self._progress.stop()
 
-    def started(self, run: Run, target: str, streams: Sequence[Stream], *, resumed: bool) -> None:
+    def hear(self, event: Event) -> None:
         """See `Observer`."""
-        word = " (resumed)" if resumed else ""
-        for line in (f"run {short(run.run_id)}{word} -> {target}", *_assumptions(streams)):
-            self._progress.console.print(cell(line), highlight=False, markup=False)
+        if isinstance(event, RunStarted):
+            word = " (resumed)" if isinstance(event, RunResumed) else ""
+            self._print(f"run {short(event.run)}{word} -> {event.target}")
+        elif isinstance(event, BatchCommitted):
+            self._add((event.stream, event.tenant), event.extracted)
 
-    def planned(self, plans: Sequence[StreamPlan], workers: int) -> None:
+    def planned(
+        self, plans: Sequence[StreamPlan], workers: int, before: Sequence[StreamTotals]
+    ) -> None:
         """See `Observer`."""
         del workers
-        for line in [*_renewals(plans), *reread_lines(plans)]:
-            self._progress.console.print(cell(line), highlight=False, markup=False)
+        for line in [*_assumptions(plans), *_renewals(plans), *reread_lines(plans)]:
+            self._print(line)
         for plan in plans:
             counts = [part.records for part in plan.partitions]
             total = sum(count or 0 for count in counts) if counts and all(counts) else None
@@ -121,17 +143,18 @@ class Live:
             )
             if not plan.partitions:
                 self._progress.update(self._tasks[key], completed=1, shown="nothing new")
+        for stream_totals in before:
+            self._add((stream_totals.stream, stream_totals.tenant), stream_totals.extracted)
 
-    def progressed(self, totals: Sequence[StreamTotals]) -> None:
-        """See `Observer`."""
-        for stream_totals in totals:
-            task = self._tasks.get((stream_totals.stream, stream_totals.tenant))
-            if task is not None:
-                self._progress.update(
-                    task,
-                    completed=stream_totals.extracted,
-                    shown=f"{stream_totals.extracted:,} records",
-                )
+    def _add(self, key: tuple[str, str], records: int) -> None:
+        task = self._tasks.get(key)
+        if task is not None:
+            self._done[key] += records
+            done = self._done[key]
+            self._progress.update(task, completed=done, shown=f"{done:,} records")
+
+    def _print(self, line: str) -> None:
+        self._progress.console.print(cell(line), highlight=False, markup=False)
 
     def proving(self) -> None:
         """See `Observer`."""
@@ -141,9 +164,9 @@ class Live:
         self._progress.add_task("reading the target back", total=None, shown="")
 
 
-def _assumptions(streams: Sequence[Stream]) -> list[str]:
+def _assumptions(plans: Sequence[StreamPlan]) -> list[str]:
     """What the plugins assume about their sources, once each."""
-    lines = dict.fromkeys(line for stream in streams for line in stream.assumed)
+    lines = dict.fromkeys(line for plan in plans for line in plan.stream.assumed)
     return [f"assumed: {line}" for line in lines]
 
 

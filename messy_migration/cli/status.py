@@ -83,19 +83,19 @@ def _watch(request: api.Request, limit: int, *, as_json: bool) -> None:
         sys.stdout.flush()
 
 
-def progress_line(course: Progress) -> str:
+def progress_line(progress: Progress) -> str:
     """How far a run is, how fast, and how long it will take."""
     total = ""
-    if course.total:
-        total = f" of {course.total:,} records ({100 * course.done // course.total} %)"
+    if progress.total:
+        total = f" of {progress.total:,} records ({100 * progress.done // progress.total} %)"
     parts = [
-        f"run {short(course.run_id)}: {course.done:,}{total or ' records'}",
-        f"{course.partitions_done:,} of {counted(course.partitions, 'partition')}",
+        f"run {short(progress.run_id)}: {progress.done:,}{total or ' records'}",
+        f"{progress.partitions_done:,} of {counted(progress.partitions, 'partition')}",
     ]
-    if course.rate is not None:
-        parts.append(f"{course.rate:,.0f} records/s")
-    if course.seconds_left is not None:
-        parts.append(f"about {timedelta(seconds=round(course.seconds_left))} left")
+    if progress.rate is not None:
+        parts.append(f"{progress.rate:,.0f} records/s")
+    if progress.seconds_left is not None:
+        parts.append(f"about {timedelta(seconds=round(progress.seconds_left))} left")
     return ", ".join(parts)
 
 

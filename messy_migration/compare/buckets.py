@@ -27,7 +27,7 @@ ROWS = 50_000
 _MOST = 128
 
 
-class Sides:
+class Buckets:
     """Rows of a table on named sides. Fill them, then read them bucket by bucket."""
 
     def __init__(self, folder: Path, table: Table, rows: int) -> None:
@@ -39,7 +39,7 @@ class Sides:
             rows: about how many a side has.
         """
         self.table = table
-        self.buckets = min(_MOST, rows // ROWS + 1)
+        self.count = min(_MOST, rows // ROWS + 1)
         self._folder = folder
         self._schema = pa.schema([(f"c{n}", pa.large_binary()) for n in range(len(table.columns))])
         self._places = [table.names.index(name) for name in table.key]
@@ -83,7 +83,7 @@ class Sides:
         chosen = self._places or range(len(self.table.columns))
         cells = zip(*(batch.column(index).to_pylist() for index in chosen), strict=True)
         numbers = np.fromiter(
-            (zlib.crc32(b"|".join(row)) % self.buckets for row in cells), np.int64, batch.num_rows
+            (zlib.crc32(b"|".join(row)) % self.count for row in cells), np.int64, batch.num_rows
         )
         for bucket in np.unique(numbers).tolist():
             part = batch.filter(pa.array(numbers == bucket))

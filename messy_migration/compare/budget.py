@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class TimeUp(TargetError):
-    """The time that somebody gave for a comparison is over."""
+    """The time that the user allowed for a comparison is over."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Budget:
 
 
 @dataclass
-class Course:
+class Progress:
     """How far a comparison has come against its budget.
 
     Attributes:

@@ -16,13 +16,13 @@ from typing import NamedTuple, TypeVar
 
 from messy_migration.compare import differences as pairing
 from messy_migration.compare import matching as tables
-from messy_migration.compare.budget import Budget, Course, TimeUp
+from messy_migration.compare.budget import Budget, Progress, TimeUp
 from messy_migration.compare.findings import Findings, Word
 from messy_migration.compare.matching import CompareOptions, Pair, Side
 from messy_migration.compare.resolve import MOST, resolve
-from messy_migration.databases import convert as reading
+from messy_migration.databases import convert
 from messy_migration.databases.dialect import planned_otherwise
-from messy_migration.databases.errors import Unplanned, refusals
+from messy_migration.databases.errors import Unplanned, driver_errors_as_ours
 from messy_migration.databases.postgresql.sketch import probe
 from messy_migration.databases.sketch import CELLS, SHA256, Choice, FoundRow, Hashing, Sketch, View
 from messy_migration.databases.timeouts import limit_time
@@ -67,12 +67,12 @@ def compare(left: Side, right: Side, wishes: CompareOptions, budget: Budget) -> 
         TargetError: the catalogue of a side cannot be read.
     """
     for side in (left, right):
-        with refusals("the database"):
-            reading.prepare(side.connection, side.reader.name)
-    course = Course(budget)
+        with driver_errors_as_ours("the database"):
+            convert.set_session(side.connection, side.reader.name)
+    progress = Progress(budget)
     pairs = tables.pairs(left, right, wishes)
     with ThreadPoolExecutor(2, "side") as threads:
-        both = _Both(left, right, threads, _hashing(left, right), course)
+        both = _Both(left, right, threads, _hashing(left, right), progress)
         return Compared([_compared(both, pair) for pair in pairs], both.hashing)
 
 
@@ -93,7 +93,7 @@ class _Both:
     right: Side
     threads: ThreadPoolExecutor
     hashing: Hashing
-    course: Course
+    progress: Progress
     notes: dict[str, str] = field(default_factory=dict)
 
     def ask(self, views: tuple[View, View], what: Callable[[Side, View], T]) -> tuple[T, T]:
@@ -103,7 +103,7 @@ class _Both:
             TimeUp: the seconds of the budget are over.
             TargetError: a side could not be read; it says which.
         """
-        remaining = self.course.left()
+        remaining = self.progress.left()
         calls = [
             self.threads.submit(self._answer, name, side, view, what, remaining)
             for name, side, view in zip(
@@ -138,7 +138,7 @@ class _Both:
                 ):
                     return what(side, view)
         except TargetError as error:
-            late = self.course.late()
+            late = self.progress.late()
             if late:
                 raise TimeUp(late, f"table {view.table.name}") from error
             raise TargetError(
@@ -150,7 +150,7 @@ class _Both:
         """A savepoint where an error would end the transaction for other tables: on Postgres."""
         is_nested = side.reader.name == "postgresql"
         with (
-            refusals(f"table {view.table.name}"),
+            driver_errors_as_ours(f"table {view.table.name}"),
             side.connection.begin_nested() if is_nested else nullcontext(),
             limit_time(side.connection, side.reader.name, seconds),
         ):
@@ -159,12 +159,12 @@ class _Both:
 
 def _compared(both: _Both, pair: Pair) -> TableComparison:
     if pair.left is None or pair.right is None:
-        both.course.found += 1
+        both.progress.found += 1
         side = "left" if pair.left is None else "right"
         return TableComparison(
             pair, None, None, "MISMATCH", f"there is no such table on the {side}"
         )
-    over = both.course.over()
+    over = both.progress.over()
     if pair.views is None or over:
         return TableComparison(pair, None, None, "UNKNOWN", over or pair.unread)
     try:
@@ -182,7 +182,7 @@ def _compared(both: _Both, pair: Pair) -> TableComparison:
             pair, left, right, "MISMATCH" if lonely else "MATCH", _joined(lonely, noted)
         )
     findings = _located(both, pair, pair.views, (ours, theirs))
-    both.course.found += findings.total
+    both.progress.found += findings.total
     reason = f"{left.rows:,} rows on the left, {right.rows:,} on the right"
     if left.rows == right.rows:
         reason = "the number of rows is the same, their content is not"
@@ -225,15 +225,17 @@ def _located(
     def finer(cells: int) -> tuple[Sketch, Sketch]:
         return both.ask(views, lambda side, view: _sketch(both, side, view, cells))
 
-    budget = both.course.budget
+    budget = both.progress.budget
     names = pairing.Names(views[0].table, pair.label, pair.columns, budget.show_values)
     try:
-        leftover = resolve(sketches, views[0], fetch, finer, min(MOST, 2 * both.course.rest(MOST)))
+        leftover = resolve(
+            sketches, views[0], fetch, finer, min(MOST, 2 * both.progress.rest(MOST))
+        )
     except TargetError as error:
         return Findings(
             pair.label, (), 0, (), f"what differs could not be looked at: {_words(error)}"
         )
-    return pairing.findings(names, leftover, both.course.rest(budget.limit))
+    return pairing.findings(names, leftover, both.progress.rest(budget.limit))
 
 
 def overall(comparisons: Sequence[TableComparison]) -> Word:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from sqlalchemy import Connection
 
 from messy_migration.compare import differences as pairing
-from messy_migration.compare.budget import Course, TimeUp
+from messy_migration.compare.budget import Progress, TimeUp
 from messy_migration.compare.differences import Names
 from messy_migration.compare.findings import Findings
 from messy_migration.compare.resolve import MOST, resolve
@@ -60,7 +60,7 @@ def locate(
     bookmark: str | None = None,
     *,
     rest: Replayable | None = None,
-    course: Course | None = None,
+    progress: Progress | None = None,
 ) -> Findings:
     """The rows in which the target differs from what was loaded.
 
@@ -72,19 +72,19 @@ def locate(
         limit: how many differences to list; all are counted.
         bookmark: the column that says which of two rows with one key is newer, or None.
         rest: the rows without those that are known to be as they were loaded, or None.
-        course: what is left of a budget, and whether values are listed, not only keys.
+        progress: what is left of a budget, and whether values are listed, not only keys.
 
     Raises:
         TargetError: the target cannot be read; `TimeUp` if there was no time to.
     """
-    course = course or Course()
+    progress = progress or Progress()
     note = ""
     source = scoped(connection, dialect, replace(table, scope=()))
     for part in (rest, whole) if rest is not None else (whole,):
         where = " AND ".join(filter(None, (scope(dialect.spelling, table), part.where)))
         view = View(table, source, where)
         try:
-            ours = Expected(view, course.watched(part.replay()))
+            ours = Expected(view, progress.watched(part.replay()))
         except TimeUp:
             raise
         except MigrationError as error:
@@ -97,7 +97,7 @@ def locate(
                 ours.keep_newest(bookmark if bookmark in table.names else None)
             is_as_loaded = ours.sketch.total() == part.expected
             if is_as_loaded or part is whole:
-                findings = _compared(connection, dialect, view, ours, limit, course)
+                findings = _compared(connection, dialect, view, ours, limit, progress)
                 return (
                     findings if is_as_loaded else replace(findings, note=findings.note or _CHANGED)
                 )
@@ -110,23 +110,23 @@ def _compared(
     view: View,
     ours: Expected,
     limit: int,
-    course: Course,
+    progress: Progress,
 ) -> Findings:
     scans = dialect.scans
 
     def sketch(cells: int) -> Sketch:
-        with course.limited(connection, dialect.name):
+        with progress.limited(connection, dialect.name):
             return scans.sketch(connection, view, SHA256, cells)
 
     def finer(cells: int) -> tuple[Sketch, Sketch]:
         return ours.sketched(cells), sketch(cells)
 
     def fetch(choice: Choice) -> tuple[list[FoundRow], list[FoundRow]]:
-        with course.limited(connection, dialect.name):
+        with progress.limited(connection, dialect.name):
             return ours.rows(choice), list(scans.rows(connection, view, SHA256, choice))
 
-    most = min(MOST, 2 * course.rest(MOST))
+    most = min(MOST, 2 * progress.rest(MOST))
     leftover = resolve((ours.sketch, sketch(CELLS)), view, fetch, finer, most)
-    names = Names.of(view.table, show_values=course.budget.show_values)
-    findings = pairing.findings(names, leftover, course.rest(limit))
+    names = Names.of(view.table, show_values=progress.budget.show_values)
+    findings = pairing.findings(names, leftover, progress.rest(limit))
     return replace(findings, batches=ours.batches(leftover.left))

@@ -10,9 +10,9 @@ from sqlalchemy import Connection
 
 from messy_migration.compare import types as shared
 from messy_migration.config.problems import suggestion
-from messy_migration.databases import convert as reading
+from messy_migration.databases import convert
 from messy_migration.databases.dialect import Reader
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.sketch import View
 from messy_migration.errors import MigrationError, UsageProblem
 from messy_migration.model import Column, Table
@@ -34,7 +34,7 @@ class Side:
 
 @dataclass(frozen=True)
 class CompareOptions:
-    """What somebody asked to be compared.
+    """What the user wants to have compared.
 
     Attributes:
         tables: patterns (`sales*`) of names on the left; empty for all.
@@ -80,7 +80,7 @@ class Pair:
 
 
 def pairs(left: Side, right: Side, wishes: CompareOptions) -> list[Pair]:
-    """Who is compared with whom, in order of the names on the left.
+    """Pair the tables of both sides, in order of the names on the left.
 
     Raises:
         UsageProblem: a wish names nothing, or a column cannot be compared; all are in one error.
@@ -113,7 +113,7 @@ def pairs(left: Side, right: Side, wishes: CompareOptions) -> list[Pair]:
 
 
 def _names(side: Side) -> list[str]:
-    with refusals("the list of tables"):
+    with driver_errors_as_ours("the list of tables"):
         return table_names(side.connection, side.schema)
 
 
@@ -179,7 +179,7 @@ def _pair(
     if one is None or other is None:
         return Pair(one, other)
     try:
-        with refusals(f"table {one}"):
+        with driver_errors_as_ours(f"table {one}"):
             both = _reflected(left, one), _reflected(right, other)
             return _columns((left, right), both, wishes, used, refused)
     except UsageProblem:
@@ -285,7 +285,7 @@ def _shared(
     chosen = shared.shared(here, there)
     if chosen is not None:
         left, right = (
-            reading.column(
+            convert.column(
                 side.database,
                 _quoted(database.connection, column),
                 side.type,

@@ -23,7 +23,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from messy_migration.databases import convert as reading
+from messy_migration.databases import convert
 from messy_migration.model import ColumnType
 
 _INTEGERS = frozenset({"int16", "int32", "int64"})
@@ -60,14 +60,14 @@ class Side:
 
     @property
     def is_loose(self) -> bool:
-        """Its type is a word and no promise: text or nothing, where types bind nobody."""
-        return self.database in reading.TYPELESS and self.kind in ("text", "")
+        """The database does not hold its values to their type, which is text or none."""
+        return self.database in convert.TYPELESS and self.kind in ("text", "")
 
     def gives_way_to(self, other: Side) -> bool:
         """The other type is the one that counts: values of this one are looked at anyway."""
         if self.is_loose:
             return not other.is_loose
-        is_typeless = self.database in reading.TYPELESS and other.database not in reading.TYPELESS
+        is_typeless = self.database in convert.TYPELESS and other.database not in convert.TYPELESS
         return is_typeless and {self.kind, other.kind} <= _NUMBERS
 
 

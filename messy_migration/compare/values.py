@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Literal
 
-from messy_migration.compare.buckets import Row, Sides
-from messy_migration.compare.budget import Course
+from messy_migration.compare.buckets import Buckets, Row
+from messy_migration.compare.budget import Progress
 from messy_migration.compare.differences import Names, values
 from messy_migration.compare.explain import rule
 from messy_migration.compare.findings import Difference, Findings, Kind
@@ -32,18 +32,18 @@ MOST = 200_000
 
 @dataclass(frozen=True)
 class Unequal:
-    """A difference with both rows, for who wants to put it right; `count` times without a key.
+    """A difference with both rows, as a repair needs them; `count` times without a key.
 
     Attributes:
         kind: missing, extra or changed.
-        mine, there: the row that should be there, and the one that is.
+        expected, actual: the row that should be there, and the one that is.
         count: how many of it; 1 with a key.
         is_doubled: the target has another row with the same key.
     """
 
     kind: Kind
-    mine: Row | None
-    there: Row | None
+    expected: Row | None
+    actual: Row | None
     count: int = 1
     is_doubled: bool = False
 
@@ -101,50 +101,50 @@ class LoadedRows:
 
 def _with_values(table: Table, difference: Difference, rows: Unequal) -> Difference:
     indices = [table.names.index(name) for name in difference.columns]
-    return replace(difference, values=values(Names.of(table), rows.mine, rows.there, indices))
+    return replace(difference, values=values(Names.of(table), rows.expected, rows.actual, indices))
 
 
 def compare(
-    sides: Sides,
+    buckets: Buckets,
     *,
     bookmark: str | None,
     is_one_read: bool,
     third: LoadedRows | None = None,
-    course: Course | None = None,
+    progress: Progress | None = None,
 ) -> Compared:
     """Hold the side `target` against the side `expected`.
 
     Args:
-        sides: of one table, closed.
+        buckets: of one table, closed.
         bookmark: the column that says which of two rows with one key is newer, or None.
         is_one_read: the expected rows were read at once, so that of two that are equally new
             the greater hash wins, as in a run; else the later one does.
         third: what was loaded, where the source was read again.
-        course: what is left of a budget, and whether values are listed.
+        progress: what is left of a budget, and whether values are listed.
 
     Raises:
         TimeUp: there was no time to compare all of it.
     """
-    course = course or Course()
-    comparison = Compared(most=course.rest(MOST), show_values=course.budget.show_values)
-    is_first = sides.table.conflict == "first"
+    progress = progress or Progress()
+    comparison = Compared(most=progress.rest(MOST), show_values=progress.budget.show_values)
+    is_first = buckets.table.conflict == "first"
     bookmark = None if is_first else bookmark
-    bookmark_index = sides.table.names.index(bookmark) if bookmark else None
-    column = sides.table.column(bookmark) if bookmark else None
+    bookmark_index = buckets.table.names.index(bookmark) if bookmark else None
+    column = buckets.table.column(bookmark) if bookmark else None
     newer = _by_hash if is_one_read else _by_order
     newer, later = (_never, _never) if is_first else (newer, _by_order)
 
     def side(name: str, bucket: int, tie: Callable[[Row, Row], bool]) -> dict[Row, Row]:
-        return _newest(sides, name, bucket, bookmark_index, column, tie)
+        return _newest(buckets, name, bucket, bookmark_index, column, tie)
 
-    for bucket in course.watched(range(sides.buckets)):
-        there = list(sides.rows(TARGET, bucket))
+    for bucket in progress.watched(range(buckets.count)):
+        there = list(buckets.rows(TARGET, bucket))
         comparison.actual += fingerprint_of(there)
-        if not sides.table.key:
-            should = Counter(sides.rows(EXPECTED, bucket))
+        if not buckets.table.key:
+            should = Counter(buckets.rows(EXPECTED, bucket))
             comparison.expected += fingerprint_of(should.elements())
-            loaded = Counter(sides.rows(LOADED, bucket)) if third and third.is_known else None
-            _multisets(comparison, sides.table, should, Counter(there), loaded, third)
+            loaded = Counter(buckets.rows(LOADED, bucket)) if third and third.is_known else None
+            _multisets(comparison, buckets.table, should, Counter(there), loaded, third)
             continue
         rows = {**side(STUBS, bucket, _by_order), **side(EXPECTED, bucket, newer)}
         comparison.expected += fingerprint_of(rows.values())
@@ -155,7 +155,7 @@ def compare(
                 (age for age in (comparison.newest, *ages) if age is not None), default=None
             )
         loaded_rows = side(LOADED, bucket, later) if third and third.is_known else None
-        _keyed(comparison, sides, rows, there, loaded_rows, third)
+        _keyed(comparison, buckets, rows, there, loaded_rows, third)
     return comparison
 
 
@@ -187,7 +187,7 @@ def fingerprint_of(rows: Iterable[Row]) -> Fingerprint:
 
 
 def _newest(
-    sides: Sides,
+    buckets: Buckets,
     side: str,
     bucket: int,
     bookmark_index: int | None,
@@ -205,8 +205,8 @@ def _newest(
         return position is not None, position or 0
 
     chosen: dict[Row, Row] = {}
-    for row in sides.rows(side, bucket):
-        key = sides.key(row)
+    for row in buckets.rows(side, bucket):
+        key = buckets.key(row)
         old = chosen.setdefault(key, row)
         if old is row:
             continue
@@ -217,17 +217,17 @@ def _newest(
 
 def _keyed(
     comparison: Compared,
-    sides: Sides,
+    buckets: Buckets,
     expected: Mapping[Row, Row],
     there: list[Row],
     loaded: Mapping[Row, Row] | None,
     third: LoadedRows | None,
 ) -> None:
-    table = sides.table
+    table = buckets.table
     lenient = tolerances(table)
     met: set[Row] = set()
     for row in there:
-        key = sides.key(row)
+        key = buckets.key(row)
         mine = expected.get(key)
         if key in met:
             # Two rows with one key.

@@ -13,7 +13,7 @@ from messy_migration.databases.postgresql import documents
 from messy_migration.databases.sqlite import convert as sqlite_reading
 from messy_migration.model import ColumnType
 
-__all__ = ["TYPELESS", "column", "prepare"]
+__all__ = ["TYPELESS", "column", "set_session"]
 
 TYPELESS = ("sqlite",)
 """Kinds of databases in which a declared type binds nobody, so that each value is looked at."""
@@ -22,7 +22,7 @@ _INTEGERS = ("int16", "int32", "int64")
 _UUID = "^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$"
 
 
-def prepare(connection: Connection, kind: str) -> None:
+def set_session(connection: Connection, kind: str) -> None:
     """Set up a connection for the expressions of `column`."""
     raw = connection.connection.driver_connection
     if kind == "sqlite" and raw is not None:

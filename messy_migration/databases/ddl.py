@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from sqlalchemy import Connection
 
 from messy_migration.databases.dialect import Dialect
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.naming import column_list, quote
 from messy_migration.errors import TargetError
 from messy_migration.model import ForeignKey, Table
@@ -30,7 +30,7 @@ class Misfit(TargetError):
     """A table of the target is there and does not fit its stream."""
 
 
-def prepare(
+def create_table(
     connection: Connection, dialect: Dialect, table: Table, *, with_key: bool = True
 ) -> bool:
     """Create the table if it is missing; True if it was. Never drops or alters anything.
@@ -47,7 +47,7 @@ def prepare(
     """
     columns = dialect.columns(connection, table.name)
     if columns is None:
-        with refusals(f"table {table.name}"):
+        with driver_errors_as_ours(f"table {table.name}"):
             full_name = dialect.place(connection, table.name)
             connection.exec_driver_sql(ddl(dialect, table, full_name, with_key=with_key))
         return True

@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 import pyarrow as pa
 from sqlalchemy import Connection, Engine
 
-from messy_migration.databases.errors import Unplanned, refusals
+from messy_migration.databases.errors import Unplanned, driver_errors_as_ours
 from messy_migration.databases.naming import Spelling, quote
 from messy_migration.databases.sketch import Scans
 from messy_migration.model import Fingerprint, ForeignKey, Table
@@ -29,7 +29,7 @@ class LateKeys(Protocol):
     """Gives a table its key after the load. Stateless; all calls are in one transaction."""
 
     def lock(self, connection: Connection, table: Table) -> None:
-        """Let nobody else read or write the table until the transaction ends."""
+        """Keep every other transaction from the table until this one ends."""
 
     def add(self, connection: Connection, table: Table) -> None:
         """Make the table's key its primary key.
@@ -46,7 +46,7 @@ class LateKeys(Protocol):
         """
 
     def find(self, connection: Connection, table: Table, bookmark: str | None) -> int:
-        """Set the rows apart that lose against another one with their key; how many.
+        """Set apart the rows that lose against another one with their key; return how many.
 
         The newest by the bookmark wins, and of those that are equally new the one with the
         greatest hash: the rules of `messy_migration.databases.merge`.
@@ -67,7 +67,7 @@ class LateKeys(Protocol):
         """
 
     def remove(self, connection: Connection, table: Table) -> int:
-        """Delete the rows that were set apart; how many."""
+        """Delete the rows that were set apart; return how many."""
 
 
 class Reader(Protocol):
@@ -212,7 +212,7 @@ class Dialect(Reader, Protocol):
         """
 
     def holder(self, engine: Engine) -> str:
-        """Who holds the run lock (run, host, process, since when); empty if it cannot be told."""
+        """The holder of the run lock (run, host, process, since when); empty if unknown."""
 
     def session(self, connection: Connection) -> str:
         """The server's name for this connection; empty where no server outlives the process."""
@@ -275,11 +275,11 @@ def planned(connection: Connection, reader: Reader, table: str, act: Callable[[]
     The verdict has said so already, from the first time that the table was read.
     """
     try:
-        with refusals(f"table {table}"), connection.begin_nested():
+        with driver_errors_as_ours(f"table {table}"), connection.begin_nested():
             return act()
     except Unplanned as error:
         with (
-            refusals(f"table {table}"),
+            driver_errors_as_ours(f"table {table}"),
             connection.begin_nested(),
             planned_otherwise(connection, reader, error, table, {}),
         ):

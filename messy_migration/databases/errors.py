@@ -94,7 +94,7 @@ _HOPELESS = ("no password supplied", "certificate", "does not support SSL", "aut
 
 
 @contextmanager
-def refusals(where: str) -> Iterator[None]:
+def driver_errors_as_ours(where: str) -> Iterator[None]:
     """Turn errors of the drivers into ours.
 
     Raises:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from sqlalchemy import Connection
 
 from messy_migration.databases.dialect import POSITION, Dialect
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.keyed import sums_of
 from messy_migration.databases.merge import (
     Overtaken,
@@ -190,7 +190,7 @@ def settle(
         return None
     notes = f"{dialect.rows_of(connection, noted.name)} n"
     ours = dialect.spelling.equal(f"n.{quote(RUN)}", literal(run_id))
-    with refusals(f"table {table.name}"):
+    with driver_errors_as_ours(f"table {table.name}"):
         if not _is_any(connection, f"{notes} WHERE {ours}"):
             return None
         first = f"({_firsts(dialect, table, notes, ours, ordinals)}) s"

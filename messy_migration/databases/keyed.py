@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection
 
 from messy_migration.databases.dialect import Dialect
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.fingerprint.keyed import Key, Sums, sums_of_texts
 from messy_migration.model import Table
 
@@ -16,7 +16,7 @@ ROWS_PER_FETCH = 5_000
 
 def texts(connection: Connection, dialect: Dialect, table: Table, source: str) -> Iterator[bytes]:
     """The C1 texts of the rows of `source` (a FROM clause, table alias `t`), a chunk at a time."""
-    with refusals(f"table {table.name}"):
+    with driver_errors_as_ours(f"table {table.name}"):
         result = connection.exec_driver_sql(
             f"SELECT {dialect.row_bytes(table, 't')} FROM {source}",
             execution_options={"stream_results": True, "max_row_buffer": ROWS_PER_FETCH},

@@ -66,7 +66,7 @@ def add(
     fingerprint: Fingerprint | None = None,
     key: Key | None = None,
 ) -> Written:
-    """Insert all rows; `known` is their fingerprint, where it was computed before.
+    """Insert all rows; `fingerprint` is theirs, where it was computed before.
 
     Under a key they are summed a second time.
 
@@ -311,7 +311,7 @@ def forget(connection: Connection, spelling: Spelling, stage: str, indices: Sequ
 def update_from(
     connection: Connection, table: Table, rows: str, source: str, condition: str
 ) -> int:
-    """Set all but the key of the rows `t` to that of the rows `s` of a source; how many."""
+    """Set all but the key of the rows `t` to that of the rows `s`; return how many."""
     others = [name for name in table.names if name not in table.key]
     # Both databases want the updated table by its own name in SET, and take an alias for it.
     assignments = ", ".join(f"{quote(name)} = s.{quote(name)}" for name in others)
@@ -323,7 +323,7 @@ def update_from(
 def insert_missing(
     connection: Connection, table: Table, full_name: str, stage: str, there: str
 ) -> int:
-    """Insert what is staged and for which the query `there` finds nothing; how many."""
+    """Insert the staged rows for which the query `there` finds nothing; return how many."""
     names = ", ".join(quote(name) for name in table.names)
     staged = ", ".join(f"s.{quote(name)}" for name in table.names)
     return connection.exec_driver_sql(

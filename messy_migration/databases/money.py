@@ -11,7 +11,7 @@ import pyarrow.compute
 from sqlalchemy import Connection
 
 from messy_migration.databases.dialect import Reader
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.naming import quote
 from messy_migration.model import Table, Totals
 
@@ -59,7 +59,7 @@ def of_source(connection: Connection, reader: Reader, table: Table, source: str)
             f"SELECT t.{quote(currency)}, {value}, {times} FROM {source}"
             f" GROUP BY t.{quote(currency)}{grouped}"
         )
-        with refusals(f"table {table.name}"), localcontext(_EXACT):
+        with driver_errors_as_ours(f"table {table.name}"), localcontext(_EXACT):
             for name, cell, count in connection.exec_driver_sql(statement):
                 if cell is None or not count:
                     continue

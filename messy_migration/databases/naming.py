@@ -1,4 +1,4 @@
-"""Names and texts of ours inside an SQL statement: quoted, and looked up by nobody else's rules.
+"""Names and texts of ours inside an SQL statement: quoted, and looked up by our rules alone.
 
 A name without its schema is looked up along a path that others may write to. What a database
 has of its own (functions, operators, types) is therefore named with its schema, and so is every

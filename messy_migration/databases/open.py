@@ -94,7 +94,7 @@ def postgresql_engine(
 
     @event.listens_for(engine, "connect")
     def connect(connection: Any, record: Any) -> None:
-        record.info[session.PROCESS] = session.prepare(connection, defaults)
+        record.info[session.PROCESS] = session.set_session(connection, defaults)
 
     event.listen(engine, "begin", pins.pin)
     return engine
@@ -109,7 +109,7 @@ def _sqlite(url: URL, lock_seconds: float) -> Engine:
 
     @event.listens_for(engine, "connect")
     def connect(connection: object, _: object) -> None:
-        SQLite.prepare(connection)
+        SQLite.set_session(connection)
 
     @event.listens_for(engine, "begin")
     def begin(connection: object) -> None:
@@ -209,7 +209,7 @@ def _reading_sqlite(url: URL) -> Engine:
 
     @event.listens_for(engine, "connect")
     def connect(connection: object, _: object) -> None:
-        SQLite.prepare(connection)
+        SQLite.set_session(connection)
 
     @event.listens_for(engine, "begin")
     def begin(connection: object) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, Engine
 
 from messy_migration.databases.dialect import Dialect
-from messy_migration.databases.errors import RowsRefused, refusals
+from messy_migration.databases.errors import RowsRefused, driver_errors_as_ours
 from messy_migration.databases.naming import literal, quote, scoped
 from messy_migration.databases.sequences import Counter, counters
 from messy_migration.errors import TargetError, TargetUnavailable
@@ -43,7 +43,11 @@ def probe(engine: Engine, dialect: Dialect, table: Table) -> None:
     """
     where = f"table {table.name}"
     try:
-        with refusals(where), engine.connect() as connection, connection.begin() as transaction:
+        with (
+            driver_errors_as_ours(where),
+            engine.connect() as connection,
+            connection.begin() as transaction,
+        ):
             if dialect.name == "postgresql":
                 for statement in _PATIENCE:
                     connection.exec_driver_sql(statement)

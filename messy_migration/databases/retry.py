@@ -32,12 +32,12 @@ def _never() -> bool:
 
 
 @dataclass(frozen=True)
-class Patience:
+class Retry:
     """What one process does about a target that is not there for a while.
 
     Attributes:
-        outage: seconds from the first failure until one gives up.
-        full: the same where the target is full, since somebody has to make space.
+        outage: seconds from the first failure until the process gives up.
+        full: the same where the target is full, since a person has to make space.
         is_stopped: once true, nothing is tried again.
     """
 
@@ -45,7 +45,7 @@ class Patience:
     full: float = 600.0
     is_stopped: Callable[[], bool] = _never
 
-    def persist(self, act: Callable[[], T]) -> T:
+    def call(self, act: Callable[[], T]) -> T:
         """What `act` returns, done again while the target is away, busy or full.
 
         Raises:
@@ -64,7 +64,7 @@ class Patience:
         return result
 
     def limit(self, error: TargetError) -> float:
-        """Seconds until one gives up on a failure of this kind."""
+        """Seconds until the process gives up on a failure of this kind."""
         return self.full if isinstance(error, TargetFull) else self.outage
 
     def _sleep(self, seconds: float) -> None:
@@ -79,17 +79,17 @@ class _Outage:
     A single failure is not told: a connection that was cut is there again at the next attempt.
     """
 
-    def __init__(self, patience: Patience) -> None:
-        self._patience = patience
+    def __init__(self, retry: Retry) -> None:
+        self._retry = retry
         self._began: float | None = None
         self._is_told = False
 
     def is_over(self, state: RetryCallState) -> bool:
         """Has the deadline passed? A longer kind of outage may follow on a shorter one."""
         error = state.outcome.exception() if state.outcome else None
-        if not isinstance(error, TargetError) or self._patience.is_stopped():
+        if not isinstance(error, TargetError) or self._retry.is_stopped():
             return True
-        limit = self._patience.limit(error)
+        limit = self._retry.limit(error)
         if self._began is None:
             self._began = time.monotonic()
         elif limit >= TOLD_SECONDS and not self._is_told:
@@ -99,6 +99,6 @@ class _Outage:
         return time.monotonic() - self._began >= limit
 
     def end(self) -> None:
-        """It worked."""
+        """Tell that the target answers again, if its outage was told."""
         if self._began is not None and self._is_told:
             tell(DbReturned(seconds=time.monotonic() - self._began))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from messy_migration.databases.dialect import Reader
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.naming import literal, quote
 from messy_migration.model import Table
 
@@ -81,7 +81,7 @@ def counters(connection: Connection, reader: Reader, table: Table) -> list[Count
         reader: of the database; kinds whose counters cannot fall behind have none.
         table: any of its scopes.
     """
-    with refusals(f"counters of table {table.name}"):
+    with driver_errors_as_ours(f"counters of table {table.name}"):
         if reader.name == "postgresql":
             return _sequences(connection, reader, table)
         if reader.name == "sqlite":

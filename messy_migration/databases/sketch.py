@@ -193,7 +193,7 @@ class Sketch:
         return np.flatnonzero((self.counts != 0) | (self.lane0 != 0) | (self.lane1 != 0))
 
     def single(self) -> set[int]:
-        """Of a difference: keys of the cells that may hold one row; some may be nobody's."""
+        """Candidate keys of a difference: cells whose count is 1 or -1; some may be of no row."""
         cells_of_one = np.flatnonzero(np.abs(self.counts) == 1)
         return {
             int(self.keys[cell]) if self.counts[cell] > 0 else -int(self.keys[cell]) % _LANE
@@ -280,7 +280,7 @@ def number(view: View, fields: Sequence[bytes]) -> int:
 
 
 def row_of(view: View, key_indices: Sequence[int], fields: tuple[bytes, ...]) -> FoundRow:
-    """A row from its C1 fields; `places` are those of the key."""
+    """A row from its C1 fields; `key_indices` are those of its key."""
     key = number(view, [fields[index] for index in key_indices])
     return FoundRow(*lanes(b"|".join(fields)), key, fields)
 

@@ -1,4 +1,4 @@
-"""End a statement that takes longer than somebody is willing to wait."""
+"""End a statement that takes longer than its caller will wait."""
 
 from __future__ import annotations
 

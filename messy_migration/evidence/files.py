@@ -37,7 +37,7 @@ def stage(path: Path, text: str) -> Path:
 
 
 def appear(staged: Path, wanted: Path) -> Path:
-    """Give a staged file its name, or the next that neither a file nor a page has; which.
+    """Give a staged file its name, or the next that no file and no page has; return it.
 
     No file is written over, whoever takes the name at the same moment.
 

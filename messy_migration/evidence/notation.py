@@ -1,4 +1,4 @@
-"""How the page writes numbers, moments and text, so that anybody anywhere reads the same.
+"""How the page writes numbers, moments and text, so that every reader anywhere reads the same.
 
 Numbers as ISO 31-0 has it, in groups of three with a narrow space between and a point before
 decimals; moments as ISO 8601 in UTC. Text of the data is shown so that nothing in it can move

@@ -54,7 +54,7 @@ class Bearer:
         return "Bearer(***)"
 
     def headers(self, exchange: Exchange) -> Mapping[str, str]:
-        """The header with the key; asks nobody."""
+        """The header with the key; makes no call."""
         del exchange
         return {"Authorization": f"Bearer {self._token.get_secret_value()}"}
 

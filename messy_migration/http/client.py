@@ -23,9 +23,9 @@ from messy_migration.errors import ConfigurationError, SourceError
 from messy_migration.http.auth import Auth
 from messy_migration.http.exact import Malformed, parse
 from messy_migration.http.failures import SourceRefused, SourceUnavailable
-from messy_migration.http.retry import PASSING, Passing, persist, retry_after
+from messy_migration.http.retry import PASSING, Passing, call, retry_after
 from messy_migration.http.settings import HttpSettings
-from messy_migration.http.transport import Deadline, Guard, connections, read_body, refused
+from messy_migration.http.transport import Deadline, Guard, connections, read_body, refusal
 from messy_migration.model.event import tell
 from messy_migration.model.events import CircuitOpened, HttpFailed
 from messy_migration.model.usage import CALLS
@@ -122,12 +122,12 @@ class Client:
                 ambiguous, or a redirect elsewhere.
         """
         url = self._url(path).copy_merge_params(_pairs(params))
-        return self._persist("GET", url, tries or self._settings.tries)
+        return self._retried("GET", url, tries or self._settings.tries)
 
     def _token(self, path: str, form: Mapping[str, str]) -> Any:
-        return self._persist("POST", self._url(path), self._settings.tries, form)
+        return self._retried("POST", self._url(path), self._settings.tries, form)
 
-    def _persist(
+    def _retried(
         self, method: str, url: httpx2.URL, tries: int, form: Mapping[str, str] | None = None
     ) -> Any:
         label = _place(url)
@@ -153,7 +153,7 @@ class Client:
             return value
 
         try:
-            return persist(attempt, self._settings, tries)
+            return call(attempt, self._settings, tries)
         except Passing as error:
             raise SourceUnavailable(
                 f"the source gave no usable answer (tries: {error.tried})",
@@ -197,7 +197,7 @@ class Client:
             except httpx2.HTTPError as error:
                 raise Passing(_reason(error)) from None
             if url in seen or len(seen) > _MOST_REDIRECTS:
-                raise refused(response, "the source redirects in a circle")
+                raise refusal(response, "the source redirects in a circle")
             seen.add(url)
 
     def _value(self, response: httpx2.Response) -> Any:
@@ -210,32 +210,32 @@ class Client:
         kind, _, rest = response.headers.get("content-type", "").partition(";")
         kind = kind.strip().lower()
         if kind not in _JSON and not (kind.startswith("application/") and kind.endswith("+json")):
-            raise refused(response, "the source answered with something else than JSON")
+            raise refusal(response, "the source answered with something else than JSON")
         charset = rest.lower().partition("charset=")[2].strip(' "')
         if charset not in {"", "utf-8", "utf8", "us-ascii"}:
-            raise refused(response, "the source answered in another encoding than UTF-8")
+            raise refusal(response, "the source answered in another encoding than UTF-8")
         try:
             value = parse(read_body(response, self._settings), self._deny)
         except Malformed as error:
             if error.passing:
                 raise Passing(f"the answer is broken: {error}") from None
-            raise refused(response, "the answer cannot be trusted", str(error)) from None
+            raise refusal(response, "the answer cannot be trusted", str(error)) from None
         if not isinstance(value, dict | list):
-            raise refused(response, "the answer is neither an object nor a list")
+            raise refusal(response, "the answer is neither an object nor a list")
         return value
 
     def _redirected(self, response: httpx2.Response, *, is_token_call: bool) -> httpx2.URL:
         try:
             url = response.url.join(response.headers.get("location", ""))
         except httpx2.InvalidURL:
-            raise refused(response, "the source redirects to no valid address") from None
+            raise refusal(response, "the source redirects to no valid address") from None
         same = (url.scheme, url.host, url.port) == (
             self._base.scheme,
             self._base.host,
             self._base.port,
         )
         if not same or url.userinfo or is_token_call:
-            raise refused(response, f"the source redirects to {url.scheme}://{url.host}")
+            raise refusal(response, f"the source redirects to {url.scheme}://{url.host}")
         return url
 
     def _url(self, path: str) -> httpx2.URL:

@@ -41,7 +41,7 @@ class Passing(Exception):
         self.tried = 1
 
 
-def persist(attempt: Callable[[], T], settings: HttpSettings, tries: int) -> T:
+def call(attempt: Callable[[], T], settings: HttpSettings, tries: int) -> T:
     """What `attempt` returns, tried again while it raises `Passing`.
 
     Raises:

@@ -98,12 +98,12 @@ def read_body(response: httpx2.Response, settings: HttpSettings) -> bytes:
     """
     encoding = response.headers.get("content-encoding", "").strip().lower()
     if encoding not in {"", "identity", "gzip", "x-gzip"}:
-        raise refused(response, "the answer is packed in another way than gzip")
+        raise refusal(response, "the answer is packed in another way than gzip")
     unpack = zlib.decompressobj(wbits=31) if encoding.endswith("gzip") else None
     too_large = f"the answer is larger than {settings.body:,} bytes"
     declared = response.headers.get("content-length", "")
     if declared.isdigit() and int(declared[:20]) > settings.body:
-        raise refused(response, too_large)
+        raise refusal(response, too_large)
     received = 0
     parts: list[bytes] = []
     size = 0
@@ -112,14 +112,14 @@ def read_body(response: httpx2.Response, settings: HttpSettings) -> bytes:
         part = _unpacked(unpack, chunk, settings.body - size + 1) if unpack else chunk
         size += len(part)
         if max(received, size) > settings.body:
-            raise refused(response, too_large)
+            raise refusal(response, too_large)
         parts.append(part)
     if unpack and received and not unpack.eof:
         raise Passing("the packed answer was cut short")
     return b"".join(parts)
 
 
-def refused(response: httpx2.Response, what: str, why: str = "") -> SourceRefused:
+def refusal(response: httpx2.Response, what: str, why: str = "") -> SourceRefused:
     """The refusal of an answer that is not what was asked for."""
     error = SourceRefused(what, f"{response.url.host}{response.url.path}", why)
     error.status = response.status_code

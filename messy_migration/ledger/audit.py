@@ -15,8 +15,7 @@ from itertools import pairwise
 from sqlalchemy import Connection, func, select
 
 from messy_migration.fingerprint.keyed import Key
-from messy_migration.ledger import chain, changes, keys, receipts, runs
-from messy_migration.ledger import known_tables as states
+from messy_migration.ledger import chain, changes, keys, known_tables, receipts, runs
 from messy_migration.ledger.anchors import Anchor
 from messy_migration.ledger.chain import Link
 from messy_migration.ledger.pending import Pending, pending
@@ -301,7 +300,7 @@ def _parts(connection: Connection, ledger: Ledger) -> Iterator[str]:
     """Receipts that contradict themselves, and tables that only receipts know."""
     yield from _contradictions(connection, ledger)
     yield from _closings(connection, ledger)
-    table_states = states.all_states(connection, ledger)
+    table_states = known_tables.all_states(connection, ledger)
     for name, scope in sorted({key[:2] for key in receipts.expected(connection, ledger)}):
         if (name, scope) not in table_states:
             yield f"receipts speak of table {name}, and the ledger does not know it any more"

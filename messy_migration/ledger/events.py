@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
@@ -13,6 +14,9 @@ from messy_migration.ledger.lanes import Signature
 from messy_migration.ledger.tables import Ledger
 from messy_migration.model.event import Event
 from messy_migration.model.events import BatchCommitted
+
+_OF_EVENT = ("name", "severity", "stream", "tenant", "batch", "at")
+"""Columns that have the name of what they hold of an event."""
 
 
 def write(
@@ -37,20 +41,10 @@ def write(
     for number, event in events:
         if number <= last:
             continue
-        connection.execute(
-            insert(table).values(
-                run_id=run,
-                epoch=epoch,
-                number=number,
-                name=event.name,
-                severity=event.severity,
-                stream=event.stream,
-                tenant=event.tenant,
-                batch=event.batch,
-                at=event.at,
-                facts=json.dumps(event.facts(), sort_keys=True),
-            )
-        )
+        row = {name: getattr(event, name) for name in _OF_EVENT}
+        facts = json.dumps(event.facts(), sort_keys=True)
+        numbered = {"run_id": run, "epoch": epoch, "number": number}
+        connection.execute(insert(table).values(**numbered, **row, facts=facts))
         changes.record(connection, ledger, signature, "event", (run, str(epoch), str(number)))
 
 
@@ -78,9 +72,11 @@ def untold(
     )
     if connection.execute(select(func.count()).where(*ours)).scalar_one() == len(told_batches):
         return []
-    same = ("stream", "tenant", "ordinal", "extracted", "loaded", "quarantined", "filtered")
-    rows = ("inserted", "updated", "unchanged")
-    columns = [table.c[name] for name in ("seq", "batch_id", "partition", *same)]
+    # A receipt has the facts of the event under the same names: of the batch, or of its tables.
+    facts = [fact.name for fact in fields(BatchCommitted)]
+    same = [name for name in facts if name in table.c]
+    rows = [name for name in facts if name in part.c and name not in table.c]
+    columns = [table.c.seq, table.c.batch_id, *(table.c[name] for name in same)]
     sums = [func.coalesce(func.sum(part.c[name]), 0).label(name) for name in rows]
     query = (
         select(*columns, *sums)
@@ -94,6 +90,6 @@ def untold(
         if row["batch_id"] not in told_batches:
             values: dict[str, Any] = {name: row[name] for name in same}
             values |= {name: int(row[name]) for name in rows}
-            partition = names.get(row["partition"], row["partition"])
-            batches.append(BatchCommitted(batch=row["batch_id"], partition=partition, **values))
+            values["partition"] = names.get(row["partition"], row["partition"])
+            batches.append(BatchCommitted(batch=row["batch_id"], **values))
     return batches

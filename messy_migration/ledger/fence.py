@@ -17,7 +17,7 @@ from messy_migration.ledger.tables import Ledger
 
 @dataclass(frozen=True)
 class Holder:
-    """Who held the target last."""
+    """The process that held the target last."""
 
     run_id: str
     host: str
@@ -70,7 +70,7 @@ def check(connection: Connection, ledger: Ledger, epoch: int) -> None:
 
 
 def beat(connection: Connection, ledger: Ledger, holder: Holder) -> None:
-    """Write down who holds the target, and that it is alive."""
+    """Write down which process holds the target, and that it is alive."""
     table = ledger.heartbeat
     connection.execute(delete(table))
     connection.execute(
@@ -86,7 +86,7 @@ def beat(connection: Connection, ledger: Ledger, holder: Holder) -> None:
 
 
 def holder(connection: Connection, ledger: Ledger) -> Holder | None:
-    """Who wrote the last heartbeat."""
+    """The process that wrote the last heartbeat."""
     row = connection.execute(select(ledger.heartbeat)).mappings().first()
     if row is None:
         return None

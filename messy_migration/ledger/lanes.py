@@ -85,7 +85,7 @@ class Lane:
 
 @dataclass(frozen=True)
 class Signature:
-    """Who writes into the ledger, under which epoch, in which lane, and under which key."""
+    """The process that writes into the ledger: its run, its epoch, its lane and its key."""
 
     run_id: str
     epoch: int

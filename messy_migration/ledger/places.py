@@ -28,7 +28,7 @@ _FILE_NODES = text(
 
 @dataclass(frozen=True)
 class Place:
-    """Where a transaction's number means what it says; elsewhere it is somebody else's.
+    """Where a transaction's number is valid; elsewhere another transaction has it.
 
     Attributes:
         server: identifier of the cluster and its timeline; None where it may not be asked.

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, and_, func, select
 
 from messy_migration.ledger import fence
 from messy_migration.ledger.tables import Ledger
-from messy_migration.ledger.totals import StreamTotals
 
 
 @dataclass(frozen=True)
@@ -97,18 +95,3 @@ def _rate(connection: Connection, ledger: Ledger, run_id: str, beat_at: str) -> 
     until = max(datetime.fromisoformat(beat_at), datetime.fromisoformat(committed))
     seconds = (until - datetime.fromisoformat(began)).total_seconds()
     return round(int(records) / seconds, 1) if seconds > 0 else None
-
-
-def stream_object(totals: StreamTotals) -> dict[str, Any]:
-    """What a run did with a stream, in records."""
-    return {
-        "stream": totals.stream,
-        "tenant": totals.tenant,
-        "extracted": totals.extracted,
-        "loaded": totals.loaded,
-        "quarantined": totals.quarantined,
-        "filtered": totals.filtered,
-        "filters": dict(totals.filters),
-        "warnings": totals.warnings,
-        "batches": totals.batches,
-    }

@@ -118,7 +118,7 @@ def _create(connection: Connection) -> None:
 
 
 def refuse_newer(revision: str | None) -> None:
-    """Nobody can read what a later program wrote.
+    """Refuse a ledger that a later program wrote.
 
     Raises:
         TargetError: the ledger was written by a newer program.

@@ -130,7 +130,7 @@ def close(
     entries: Sequence[int],
     reason: str,
 ) -> int:
-    """Close entries in the transaction of what set them right; how many were still open.
+    """Close entries in the transaction that sets them right; return how many were still open.
 
     Args:
         connection: inside that transaction.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 from messy_migration.model.event import Event, Severity
+from messy_migration.model.usage import Usage
 
 # A run, from its beginning to its end.
 
@@ -226,7 +227,7 @@ class HttpFailed(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class DbUnreachable(Condition):
-    """The target does not answer, or is locked; who needs it waits.
+    """The target does not answer, or is locked; a process that needs it waits.
 
     Attributes:
         seconds: how long it is waited for.
@@ -245,7 +246,7 @@ class DbUnreachable(Condition):
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceLimit(DbUnreachable):
-    """The target has no space or no memory left; who needs it waits."""
+    """The target has no space or no memory left; a process that needs it waits."""
 
     name: ClassVar[str] = "resource.limit"
 
@@ -306,6 +307,11 @@ class BatchCommitted(Event):
     memory_bytes: int = 0
     bytes: int = 0
     calls: int = 0
+
+    @property
+    def usage(self) -> Usage:
+        """What the batch cost."""
+        return Usage(**{cost.name: getattr(self, cost.name) for cost in fields(Usage)})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,7 +51,7 @@ class ForeignKey:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table: what one stream writes into a target, or what somebody's database has.
+    """A table: one that a stream writes into a target, or one that a database holds.
 
     Attributes:
         name: the table; in a stream lower-case letters, digits and underscores, as for columns.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.open import Target
 from messy_migration.errors import TargetBusy, TargetFull, TargetUnavailable
 from messy_migration.ledger import receipts
@@ -48,7 +48,7 @@ def committing(where: str, session_id: str, receipt: Receipt) -> Iterator[None]:
         CommitUnknown: it did.
     """
     try:
-        with refusals(where):
+        with driver_errors_as_ours(where):
             yield
     except TargetFull:
         raise
@@ -110,7 +110,7 @@ class Attempt:
 
     def _look(self, unknown: CommitUnknown) -> bool:
         dialect, receipt = self.target.dialect, unknown.receipt
-        with refusals(unknown.where), self.target.engine.connect() as connection:
+        with driver_errors_as_ours(unknown.where), self.target.engine.connect() as connection:
 
             def is_there() -> bool:
                 with connection.begin():

@@ -15,7 +15,7 @@ from functools import partial
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from messy_migration.databases.errors import KeyTaken, RowsRefused, refusals
+from messy_migration.databases.errors import KeyTaken, RowsRefused, driver_errors_as_ours
 from messy_migration.databases.merge import Overtaken, Written
 from messy_migration.errors import TargetError
 from messy_migration.fingerprint.rows import format_id
@@ -70,7 +70,7 @@ def commit(
         attempted = partial(_transaction, writer, partition, plan_id, prepared, merging=merging)
         tables = list(prepared.tables)
         try:
-            return writer.patience.persist(Attempt(attempted, writer.target, writer.ledger, tables))
+            return writer.retry.call(Attempt(attempted, writer.target, writer.ledger, tables))
         except Beaten as beaten:
             prepared = prepared.without(beaten.violations)
         except (Overtaken, ReceiptRefused):
@@ -92,7 +92,7 @@ def _culprits(
     writer: Writer, partition: Partition, prepared: Prepared, *, merging: bool
 ) -> list[Violation]:
     def trial(records: list[int]) -> RowsRefused | None:
-        return writer.patience.persist(
+        return writer.retry.call(
             lambda: _trial(writer, partition, prepared, records, merging=merging)
         )
 
@@ -113,7 +113,7 @@ def _transaction(
     stream = prepared.stream
     identity = batch_id(stream, partition, plan_id, prepared.cut)
     where = f"stream {stream.label}"
-    with refusals(where), writer.target.engine.connect() as connection:
+    with driver_errors_as_ours(where), writer.target.engine.connect() as connection:
         transaction = connection.begin()
         with transaction:
             if receipts.committed(connection, writer.ledger, [identity]):
@@ -291,7 +291,7 @@ def _trial(
     trial, dialect = replace(prepared, tables=tables, sent={}), writer.target.dialect
     try:
         with (
-            refusals("trial"),
+            driver_errors_as_ours("trial"),
             writer.target.engine.connect() as connection,
             connection.begin() as transaction,
         ):

@@ -1,4 +1,4 @@
-"""What a landed file says of its own stream, so that it can be read when nobody offers the stream.
+"""What a landed file says of its own stream, so that it can be read when no plugin offers it.
 
 After a cutover the key of an API is withdrawn, and its plugin has no settings to declare streams
 from. The file carries the declaration of its stream in the metadata of its Arrow schema, under

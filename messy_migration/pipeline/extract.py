@@ -35,7 +35,7 @@ def _items(workspace: Workspace, stream: Stream, partition: Partition) -> Iterat
     if not stream.lands:
         return extracted_items(workspace, stream, partition)
     identity = (stream.name, stream.tenant, partition.digest)
-    landed = workspace.patience(lambda: False).persist(lambda: landed_at(workspace, *identity))
+    landed = workspace.retry(lambda: False).call(lambda: landed_at(workspace, *identity))
     if landed is None:
         raise SourceError("a partition has not landed", f"stream {stream.label}, {partition.name}")
     return landing.read(landed, stream)

@@ -7,16 +7,15 @@ records, rejected ones included; it appears under its name only when it is compl
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from messy_migration.config.whole import appearing
 from messy_migration.errors import SourceError, TargetError
 from messy_migration.ledger.landings import Landed
 from messy_migration.model import Extracted, Filtered, Frame, Origin, Rejected, Stream
@@ -65,22 +64,12 @@ def write(path: Path, stream: Stream, pieces: Iterable[Extracted]) -> tuple[Land
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _clear(path)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            options = pa.ipc.IpcWriteOptions(compression="zstd")
-            with (
-                os.fdopen(handle, "wb") as file,
-                pa.ipc.new_file(file, declared, options=options) as writer,
-            ):
-                for part in _parts(stream, pieces, schema):
-                    names.update(pc.unique(part.column(0)).to_pylist())
-                    records += pc.sum(part.column("_count")).as_py() or 0
-                    writer.write_table(part)
-                writer.close()
-                _appear(file, Path(temporary), path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        options = pa.ipc.IpcWriteOptions(compression="zstd")
+        with appearing(path) as file, pa.ipc.new_file(file, declared, options=options) as writer:
+            for part in _parts(stream, pieces, schema):
+                names.update(pc.unique(part.column(0)).to_pylist())
+                records += pc.sum(part.column("_count")).as_py() or 0
+                writer.write_table(part)
     except OSError as error:
         raise TargetError(
             "a partition cannot be landed",
@@ -235,19 +224,3 @@ def _clear(path: Path) -> None:
     """Remove what attempts at this partition left behind when they were killed."""
     for temporary in path.parent.glob(f".{path.name}.*"):
         temporary.unlink(missing_ok=True)
-
-
-def _appear(file: IO[bytes], temporary: Path, path: Path) -> None:
-    """Give a written file its name, once all of it is on disk."""
-    file.flush()
-    os.fsync(file.fileno())
-    temporary.replace(path)
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -84,7 +84,7 @@ class Prepared:
         return replace(self, tables=tables, entries=(*self.entries, *entries), sent={})
 
 
-def prepare(
+def prepare_batch(
     registry: Registry, stream: Stream, partition: Partition, cut: Cut, unstorable: Unstorable
 ) -> Prepared:
     """Take the records of a batch through all hooks and rules.

@@ -11,7 +11,7 @@ from messy_migration.databases.first import take
 from messy_migration.databases.merge import Written, add, merge
 from messy_migration.databases.met import Origin
 from messy_migration.databases.open import Target
-from messy_migration.databases.retry import Patience
+from messy_migration.databases.retry import Retry
 from messy_migration.errors import PluginError
 from messy_migration.fingerprint.keyed import sums
 from messy_migration.ledger import receipts
@@ -34,7 +34,7 @@ class Writer:
         signature: the run, its epoch and this process.
         registry: for plugins with a `load` of their own.
         fresh: names of (table, scope) pairs that this run found empty.
-        patience: how long a target that is away, busy or full is waited for.
+        retry: how long a target that is away, busy or full is waited for.
         waiting: what earlier runs left in quarantine of the stream that is written.
         masked: takes secrets out of what a plugin says of a record.
     """
@@ -44,7 +44,7 @@ class Writer:
     signature: Signature
     registry: Registry
     fresh: frozenset[tuple[str, receipts.Scope]]
-    patience: Patience = field(default_factory=Patience)
+    retry: Retry = field(default_factory=Retry)
     waiting: Waiting = field(default_factory=Waiting)
     masked: Callable[[str], str] = str
 

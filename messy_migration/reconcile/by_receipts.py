@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from messy_migration.compare.budget import Course, TimeUp
+from messy_migration.compare.budget import Progress, TimeUp
 from messy_migration.compare.findings import Findings
 from messy_migration.compare.locate import Replayable, locate
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.naming import scoped
 from messy_migration.databases.postgresql import places as relations
-from messy_migration.databases.postgresql import xmin as writers
+from messy_migration.databases.postgresql import xmin
 from messy_migration.errors import MigrationError
 from messy_migration.ledger import places
 from messy_migration.ledger import xids as transactions
@@ -31,29 +31,29 @@ _MOST = 1_000_000
 class ByReceipts:
     """The tables of one target in one snapshot; remembers which batches differ, and who wrote."""
 
-    def __init__(self, workspace: Workspace, connection: Connection, course: Course) -> None:
+    def __init__(self, workspace: Workspace, connection: Connection, progress: Progress) -> None:
         self._workspace = workspace
         self._connection = connection
-        self._course = course
+        self._progress = progress
         self._rests: dict[tuple[str, Scope], UnsettledBatches] = {}
         self._authors: dict[tuple[str, Scope], Authors] = {}
 
     def scan(self, state: TableState) -> Fingerprint:
         """The fingerprint of a table; where the database knows, batch by batch in one scan."""
         connection, dialect = self._connection, self._workspace.target.dialect
-        if not writers.are_known(dialect):
+        if not xmin.are_known(dialect):
             return self._plain(state)
-        if not writers.shape(connection, state.table).is_ordinary:
+        if not xmin.shape(connection, state.table).is_ordinary:
             why = "who wrote the rows is not known: the table is no ordinary one"
             self._authors[state.key] = Authors(note=why)
             return self._plain(state)
         ledger = self._workspace.ledger
         signed = transactions.signed(connection, ledger, *state.key)
         here = places.place(connection, relations.place(connection, state.table.name).full)
-        numbers = {writers.low(receipt.xid) for receipt in signed if receipt.xid is not None}
+        numbers = {xmin.low(receipt.xid) for receipt in signed if receipt.xid is not None}
         until = adopted_until(signed, here)
-        sums = writers.sums_by_writer(connection, state.table, numbers, until)
-        now = writers.current(connection)
+        sums = xmin.sums_by_writer(connection, state.table, numbers, until)
+        now = xmin.current(connection)
         self._authors[state.key] = authors(signed, sums, here, now)
         unsettled = rest(
             [receipt for receipt in signed if receipt.format_id == state.format_id], sums.ours
@@ -75,18 +75,18 @@ class ByReceipts:
         """The rows that differ, where fingerprints do."""
         connection = self._connection
         if verdict.actual in (None, verdict.expected) or connection.invalidated:
-            self._course.found += verdict.verdict == "MISMATCH"
+            self._progress.found += verdict.verdict == "MISMATCH"
             return None
         findings = self._located(state, verdict.expected)
-        self._course.found += max(findings.total, 1)
+        self._progress.found += max(findings.total, 1)
         return findings
 
     def _located(self, state: TableState, expected: Fingerprint) -> Findings:
         workspace, connection = self._workspace, self._connection
         try:
-            self._course.check()
+            self._progress.check()
             bookmark = None if is_derived(state.stream) else stream_of(workspace, state).bookmark
-            with refusals(f"table {state.table.name}"), connection.begin_nested():
+            with driver_errors_as_ours(f"table {state.table.name}"), connection.begin_nested():
                 return locate(
                     connection,
                     workspace.target.dialect,
@@ -95,7 +95,7 @@ class ByReceipts:
                     _MOST,
                     bookmark,
                     rest=self._part(state),
-                    course=self._course,
+                    progress=self._progress,
                 )
         except TimeUp as error:
             return Findings(state.table.name, (), 0, (), f"not looked at: {error.what}")
@@ -110,5 +110,5 @@ class ByReceipts:
         return Replayable(
             unsettled.expected,
             lambda: replayed(self._workspace, self._connection, state, unsettled.receipts),
-            writers.by_none_of(unsettled.settled),
+            xmin.by_none_of(unsettled.settled),
         )

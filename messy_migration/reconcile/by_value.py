@@ -15,8 +15,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from messy_migration.compare.buckets import Sides
-from messy_migration.compare.budget import Course, TimeUp
+from messy_migration.compare.buckets import Buckets
+from messy_migration.compare.budget import Progress, TimeUp
 from messy_migration.compare.findings import Findings
 from messy_migration.compare.values import (
     EXPECTED,
@@ -38,9 +38,9 @@ from messy_migration.pipeline import landing
 from messy_migration.pipeline.cut import cut
 from messy_migration.pipeline.extract import extracted_items
 from messy_migration.pipeline.partitions import partitions, whole
-from messy_migration.pipeline.prepare import prepare
+from messy_migration.pipeline.prepare import prepare_batch
 from messy_migration.reconcile.prove import beside
-from messy_migration.reconcile.replay import loaded, refused, rows_of, stream_of, stubs
+from messy_migration.reconcile.replay import loaded, rejected_by_target, rows_of, stream_of, stubs
 from messy_migration.reconcile.verdict import TableVerdict
 from messy_migration.workspace import Workspace
 
@@ -67,7 +67,7 @@ def by_value(
     connection: Connection,
     states: Sequence[TableState],
     verdicts: Sequence[TableVerdict],
-    course: Course | None = None,
+    progress: Progress | None = None,
     *,
     from_source: bool,
 ) -> ByValue:
@@ -78,10 +78,10 @@ def by_value(
         connection: in the snapshot of the target in which the verdicts were found.
         states: the tables.
         verdicts: of the same tables by the ledger.
-        course: what is left of a budget, and whether values are listed.
+        progress: what is left of a budget, and whether values are listed.
         from_source: read the sources again, instead of what landed.
     """
-    course = course or Course()
+    progress = progress or Progress()
     groups: dict[tuple[str, str], list[int]] = {}
     # A derived table has no input: its bases are compared, and it is made again.
     for number in (index for index, one in enumerate(states) if not is_derived(one.stream)):
@@ -96,9 +96,9 @@ def by_value(
         group = [(states[index], verdicts[index]) for index in chosen]
         results: list[Compared | None] = [None] * len(group)
         try:
-            if not course.over():
+            if not progress.over():
                 results = _stream(
-                    workspace, connection, group, notes, course, from_source=from_source
+                    workspace, connection, group, notes, progress, from_source=from_source
                 )
         except TimeUp:
             pass
@@ -113,7 +113,7 @@ def by_value(
             continue
         for index, (state, verdict), result in zip(chosen, group, results, strict=True):
             if result is None:
-                table_verdicts[index] = _unseen(verdict, course.over())
+                table_verdicts[index] = _unseen(verdict, progress.over())
                 continue
             judged = _judged(state, verdict, result, from_source=from_source)
             table_verdicts[index], findings[index] = judged
@@ -126,7 +126,7 @@ def _stream(
     connection: Connection,
     group: Sequence[tuple[TableState, TableVerdict]],
     notes: list[str],
-    course: Course,
+    progress: Progress,
     *,
     from_source: bool,
 ) -> list[Compared | None]:
@@ -136,51 +136,53 @@ def _stream(
     stream = stream_of(workspace, group[0][0])
     dialect = workspace.target.dialect
     with tempfile.TemporaryDirectory(prefix="migrate-") as folder, ExitStack() as stack:
-        all_sides: dict[str, Sides] = {}
+        all_buckets: dict[str, Buckets] = {}
         for number, (state, verdict) in enumerate(group):
             directory = Path(folder) / str(number)
             directory.mkdir()
             rows = max(verdict.expected.rows, verdict.actual.rows if verdict.actual else 0)
-            all_sides[state.table.name] = stack.enter_context(
-                closing(Sides(directory, state.table, rows))
+            all_buckets[state.table.name] = stack.enter_context(
+                closing(Buckets(directory, state.table, rows))
             )
         thirds: Mapping[str, LoadedRows] = {}
         if from_source:
             _refuse_lost(stream, [state.table for state, _ in group])
-            _read_again(workspace, connection, stream, all_sides, notes, Path(folder), course)
-            thirds = _loaded_side(workspace, connection, stream, group, all_sides, notes, course)
+            _read_again(workspace, connection, stream, all_buckets, notes, Path(folder), progress)
+            thirds = _loaded_side(
+                workspace, connection, stream, group, all_buckets, notes, progress
+            )
         else:
-            _replay(workspace, connection, stream, group, all_sides, EXPECTED, course)
+            _replay(workspace, connection, stream, group, all_buckets, EXPECTED, progress)
         results: list[Compared | None] = [None] * len(group)
         for number, (state, _) in enumerate(group):
-            if course.over():
+            if progress.over():
                 break
-            sides = all_sides[state.table.name]
+            buckets = all_buckets[state.table.name]
             bookmark = stream.bookmark if stream.bookmark in state.table.names else None
             third = thirds.get(state.table.name)
             with suppress(TimeUp):
-                _add_stored(connection, dialect, state.table, sides, course)
-                sides.close()
+                _add_stored(connection, dialect, state.table, buckets, progress)
+                buckets.close()
                 comparison = compare(
-                    sides,
+                    buckets,
                     bookmark=bookmark,
                     is_one_read=from_source,
                     third=third,
-                    course=course,
+                    progress=progress,
                 )
-                course.found += comparison.total
+                progress.found += comparison.total
                 results[number] = comparison
         return results
 
 
 def _add_stored(
-    connection: Connection, dialect: Dialect, table: Table, sides: Sides, course: Course
+    connection: Connection, dialect: Dialect, table: Table, buckets: Buckets, progress: Progress
 ) -> None:
     """The rows that are in the target; a verdict has said along which path they were planned."""
 
     def add() -> None:
         there = dialect.row_fields(connection, table, scoped(connection, dialect, table))
-        sides.add_rows(TARGET, course.watched(there))
+        buckets.add_rows(TARGET, progress.watched(there))
 
     # Planning fails before the first row is given.
     planned(connection, dialect, table.name, add)
@@ -191,9 +193,9 @@ def _replay(
     connection: Connection,
     stream: Stream,
     group: Sequence[tuple[TableState, TableVerdict]],
-    sides: Mapping[str, Sides],
+    buckets: Mapping[str, Buckets],
     side: str,
-    course: Course,
+    progress: Progress,
 ) -> None:
     """The rows as all runs loaded them, stubs first."""
     for state, _ in group:
@@ -203,10 +205,10 @@ def _replay(
                 f"table {state.table.name}",
             )
         for data in stubs(workspace, connection, state):
-            sides[state.table.name].add(side, data)
+            buckets[state.table.name].add(side, data)
     tables = [state.table for state, _ in group]
-    for name, data in course.watched(loaded(workspace, connection, stream, tables)):
-        sides[name].add(side, data)
+    for name, data in progress.watched(loaded(workspace, connection, stream, tables)):
+        buckets[name].add(side, data)
 
 
 def _loaded_side(
@@ -214,19 +216,19 @@ def _loaded_side(
     connection: Connection,
     stream: Stream,
     group: Sequence[tuple[TableState, TableVerdict]],
-    sides: Mapping[str, Sides],
+    buckets: Mapping[str, Buckets],
     notes: list[str],
-    course: Course,
+    progress: Progress,
 ) -> Mapping[str, LoadedRows]:
     """What was loaded: by proof the target itself, else the input read again, if it is there."""
     for state, _ in group:
         # Rows that stood for missing parents are no source's.
         for data in stubs(workspace, connection, state):
-            sides[state.table.name].add(STUBS, data)
+            buckets[state.table.name].add(STUBS, data)
     if all(verdict.actual == verdict.expected for _, verdict in group):
         return {state.table.name: LoadedRows(is_target=True) for state, _ in group}
     try:
-        _replay(workspace, connection, stream, group, sides, LOADED, course)
+        _replay(workspace, connection, stream, group, buckets, LOADED, progress)
     except MigrationError as error:
         if connection.invalidated or isinstance(error, TimeUp):
             raise
@@ -242,10 +244,10 @@ def _read_again(
     workspace: Workspace,
     connection: Connection,
     stream: Stream,
-    sides: Mapping[str, Sides],
+    buckets: Mapping[str, Buckets],
     notes: list[str],
     folder: Path,
-    course: Course,
+    progress: Progress,
 ) -> None:
     """Every record that the source has now, through the rules of a run."""
     core = workspace.settings.core
@@ -256,18 +258,18 @@ def _read_again(
         else [whole(stream, "")]
     )
     notes += _digests(workspace, connection, stream, offered)
-    refusing = refused(workspace, connection, stream).now
-    tables = [bucket.table for bucket in sides.values()]
+    refusing = rejected_by_target(workspace, connection, stream).now
+    tables = [bucket.table for bucket in buckets.values()]
     for number, partition in enumerate(offered):
         records = 0
         pieces = _items(workspace, stream, partition, folder / f"landed.{number}")
-        for part in course.watched(cut(pieces, limit, core.batch_bytes)):
+        for part in progress.watched(cut(pieces, limit, core.batch_bytes)):
             records += part.records
-            prepared = prepare(
+            prepared = prepare_batch(
                 workspace.registry, stream, partition, part, workspace.target.dialect.unstorable
             )
             for name, data in rows_of(tables, prepared.tables, part, refusing):
-                sides[name].add(EXPECTED, data)
+                buckets[name].add(EXPECTED, data)
         notes += _counted(workspace, stream, partition, records)
 
 

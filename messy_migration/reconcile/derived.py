@@ -10,12 +10,11 @@ import pyarrow as pa
 from sqlalchemy import Connection
 
 from messy_migration.compare.findings import Findings
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.naming import scoped
 from messy_migration.errors import MigrationError, PluginError
 from messy_migration.fingerprint.rows import fingerprint
-from messy_migration.ledger import known_tables as states
-from messy_migration.ledger import receipts
+from messy_migration.ledger import known_tables, receipts
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.ledger.tables import legible
 from messy_migration.model import Derived, Fingerprint
@@ -29,7 +28,7 @@ Result = tuple[TableVerdict, Findings | None]
 
 
 def derivation_of(workspace: Workspace, state: TableState) -> Derived:
-    """Who makes a derived table.
+    """The plugin's declaration of a derived table.
 
     Raises:
         PluginError: no selected plugin does.
@@ -54,7 +53,7 @@ def made_again(
         MigrationError: they cannot be made.
     """
     derived = derivation_of(workspace, state)
-    table_states = states.all_states(connection, workspace.ledger)
+    table_states = known_tables.all_states(connection, workspace.ledger)
     dialect = workspace.target.dialect
     with connection.begin_nested(), dialect.own_path(connection):
         yield from made(workspace, connection, derived, table_states, otherwise=True)
@@ -72,7 +71,7 @@ def with_derived(
     proof = _Proof(
         workspace,
         connection,
-        states.all_states(connection, workspace.ledger),
+        known_tables.all_states(connection, workspace.ledger),
         receipts.expected(connection, workspace.ledger),
         {verdict.table: verdict for verdict, _ in results if not verdict.scope},
     )
@@ -146,7 +145,7 @@ class _Proof:
                 is_whole = verdict.actual == expected
             else:
                 dialect = self.workspace.target.dialect
-                with refusals(f"table {name}"), self.connection.begin_nested():
+                with driver_errors_as_ours(f"table {name}"), self.connection.begin_nested():
                     source = scoped(self.connection, dialect, state.table)
                     stored = dialect.fingerprint(self.connection, state.table, source)
                 is_whole = stored == expected

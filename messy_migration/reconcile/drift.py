@@ -1,4 +1,4 @@
-"""After a cutover: rows that somebody else wrote since the load, told apart from corruption.
+"""After a cutover: rows that other programs wrote since the load, told apart from corruption.
 
 PostgreSQL keeps with each row the transaction that wrote it, and the receipts keep ours. A row
 that differs and was written by another transaction is drift; one that differs though only we
@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from messy_migration.compare.findings import Difference, Findings
 from messy_migration.compare.readable import readable
 from messy_migration.databases.dialect import Reader
-from messy_migration.databases.postgresql import xmin as writers
+from messy_migration.databases.postgresql import xmin
 from messy_migration.ledger import places
 from messy_migration.ledger.xids import Transactions
 from messy_migration.model import Table
@@ -52,7 +52,7 @@ def written(connection: Connection, table: Table, transactions: Transactions) ->
         table: to look at.
         transactions: its transactions by the ledger.
     """
-    now = writers.current(connection)
+    now = xmin.current(connection)
     numbers = {
         *transactions.ours,
         *({transactions.adopted} if transactions.adopted is not None else ()),
@@ -68,18 +68,18 @@ def written(connection: Connection, table: Table, transactions: Transactions) ->
         return Written(problem="the transaction ids are of another server: it was restored")
     if numbers and now - min(numbers) >= _HALF:
         return Written(problem="more than two thousand million transactions have passed")
-    rows = writers.rows_by_writer(connection, table)
-    ours = {writers.low(xid) for xid in transactions.ours}
-    mine = sum(count for xmin, count in rows.items() if xmin in ours)
+    rows = xmin.rows_by_writer(connection, table)
+    ours = {xmin.low(xid) for xid in transactions.ours}
+    mine = sum(count for xid, count in rows.items() if xid in ours)
     before = 0
     others: dict[int, int] = {}
-    for xmin, count in rows.items():
-        if xmin in ours:
+    for xid, count in rows.items():
+        if xid in ours:
             continue
-        if transactions.adopted is not None and writers.whole(xmin, now) <= transactions.adopted:
+        if transactions.adopted is not None and xmin.whole(xid, now) <= transactions.adopted:
             before += count
         else:
-            others[xmin] = count
+            others[xid] = count
     if others and transactions.ours and not mine and not before:
         return Written(problem="no row has a transaction of ours: it was restored or rewritten")
     return Written(mine, before, others)
@@ -150,7 +150,7 @@ def _keys(
 ) -> set[tuple[tuple[str, str], ...]]:
     """The keys of the rows of others, as differences write them."""
     key_indices = [table.names.index(name) for name in table.key]
-    source = writers.written_by(connection, table, others)
+    source = xmin.written_by(connection, table, others)
     return {
         tuple(
             (name, readable(table, name, row[index]))

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from messy_migration.compare.budget import Course, TimeUp
+from messy_migration.compare.budget import Progress, TimeUp
 from messy_migration.databases.dialect import planned
 from messy_migration.databases.keyed import ROWS_PER_FETCH, texts
 from messy_migration.databases.naming import scoped
@@ -39,13 +39,13 @@ def forged_rows(key_id: str) -> str:
 class UnderKey:
     """The tables of one target in one snapshot, under the key that counts there."""
 
-    def __init__(self, workspace: Workspace, connection: Connection, course: Course) -> None:
+    def __init__(self, workspace: Workspace, connection: Connection, progress: Progress) -> None:
         """Read what the receipts add up to under the key; nothing without one."""
         is_under = workspace.key and keys.newest(connection, workspace.ledger)
         self.key = workspace.key if is_under else None
         self._dialect = workspace.target.dialect
         self._connection = connection
-        self._course = course
+        self._progress = progress
         self._sums = keys.expected(connection, workspace.ledger, self.key) if self.key else {}
 
     def judged(self, state: TableState, verdict: TableVerdict) -> TableVerdict:
@@ -66,7 +66,7 @@ class UnderKey:
             return Keyed(key.id, "UNKNOWN", _partly(key, expected, verdict.expected.rows))
         if verdict.verdict != "MATCH":
             return Keyed(key.id, "UNKNOWN", "its rows are not right without a key either")
-        if why := self._course.over():
+        if why := self._progress.over():
             return Keyed(key.id, "UNKNOWN", why, is_unread=True)
         try:
             actual = self._read(key, state)
@@ -92,7 +92,7 @@ class UnderKey:
     def _in_time(self, rows: Iterator[bytes]) -> Iterator[bytes]:
         for number, text in enumerate(rows):
             if number % ROWS_PER_FETCH == 0:
-                self._course.check()
+                self._progress.check()
             yield text
 
 

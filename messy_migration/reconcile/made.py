@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from messy_migration.compare.decode import decoded
 from messy_migration.config.row_settings import digest_of_rows
 from messy_migration.databases.dialect import Dialect
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.naming import column_list
 from messy_migration.errors import PluginError
 from messy_migration.fingerprint.rows import format_id
@@ -111,7 +111,7 @@ def made(
 
 def _by_sql(connection: Connection, derived: Derived, where: str) -> Generator[pa.Table]:
     columns = derived.table.columns
-    with refusals(where):
+    with driver_errors_as_ours(where):
         result = connection.exec_driver_sql(
             f"SELECT {column_list(derived.table.names, 'q')} FROM ({derived.sql}) AS q",
             execution_options={"stream_results": True, "max_row_buffer": _ROWS},

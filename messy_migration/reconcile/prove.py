@@ -9,11 +9,11 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from messy_migration.compare.budget import Course
+from messy_migration.compare.budget import Progress
 from messy_migration.compare.findings import Word
 from messy_migration.databases.ddl import misfits
 from messy_migration.databases.dialect import Dialect, planned_otherwise
-from messy_migration.databases.errors import Unplanned, refusals
+from messy_migration.databases.errors import Unplanned, driver_errors_as_ours
 from messy_migration.databases.naming import scoped
 from messy_migration.databases.timeouts import limit_time
 from messy_migration.errors import TargetError, TargetUnavailable
@@ -42,7 +42,7 @@ def prove(
     *,
     rows_only: bool = False,
     scan: Scan | None = None,
-    course: Course | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[TableVerdict]:
     """A verdict for each table, made when it is asked for.
 
@@ -57,7 +57,7 @@ def prove(
         incomplete: label of a stream -> why not all of it was read; its tables are UNKNOWN.
         rows_only: leave out parents, counters and keys.
         scan: how to sum the rows of a table; by default as the dialect does.
-        course: whether there is something left of a budget.
+        progress: whether there is something left of a budget.
     """
 
     def plain(state: TableState) -> Fingerprint:
@@ -65,14 +65,14 @@ def prove(
             connection, state.table, scoped(connection, dialect, state.table)
         )
 
-    proof = _Proof(connection, dialect, incomplete, scan or plain, course or Course())
+    proof = _Proof(connection, dialect, incomplete, scan or plain, progress or Progress())
     lost = ""
     for state in states:
         label = stream_label(state.stream, state.tenant)
         expected = sums.get((*state.key, state.format_id), Fingerprint())
         if connection.invalidated:
             lost = lost or LOST
-        why = lost or proof.course.over()
+        why = lost or proof.progress.over()
         if not why:
             try:
                 yield _verdict(proof, state, expected, rows_only=rows_only)
@@ -90,7 +90,7 @@ class _Proof:
     dialect: Dialect
     incomplete: Mapping[str, str]
     scan: Scan
-    course: Course
+    progress: Progress
     notes: dict[str, str] = field(default_factory=dict)
 
     def look(self, table: Table, act: Callable[[], T]) -> T:
@@ -108,9 +108,9 @@ class _Proof:
     @contextmanager
     def attempt(self, table: Table) -> Iterator[None]:
         """A savepoint: on Postgres an error would end the transaction for other tables too."""
-        kind, remaining = self.dialect.name, self.course.left()
+        kind, remaining = self.dialect.name, self.progress.left()
         with (
-            refusals(f"table {table.name}"),
+            driver_errors_as_ours(f"table {table.name}"),
             self.connection.begin_nested(),
             limit_time(self.connection, kind, remaining),
         ):
@@ -132,8 +132,8 @@ def _verdict(
         word, reason = "UNKNOWN", proof.incomplete[label]
     elif word == "MATCH":
         word, reason = beside(orphans, table_checks)
-    if word == "MATCH" and unread(table_checks) and proof.course.late():
-        word, reason = "UNKNOWN", proof.course.over()
+    if word == "MATCH" and unread(table_checks) and proof.progress.late():
+        word, reason = "UNKNOWN", proof.progress.over()
     if word == "MATCH" and state.baseline_rows:
         said.append(f"{state.baseline_rows:,} rows were there before the first run")
     if word == "MATCH":
@@ -207,7 +207,7 @@ def _compare(
         if proof.connection.invalidated:
             raise
         why = f"the table could not be read: {error.why or error.what}"
-        return None, "UNKNOWN", proof.course.over() or why
+        return None, "UNKNOWN", proof.progress.over() or why
     if isinstance(actual, str):
         return None, "UNKNOWN" if swapped else "MISMATCH", actual
     if actual == expected:

@@ -9,22 +9,20 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from messy_migration.compare.budget import Course
+from messy_migration.compare.budget import Progress
 from messy_migration.compare.findings import Findings
-from messy_migration.databases.errors import refusals
-from messy_migration.databases.postgresql import xmin as writers
+from messy_migration.databases.errors import driver_errors_as_ours
+from messy_migration.databases.postgresql import xmin
 from messy_migration.databases.probe import NotProbed, probe
 from messy_migration.errors import TargetError
 from messy_migration.ledger import (
-    known_tables as states,
-)
-from messy_migration.ledger import (
-    money as amounts,
-)
-from messy_migration.ledger import (
+    known_tables,
     receipts,
     source_proofs,
     totals,
+)
+from messy_migration.ledger import (
+    money as amounts,
 )
 from messy_migration.ledger import (
     xids as transactions,
@@ -114,26 +112,15 @@ def reconcile(
         options: what to hold it against, and what else to try.
     """
     options = options or ReconcileOptions()
-    course = Course(options.budget(limit))
+    progress = Progress(options.budget(limit))
     target = workspace.target
     with target.dialect.reading(target.engine) as connection:
-        seen = (now(), writers.snapshot(connection)) if writers.are_known(target.dialect) else None
+        seen = (now(), xmin.snapshot(connection)) if xmin.are_known(target.dialect) else None
         examined = wanted_states(workspace, connection, tables)
         complete = completeness_of(workspace, connection, examined)
         extracted = source_proofs.standing(connection, workspace.ledger)
-        held = _Held(workspace, connection, examined, incomplete, course)
-        by = held.by_receipts if options.against == "ledger" else held.by_value
-        located, notes, key_id = by(options)
-        results = [
-            _told(workspace, connection, state, verdict, behind)
-            for state, (verdict, behind) in zip(examined, located, strict=True)
-        ]
-        results = with_derived(workspace, connection, examined, results)
-        if not connection.invalidated:
-            table_states = states.all_states(connection, workspace.ledger).values()
-            results = strays.with_strays(
-                connection, workspace.target.dialect, table_states, examined, results
-            )
+        held = _Held(workspace, connection, examined, incomplete, progress)
+        results, notes, key_id = held.results(options)
         allowed = _adopted(workspace, connection, examined, options.against)
         is_lost = connection.invalidated
     sources = source_verdicts(extracted, examined, [verdict for verdict, _ in results])
@@ -170,16 +157,33 @@ class _Held:
     connection: Connection
     wanted: Sequence[TableState]
     incomplete: Mapping[str, str]
-    course: Course
+    progress: Progress
+
+    def results(self, options: ReconcileOptions) -> _Located:
+        """As either way gives them, with the checks beside the sums, and rows of no stream."""
+        workspace, connection = self.workspace, self.connection
+        by = self.by_receipts if options.against == "ledger" else self.by_value
+        located, notes, key_id = by(options)
+        results = [
+            _told(workspace, connection, state, verdict, behind)
+            for state, (verdict, behind) in zip(self.wanted, located, strict=True)
+        ]
+        results = with_derived(workspace, connection, self.wanted, results)
+        if not connection.invalidated:
+            table_states = known_tables.all_states(connection, workspace.ledger).values()
+            results = strays.with_strays(
+                connection, workspace.target.dialect, table_states, self.wanted, results
+            )
+        return results, notes, key_id
 
     def by_receipts(self, options: ReconcileOptions) -> _Located:
         """Compare sums: scan each table once, and read again what differs."""
-        ledger = ByReceipts(self.workspace, self.connection, self.course)
+        ledger = ByReceipts(self.workspace, self.connection, self.progress)
         verdicts = self._verdicts(ledger.scan)
         if options.stop_after is None:
             # All verdicts come first; only to stop after differences they have to be located.
             verdicts = list(verdicts)
-        under_key = UnderKey(self.workspace, self.connection, self.course)
+        under_key = UnderKey(self.workspace, self.connection, self.progress)
         located = [
             (
                 under_key.judged(state, _with_authors(verdict, ledger.authors(state))),
@@ -196,7 +200,7 @@ class _Held:
             self.connection,
             self.wanted,
             list(self._verdicts(None)),
-            self.course,
+            self.progress,
             from_source=options.against == "source",
         )
         return list(zip(against.verdicts, against.findings, strict=True)), against.notes, ""
@@ -211,7 +215,7 @@ class _Held:
             sums,
             self.incomplete,
             scan=scan,
-            course=self.course,
+            progress=self.progress,
         )
 
 
@@ -229,7 +233,7 @@ def wanted_states(
     workspace: Workspace, connection: Connection, tables: Tables | None
 ) -> list[TableState]:
     """What the ledger knows of these tables, or of all."""
-    table_states = states.all_states(connection, workspace.ledger)
+    table_states = known_tables.all_states(connection, workspace.ledger)
     return [state for key, state in table_states.items() if tables is None or key in tables]
 
 
@@ -251,7 +255,7 @@ def quick(
         TargetError: this kind of database keeps no transaction with its rows.
     """
     target = workspace.target
-    if not writers.are_known(target.dialect):
+    if not xmin.are_known(target.dialect):
         raise TargetError(
             "--quick needs a database that keeps the transaction of each row",
             target.label,
@@ -279,7 +283,7 @@ def _with_strays(
     workspace: Workspace, connection: Connection, quick_verdicts: Sequence[Untouched]
 ) -> tuple[Untouched, ...]:
     """The first of each table is TOUCHED where rows of it belong to no stream."""
-    table_states = states.all_states(connection, workspace.ledger).values()
+    table_states = known_tables.all_states(connection, workspace.ledger).values()
     verdicts = list(quick_verdicts)
     for name in dict.fromkeys(
         verdict.table for verdict in quick_verdicts if verdict.verdict != "UNKNOWN"
@@ -309,13 +313,13 @@ def _told(
     if connection.invalidated or verdict.actual is None:
         return verdict, findings
     try:
-        with refusals(f"table {state.table.name}"), connection.begin_nested():
+        with driver_errors_as_ours(f"table {state.table.name}"), connection.begin_nested():
             losses = amounts.losses(connection, ledger, state.table)
             verdict = replace(verdict, losses=tuple(sorted(losses.items())))
             if state.table.amounts:
                 money = amounts.expected(connection, ledger, state.table)
                 verdict = with_money(connection, reader, state.table, verdict, money)
-            if findings is not None and writers.are_known(reader):
+            if findings is not None and xmin.are_known(reader):
                 xids = transactions.of_table(connection, ledger, *state.key)
                 drifted, findings = drift(connection, reader, state.table, xids, findings)
                 reason = f"{verdict.reason}; {words(drifted)}" if drifted.others else verdict.reason

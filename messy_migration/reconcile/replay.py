@@ -29,7 +29,7 @@ from messy_migration.pipeline.cut import Cut, Cutting
 from messy_migration.pipeline.earlier_plans import Batch, EarlierPlans, Made
 from messy_migration.pipeline.extract import as_landed, cuts, declared_stream
 from messy_migration.pipeline.halves import committed_parts, part_id
-from messy_migration.pipeline.prepare import prepare
+from messy_migration.pipeline.prepare import prepare_batch
 from messy_migration.pipeline.records import numbers, present, without
 from messy_migration.pipeline.rules import CRASH, DUPLICATE_KEY, TARGET
 from messy_migration.pipeline.stubs import stub_rows
@@ -126,7 +126,7 @@ def loaded(
     Raises:
         MigrationError: some of it cannot be read again.
     """
-    refusing = refused(workspace, connection, stream)
+    refusing = rejected_by_target(workspace, connection, stream)
     earlier = EarlierPlans.of(workspace, connection)
     history = History.read(connection, workspace.ledger)
     inputs: dict[str, Planned] = {}
@@ -202,7 +202,7 @@ def _partition(
             identity = part_id(batch.identity, some)
             unseen.discard(identity)
             gone = refusing.in_batch(identity, committed_by[identity])
-            prepared = prepare(
+            prepared = prepare_batch(
                 made[batch].workspace.registry,
                 made[batch].stream,
                 planned.partition,
@@ -302,7 +302,7 @@ class Refusing:
         return {**self.batches.get(batch_id, _NONE), **self.runs.get(run_id, {})}
 
 
-def refused(workspace: Workspace, connection: Connection, stream: Stream) -> Refusing:
+def rejected_by_target(workspace: Workspace, connection: Connection, stream: Stream) -> Refusing:
     """The records of a stream that passed all hooks, and that the target refused."""
     ledger = workspace.ledger
     places = History.read(connection, ledger).standing_places()

@@ -13,8 +13,8 @@ from typing import Literal
 
 from sqlalchemy import Connection
 
-from messy_migration.databases.errors import refusals
-from messy_migration.databases.postgresql import xmin as writers
+from messy_migration.databases.errors import driver_errors_as_ours
+from messy_migration.databases.postgresql import xmin
 from messy_migration.errors import TargetError
 from messy_migration.ledger.xids import Transactions
 from messy_migration.model import Fingerprint, Table
@@ -72,8 +72,8 @@ def untouched(
     if elsewhere:
         return Untouched(table.name, table.scope, expected.rows, 0, None, "UNKNOWN", elsewhere)
     try:
-        with refusals(f"table {table.name}"), connection.begin_nested():
-            shape = writers.shape(connection, table)
+        with driver_errors_as_ours(f"table {table.name}"), connection.begin_nested():
+            shape = xmin.shape(connection, table)
             rows = written(connection, table, transactions) if shape.is_ordinary else Written()
     except TargetError as error:
         if connection.invalidated:
@@ -89,7 +89,7 @@ def _judged(
     table: Table,
     transactions: Transactions,
     expected: Fingerprint,
-    shape: writers.Shape,
+    shape: xmin.Shape,
     rows: Written,
 ) -> tuple[QuickWord, str]:
     if not shape.is_ordinary:
@@ -112,10 +112,10 @@ def _judged(
     return "UNTOUCHED", ""
 
 
-def _altered_since(shape: writers.Shape, transactions: Transactions) -> bool:
+def _altered_since(shape: xmin.Shape, transactions: Transactions) -> bool:
     """A column that is dropped and made again changes no row's transaction."""
     if not transactions.ours:
         return False
     last = max(transactions.ours)
     # Older catalogue rows may be of any age; of those only the newest reading could be later.
-    return any(writers.whole(xmin, last + (1 << 31)) > last for xmin in shape.altered)
+    return any(xmin.whole(xid, last + (1 << 31)) > last for xid in shape.altered)

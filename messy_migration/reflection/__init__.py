@@ -1,4 +1,4 @@
-"""What a table of somebody else's database looks like in our words; public for plugins."""
+"""What a table of a foreign database looks like in our words; public for plugins."""
 
 from __future__ import annotations
 

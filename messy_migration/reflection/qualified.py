@@ -1,4 +1,4 @@
-"""Statements that SQLAlchemy makes (the ledger's, above all) with names that nobody can bend.
+"""Statements that SQLAlchemy makes (the ledger's, above all) with names that no setting can bend.
 
 An operator, a function and a type that it writes is that of `pg_catalog`; what would look an
 operator up by itself, and that nothing of ours needs, is refused when it is compiled.

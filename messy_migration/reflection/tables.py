@@ -1,4 +1,4 @@
-"""What a table of somebody else's database looks like in our words.
+"""What a table of a foreign database looks like in our words.
 
 `reflect` reads names, columns, types, the key and the foreign keys of a table, from the catalogue
 of PostgreSQL and DuckDB, of others through SQLAlchemy; plugins, and whoever compares two

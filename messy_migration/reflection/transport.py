@@ -1,4 +1,4 @@
-"""Can what goes to a database and comes back be read, or changed, by somebody on the way?
+"""Whether what goes to a database and back can be read, or changed, on the way.
 
 libpq's default takes a connection without TLS where the server offers none, and TLS without
 looking at the certificate: whoever stands between can answer as the server. What is proven over

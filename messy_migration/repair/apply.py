@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 from messy_migration.compare.buckets import Row
 from messy_migration.compare.decode import decoded
 from messy_migration.compare.values import Unequal, fingerprint_of
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.merge import merge
 from messy_migration.databases.money import less, of_source
 from messy_migration.databases.naming import scoped
@@ -88,12 +88,15 @@ def _put(state: RunState, todo: Todo, chunk: Sequence[Unequal]) -> None:
     """Insert and restore the rows of a chunk; they have to be as they were found."""
     table, dialect = todo.state.table, state.workspace.target.dialect
     rows = [
-        unequal.mine for unequal in chunk for _ in range(unequal.count) if unequal.mine is not None
+        unequal.expected
+        for unequal in chunk
+        for _ in range(unequal.count)
+        if unequal.expected is not None
     ]
     data = decoded(table, rows)
     change = fingerprint_of(rows) - fingerprint_of(_there(chunk))
     keyed = _keyed(state.signature().key, rows, list(_there(chunk)))
-    with refusals(f"table {table.name}"), state.writing() as connection:
+    with driver_errors_as_ours(f"table {table.name}"), state.writing() as connection:
         money = _totals(state, connection, todo)
         if table.key:
             numbered = pa.array(np.arange(data.num_rows, dtype=np.int32))
@@ -119,7 +122,7 @@ def _put(state: RunState, todo: Todo, chunk: Sequence[Unequal]) -> None:
 def _remove(state: RunState, todo: Todo, chunk: Sequence[Unequal]) -> None:
     """Remove the extra rows of a chunk; they have to be as they were found."""
     table, dialect = todo.state.table, state.workspace.target.dialect
-    rows = [unequal.there for unequal in chunk if unequal.there is not None]
+    rows = [unequal.actual for unequal in chunk if unequal.actual is not None]
     try:
         data = decoded(table, rows)
     except ValueError:
@@ -130,7 +133,7 @@ def _remove(state: RunState, todo: Todo, chunk: Sequence[Unequal]) -> None:
             "remove it by hand",
         ) from None
     change = Fingerprint() - fingerprint_of(_there(chunk))
-    with refusals(f"table {table.name}"), state.writing() as connection:
+    with driver_errors_as_ours(f"table {table.name}"), state.writing() as connection:
         money = _totals(state, connection, todo)
         if table.key:
             net = Fingerprint() - remove_keyed(connection, dialect, table, data)
@@ -147,9 +150,9 @@ def _remove(state: RunState, todo: Todo, chunk: Sequence[Unequal]) -> None:
 
 def _there(chunk: Sequence[Unequal]) -> Iterator[Row]:
     for unequal in chunk:
-        if unequal.there is not None:
+        if unequal.actual is not None:
             for _ in range(unequal.count):
-                yield unequal.there
+                yield unequal.actual
 
 
 def _keyed(key: Key | None, put: Sequence[Row], gone: Sequence[Row]) -> Fingerprint | None:

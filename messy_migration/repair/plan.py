@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from messy_migration.compare.findings import Findings, Writer
 from messy_migration.compare.tolerance import number
 from messy_migration.compare.values import Compared, Unequal
-from messy_migration.databases.postgresql import xmin as writers
+from messy_migration.databases.postgresql import xmin
 from messy_migration.ledger import receipts
 from messy_migration.ledger import xids as transactions
 from messy_migration.ledger.known_tables import TableState
@@ -123,7 +123,7 @@ def _writers(
 ) -> list[Writer]:
     """Who wrote each row that differs; empty where nobody can tell, as of one that is gone."""
     reader = workspace.target.dialect
-    if not writers.are_known(reader):
+    if not xmin.are_known(reader):
         return [""] * len(compared.rows)
     xids = transactions.of_table(connection, workspace.ledger, *state.key)
     findings = Findings(state.table.name, tuple(compared.differences), compared.total, ())
@@ -158,10 +158,14 @@ def _why_not(unequal: Unequal, writer: Writer) -> str:
 
 def _is_newer(state: TableState, unequal: Unequal, compared: Compared) -> bool:
     """The row's own bookmark says that it was written after what was loaded."""
-    if state.bookmark is None or unequal.there is None:
+    if state.bookmark is None or unequal.actual is None:
         return False
     bookmark_index = state.table.names.index(state.bookmark)
     column = state.table.columns[bookmark_index]
-    theirs = number(column, unequal.there[bookmark_index])
-    ours = compared.newest if unequal.mine is None else number(column, unequal.mine[bookmark_index])
+    theirs = number(column, unequal.actual[bookmark_index])
+    ours = (
+        compared.newest
+        if unequal.expected is None
+        else number(column, unequal.expected[bookmark_index])
+    )
     return theirs is not None and (ours is None or theirs > ours)

@@ -72,7 +72,7 @@ def adopt(
     reason: str,
     events: RunEvents,
 ) -> Outcome | None:
-    """Adopt what somebody else changed as receipts with a reason; None if nothing was changed.
+    """Adopt what another program changed as receipts with a reason; None if it changed nothing.
 
     Raises:
         ProofError: a table cannot be read, or not all of its stream was.
@@ -116,8 +116,8 @@ def _opened(
     with target.dialect.reading(target.engine) as connection:
         kind = stamps.kind(connection, workspace.ledger)
     options = RunOptions(selection=(selection,), sandbox=SEED if kind == "sandbox" else None)
-    patience = workspace.patience(lambda: stop.requested)
-    state = open_run(workspace, new_run_id(), streams, options, lock, patience, events)
+    retry = workspace.retry(lambda: stop.requested)
+    state = open_run(workspace, new_run_id(), streams, options, lock, retry, events)
     say_begun(state)
     begin_key(state)
     with target.dialect.reading(target.engine) as connection:

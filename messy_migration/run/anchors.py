@@ -137,7 +137,7 @@ def _append(workspace: Workspace, anchor: Anchor) -> None:
 
 
 def begin_anew(workspace: Workspace) -> None:
-    """There is no ledger in this target; whatever is anchored of it here was another one."""
+    """Forget the anchored heads of an earlier ledger: this target has none any more."""
     before = known(workspace)
     if not before or not before[-1].ordinal:
         return
@@ -185,13 +185,13 @@ def check_ledger(state: RunState) -> None:
         full, key = state.options.rotate_key, state.key
         state.audit = audited(workspace, connection, head, full=full, ours=ours, key=key)
     if state.audit.reasons:
-        raise refused(workspace, state.audit)
+        raise broken_ledger_error(workspace, state.audit)
     for line in state.audit.words:
         _log.warning("the ledger: %s", line)
 
 
 def refuse_lost(workspace: Workspace) -> None:
-    """A target without a ledger, of which one was known here.
+    """Refuse a target that has no ledger, and had one that is anchored here.
 
     Raises:
         ProofError: it is gone.
@@ -208,7 +208,7 @@ def refuse_lost(workspace: Workspace) -> None:
         )
 
 
-def refused(workspace: Workspace, ledger_audit: Audit) -> ProofError:
+def broken_ledger_error(workspace: Workspace, ledger_audit: Audit) -> ProofError:
     """The error that says what is wrong with a ledger, and what can be done."""
     return ProofError(
         "the ledger is not what runs have written",
@@ -232,7 +232,7 @@ def start_chain(
     if before is not None:
         ledger_audit = audited(workspace, connection, head, full=False)
         if ledger_audit.reasons:
-            raise refused(workspace, ledger_audit)
+            raise broken_ledger_error(workspace, ledger_audit)
     fence.raise_epoch(connection, ledger)
     dialect = workspace.target.dialect
     changes.start(connection, ledger, signature)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from messy_migration.ledger.progress import stream_object
 from messy_migration.ledger.totals import StreamTotals
 from messy_migration.model.usage import Usage
 from messy_migration.reconcile.as_json import (
@@ -45,7 +44,7 @@ def run_object(outcome: Outcome) -> dict[str, Any]:
         "skipped_partitions": outcome.skipped,
         "loaded_before": list(outcome.notes),
         "streams": [
-            {**stream_object(stream_totals), "usage": usage_object(outcome, stream_totals)}
+            {**asdict(stream_totals), "usage": usage_object(outcome, stream_totals)}
             for stream_totals in outcome.streams
         ],
         "tables": tables,

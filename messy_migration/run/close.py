@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from messy_migration import errors
 from messy_migration.compare.findings import Findings
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.errors import (
     Interrupted,
     Locked,
@@ -36,7 +36,7 @@ from messy_migration.reconcile.source_rows import source_findings
 from messy_migration.reconcile.verdict import overall
 from messy_migration.run.anchors import note, torn_lanes
 from messy_migration.run.events import ending
-from messy_migration.run.evidence import Filed, evidence_path, file_run, with_files
+from messy_migration.run.evidence import Filed, evidence_path, with_files, write_evidence
 from messy_migration.run.outcome import Outcome
 from messy_migration.run.signals import StopSignals
 from messy_migration.run.state import RunState
@@ -90,7 +90,7 @@ def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:
         exit_code=code,
         usage=dict(state.events.usage),
     )
-    filed = state.patience.persist(_Closing(state, outcome, moments))
+    filed = state.retry.call(_Closing(state, outcome, moments))
     state.events.written(sys.maxsize, is_closed=True)
     outcome = with_files(outcome, filed)
     note(workspace, filed.ledger, filed.link, filed.evidence.name)
@@ -100,9 +100,9 @@ def close_run(state: RunState, stop: StopSignals, began: float) -> Outcome:
 
 
 def _proven(state: RunState) -> Proof:
-    """Reconcile; a connection that is lost on the way is no verdict while there is patience."""
+    """Reconcile; a connection that is lost on the way is no verdict while it may be tried again."""
     proof = reconcile(state.workspace, state.tables, state.unfinished)
-    if proof.is_lost and not state.patience.is_stopped():
+    if proof.is_lost and not state.retry.is_stopped():
         raise TargetUnavailable("the target could not be read back", why="its connection was lost")
     return proof
 
@@ -159,7 +159,7 @@ class _Closing:
 
     def __call__(self) -> Filed:
         state = self.state
-        with refusals(f"target {state.workspace.target.label}"):
+        with driver_errors_as_ours(f"target {state.workspace.target.label}"):
             if self.filed is not None and self._is_there(self.filed):
                 return self.filed
             try:
@@ -187,7 +187,7 @@ class _Closing:
                 report=str(evidence),
             )
             _close_replaced(connection, state)
-            self.filed = file_run(connection, state, self.outcome, self.moments, evidence)
+            self.filed = write_evidence(connection, state, self.outcome, self.moments, evidence)
         return self.filed
 
     def _is_there(self, filed: Filed) -> bool:

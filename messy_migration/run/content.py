@@ -84,7 +84,7 @@ def mask_of(workspace: Workspace) -> Mask:
 
 
 def masked(facts: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
-    """With the parts cleaned that quote data, files or what somebody else's code said."""
+    """The content, with the parts masked that quote data, files or the words of plugins."""
     body = dict(facts)
     body["differences"] = [_masked_difference(entry, mask) for entry in facts["differences"]]
     body["tables"] = [{**entry, "reason": mask.text(entry["reason"])} for entry in facts["tables"]]

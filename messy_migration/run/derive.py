@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.keyed import sums_of
 from messy_migration.databases.naming import scoped
 from messy_migration.errors import (
@@ -25,8 +25,7 @@ from messy_migration.errors import (
 )
 from messy_migration.fingerprint.keyed import sums
 from messy_migration.fingerprint.rows import fingerprint
-from messy_migration.ledger import known_tables as states
-from messy_migration.ledger import receipts
+from messy_migration.ledger import known_tables, receipts
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.model import Derived, Fingerprint, TableReceipt, stream_label
 from messy_migration.reconcile.made import KIND, States, Sums, basis, made
@@ -48,7 +47,7 @@ def derivable(state: RunState, connection: Connection) -> list[Derived]:
     derivations_due = derivations(workspace.registry)
     if not derivations_due:
         return []
-    there = {name for name, _ in states.all_states(connection, workspace.ledger)}
+    there = {name for name, _ in known_tables.all_states(connection, workspace.ledger)}
     there.update(table.name for stream in state.streams for table in stream.tables)
     makeable = []
     for derived in derivations_due:
@@ -78,7 +77,10 @@ def make_derived(state: RunState, *, again: bool = False) -> None:
             state.unfinished.setdefault(derived.label, why)
             continue
         try:
-            with refusals(f"derived table {derived.table.name}"), state.writing() as connection:
+            with (
+                driver_errors_as_ours(f"derived table {derived.table.name}"),
+                state.writing() as connection,
+            ):
                 _make(state, connection, derived, again=again)
         except _AGAIN:
             raise
@@ -100,7 +102,7 @@ def _unread(state: RunState, derived: Derived) -> str:
 def _make(state: RunState, connection: Connection, derived: Derived, *, again: bool) -> None:
     workspace, table = state.workspace, derived.table
     dialect, ledger = workspace.target.dialect, workspace.ledger
-    table_states = states.all_states(connection, ledger)
+    table_states = known_tables.all_states(connection, ledger)
     expected = receipts.expected(connection, ledger)
     table_state = table_states[table.name, table.scope]
     before = expected.get((*table_state.key, table_state.format_id), Fingerprint())

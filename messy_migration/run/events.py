@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from typing import Any, Final
@@ -51,6 +51,7 @@ class RunEvents:
         self.batches: set[str] = set()
         self._clean = request.redactor.text
         self._run_id = request.run_id
+        self._view: Callable[[Event], None] | None = None
         self._observers: Observers | None = None
         self._early: list[Event] = []
         self._kept: list[tuple[int, Event]] = []
@@ -72,15 +73,20 @@ class RunEvents:
             event = self._named(event)
             if isinstance(event, BatchCommitted):
                 self.batches.add(event.batch)
-                cost = Usage(event.cpu_seconds, event.memory_bytes, event.bytes, event.calls)
-                self.add_usage(event.stream, event.tenant, cost)
+                self.add_usage(event.stream, event.tenant, event.usage)
             if event.is_kept and not self._is_closed:
                 self._keep(event)
+            if self._view is not None:
+                self._view(event)
             if self._observers is None:
                 self._early.append(event)
             else:
                 self._observers.tell(event)
         return event
+
+    def show(self, view: Callable[[Event], None]) -> None:
+        """From now on every event is shown by this view, too; it returns at once."""
+        self._view = view
 
     def add_usage(self, stream: str, tenant: str, usage: Usage) -> None:
         """Count what a stream cost."""

@@ -72,7 +72,7 @@ def _came_to_nothing(path: Path, run_id: str, heads: Collection[str]) -> bool:
         return False
 
 
-def file_run(
+def write_evidence(
     connection: Connection,
     state: RunState,
     outcome: Outcome,

@@ -7,7 +7,7 @@ import json
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.money import of_rows
 from messy_migration.fingerprint.keyed import sums
 from messy_migration.fingerprint.rows import format_id
@@ -60,7 +60,7 @@ def _stub(
     workspace = state.workspace
     target = workspace.target
     where = f"stubs of table {parent.name}"
-    with refusals(where), state.writing() as connection:
+    with driver_errors_as_ours(where), state.writing() as connection:
         missing = missing_parents(connection, target.dialect, child, foreign_key)
         if not missing:
             return
@@ -93,7 +93,7 @@ def _close_replaced(state: RunState) -> None:
         for stream in state.streams
         if stream.label not in state.unfinished
     }
-    with refusals("quarantine"), state.writing() as connection:
+    with driver_errors_as_ours("quarantine"), state.writing() as connection:
         replaced = superseded.replaced(connection, ledger, streams)
         for stream_key, entries in replaced.items():
             why = "its input was read again with other content"

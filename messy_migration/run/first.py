@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, select
 
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.first import Settled, settle
 from messy_migration.fingerprint.rows import format_id
 from messy_migration.ledger import receipts, runs
@@ -40,7 +40,7 @@ def settle_firsts(state: RunState) -> None:
 def _settle(state: RunState, stream: Stream, table: Table) -> None:
     ledger, run_id = state.workspace.ledger, state.run.run_id
     dialect = state.workspace.target.dialect
-    with refusals(f"first rows of table {table.name}"), state.writing() as connection:
+    with driver_errors_as_ours(f"first rows of table {table.name}"), state.writing() as connection:
         ordinals = _ordinals(connection, ledger, stream, run_id)
         settled = settle(connection, dialect, table, run_id, ordinals, state.key)
         if settled is None:

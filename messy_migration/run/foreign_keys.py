@@ -6,7 +6,7 @@ import logging
 
 from messy_migration.databases.ddl import foreign_key_ddl
 from messy_migration.errors import TargetError
-from messy_migration.ledger import known_tables as states
+from messy_migration.ledger import known_tables
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.model import ForeignKey
 from messy_migration.run.state import RunState
@@ -26,7 +26,7 @@ def add_foreign_keys(state: RunState) -> None:
     """
     target, ledger = state.workspace.target, state.workspace.ledger
     with target.dialect.reading(target.engine) as connection:
-        table_states = list(states.all_states(connection, ledger).values())
+        table_states = list(known_tables.all_states(connection, ledger).values())
     created = {one.table.name for one in table_states if one.created}
     names = {name for name, _ in state.tables}
     wanted = {

@@ -17,12 +17,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from messy_migration.databases.dialect import LateKeys
-from messy_migration.databases.errors import KeyTaken, refusals
+from messy_migration.databases.errors import KeyTaken, driver_errors_as_ours
 from messy_migration.databases.keyed import sums_of
 from messy_migration.errors import TargetError
 from messy_migration.fingerprint.keyed import Sums
-from messy_migration.ledger import fence, quarantine, receipts
-from messy_migration.ledger import known_tables as states
+from messy_migration.ledger import fence, known_tables, quarantine, receipts
 from messy_migration.ledger.chain import Row
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.model import Fingerprint, Stream, TableReceipt, stream_label
@@ -41,13 +40,13 @@ def add_keys(state: RunState) -> None:
     """
     target, ledger = state.workspace.target, state.workspace.ledger
     with target.dialect.reading(target.engine) as connection:
-        table_states = states.all_states(connection, ledger).values()
+        table_states = known_tables.all_states(connection, ledger).values()
     for table_state in table_states:
         label = stream_label(table_state.stream, table_state.tenant)
         is_ours = table_state.key_pending and table_state.first_run == state.run.run_id
         if is_ours and label not in state.unfinished:
             where = f"key of table {table_state.table.name}"
-            with refusals(where), target.engine.begin() as connection:
+            with driver_errors_as_ours(where), target.engine.begin() as connection:
                 site = Site(connection, target.dialect, ledger, state.signature())
                 _complete(site, table_state)
 
@@ -60,7 +59,7 @@ def add_earlier_keys(site: Site, streams: Sequence[Stream]) -> None:
         streams: the streams of this run.
     """
     names = {table.name for stream in streams for table in stream.tables}
-    for state in states.all_states(site.connection, site.ledger).values():
+    for state in known_tables.all_states(site.connection, site.ledger).values():
         is_left = state.key_pending and state.first_run != site.signature.run_id
         if is_left and state.table.name in names:
             _complete(site, state)
@@ -77,7 +76,7 @@ def _complete(site: Site, state: TableState) -> None:
         except KeyTaken:
             _settle(site, late, state)
             late.add(site.connection, state.table)
-    states.make_ready(site.connection, site.ledger, site.signature, state.table)
+    known_tables.make_ready(site.connection, site.ledger, site.signature, state.table)
     fence.check(site.connection, site.ledger, site.signature.epoch)
 
 

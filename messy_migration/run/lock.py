@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.open import Target
 from messy_migration.errors import Locked, TargetUnavailable
 from messy_migration.ledger import fence
@@ -57,7 +57,7 @@ class RunLock:
         """
         for tries in range(TRIES - 1, -1, -1):
             stack = ExitStack()
-            with refusals(f"target {self._target.label}"):
+            with driver_errors_as_ours(f"target {self._target.label}"):
                 is_held = stack.enter_context(self._target.dialect.lock(self._target.engine))
             if is_held is not None:
                 self._stack, self._is_held = stack, is_held
@@ -77,7 +77,7 @@ class RunLock:
         if self._is_held is not None and self._is_held():
             return
         self._is_held = None
-        with refusals(f"target {self._target.label}"):
+        with driver_errors_as_ours(f"target {self._target.label}"):
             self._stack.close()
             if not self.take():
                 raise Locked(

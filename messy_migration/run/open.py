@@ -8,15 +8,16 @@ import platform
 import socket
 import time
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import version
 
 from sqlalchemy import Connection
 
 from messy_migration.config import last_target
-from messy_migration.databases.errors import refusals
-from messy_migration.databases.retry import Patience
+from messy_migration.databases.errors import driver_errors_as_ours
+from messy_migration.databases.retry import Retry
 from messy_migration.errors import ConfigurationError, Locked, MigrationError
 from messy_migration.fingerprint.keyed import Key
 from messy_migration.ledger import clock, fence, runs, schema, stamps
@@ -36,7 +37,7 @@ from messy_migration.run.options import RunOptions
 from messy_migration.run.provenance import actor
 from messy_migration.run.state import RunState
 from messy_migration.workers.task import Briefing
-from messy_migration.workspace import Workspace
+from messy_migration.workspace import Request, Workspace, open_workspace
 
 _log = logging.getLogger(__name__)
 
@@ -51,11 +52,23 @@ def new_run_id() -> str:
     return str(uuid.UUID(int=value))
 
 
-def locked(workspace: Workspace, patience: Patience) -> Locked:
+@contextmanager
+def opened(request: Request, events: RunEvents) -> Iterator[Workspace]:
+    """The workspace of a run, whose observers hear its events; closed when the block ends."""
+    workspace = open_workspace(request, application=f"mm:{request.run_id}", keep=True)
+    events.observe(workspace.registry)
+    try:
+        with workspace.releasing():
+            yield workspace
+    finally:
+        workspace.target.engine.dispose()
+
+
+def locked(workspace: Workspace, retry: Retry) -> Locked:
     """The error that names who holds the target."""
     who, holder = "", None
     with suppress(MigrationError):
-        who, holder = patience.persist(lambda: _holders(workspace))
+        who, holder = retry.call(lambda: _holders(workspace))
     # The heartbeat of a run that has just begun may still be that of the one before it.
     if holder and (not who or f"process {holder.pid}" in who):
         who = (
@@ -73,7 +86,7 @@ def locked(workspace: Workspace, patience: Patience) -> Locked:
 def _holders(workspace: Workspace) -> tuple[str, Holder | None]:
     """Who holds the target, as the server says, and as the last heartbeat says."""
     target = workspace.target
-    with refusals(f"target {target.label}"):
+    with driver_errors_as_ours(f"target {target.label}"):
         who = target.dialect.holder(target.engine)
         with target.dialect.reading(target.engine) as connection:
             if schema.version(connection) != schema.HEAD:
@@ -87,7 +100,7 @@ def open_run(
     streams: list[Stream],
     options: RunOptions,
     lock: RunLock,
-    patience: Patience,
+    retry: Retry,
     events: RunEvents,
 ) -> RunState:
     """Take the target over, and find the run that is to be resumed or begin a new one.
@@ -127,7 +140,7 @@ def open_run(
         _brief(workspace, run, epoch, key),
         holder,
         lock,
-        patience,
+        retry,
         run.run_id != run_id,
         streams,
         events,

@@ -10,23 +10,22 @@ from messy_migration.compare.findings import Word
 from messy_migration.errors import MigrationError
 from messy_migration.ledger.runs import Run
 from messy_migration.ledger.totals import StreamTotals, TableTotals
-from messy_migration.model import Stream
+from messy_migration.model.event import Event
 from messy_migration.model.usage import Usage
 from messy_migration.reconcile.reconcile import Proof
 from messy_migration.run.plan import StreamPlan
 
 
 class Observer(Protocol):
-    """Somebody who watches a run; the command line shows it to a person."""
+    """A view of a run; the command line shows it to a person."""
 
-    def started(self, run: Run, target: str, streams: Sequence[Stream], *, resumed: bool) -> None:
-        """The run has its id and holds the target."""
+    def hear(self, event: Event) -> None:
+        """The run says that something happened; any thread may call this."""
 
-    def planned(self, plans: Sequence[StreamPlan], workers: int) -> None:
-        """What is going to be read is known."""
-
-    def progressed(self, totals: Sequence[StreamTotals]) -> None:
-        """Batches were committed."""
+    def planned(
+        self, plans: Sequence[StreamPlan], workers: int, before: Sequence[StreamTotals]
+    ) -> None:
+        """What is going to be read is known, and what the run did `before` it was resumed."""
 
     def proving(self) -> None:
         """All batches are committed; the target is about to be read back."""

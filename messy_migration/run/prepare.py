@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from messy_migration.databases.ddl import Misfit, prepare
+from messy_migration.databases.ddl import Misfit, create_table
 from messy_migration.databases.dialect import Dialect
 from messy_migration.databases.keyed import sums_of
 from messy_migration.databases.met import beside
@@ -18,8 +18,7 @@ from messy_migration.databases.naming import scoped
 from messy_migration.errors import ConfigurationError, ProofError, TargetError, TargetUnavailable
 from messy_migration.fingerprint.keyed import Sums
 from messy_migration.fingerprint.rows import format_id
-from messy_migration.ledger import bookmarks, keys, receipts
-from messy_migration.ledger import known_tables as states
+from messy_migration.ledger import bookmarks, keys, known_tables, receipts
 from messy_migration.ledger import money as amounts
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.ledger.lanes import Signature
@@ -58,7 +57,7 @@ def prove_earlier(site: Site, streams: Sequence[Stream], accept: str | None) -> 
     Raises:
         ProofError: somebody else changed a table, or it cannot be read.
     """
-    table_states = states.all_states(site.connection, site.ledger)
+    table_states = known_tables.all_states(site.connection, site.ledger)
     examined = [
         table_states[table.name, table.scope]
         for stream in streams
@@ -115,7 +114,7 @@ def prepare_tables(
         TargetError: a table cannot be created, or does not fit its stream.
         ConfigurationError: a table belongs to another stream.
     """
-    table_states = states.all_states(site.connection, site.ledger)
+    table_states = known_tables.all_states(site.connection, site.ledger)
     for stream in streams:
         late = {
             table.name
@@ -135,7 +134,7 @@ def prepare_tables(
     run_id = site.signature.run_id
     return frozenset(
         key
-        for key, state in states.all_states(site.connection, site.ledger).items()
+        for key, state in known_tables.all_states(site.connection, site.ledger).items()
         if state.first_run == run_id and state.baseline_rows == 0
     )
 
@@ -148,9 +147,9 @@ def _prepare(
     if is_there:
         _tell_of_policies(site, table)
     lacks_key = state.key_pending if state else is_late and not is_there
-    created = prepare(site.connection, site.dialect, table, with_key=not lacks_key)
+    created = create_table(site.connection, site.dialect, table, with_key=not lacks_key)
     if table.conflict == "first":
-        prepare(site.connection, site.dialect, beside(table))
+        create_table(site.connection, site.dialect, beside(table))
     if state is None:
         _meet(site, stream, table, created=created, key_pending=created and is_late)
     else:
@@ -206,7 +205,7 @@ def _meet(site: Site, stream: Stream, table: Table, *, created: bool, key_pendin
         site.dialect.identity(site.connection, table),
         site.signature.key_id,
     )
-    states.add(site.connection, site.ledger, site.signature, state)
+    known_tables.add(site.connection, site.ledger, site.signature, state)
     if fingerprint.rows:
         stream_key = (stream.name, stream.tenant)
         _receipt(site, stream_key, table, (fingerprint, keyed), money, "baseline", None)
@@ -244,7 +243,7 @@ def _meet_again(site: Site, stream: Stream, table: Table, state: TableState) -> 
         gone = [f"-{name}" for name in state.table.names if name not in table.names]
         reason = " ".join([state.format_id, *unread, *gone])
         _receipt(site, stream_key, table, change, money, "rebase", reason)
-    states.redefine(site.connection, site.ledger, site.signature, table, new)
+    known_tables.redefine(site.connection, site.ledger, site.signature, table, new)
 
 
 def _adopt(site: Site, state: TableState, verdict: TableVerdict, reason: str) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.errors import TargetError
 from messy_migration.evidence import document, files
 from messy_migration.fingerprint.keyed import Key
@@ -90,7 +90,10 @@ def file_reconciliation(
     """
     mask, moment = mask_of(workspace), now()
     target = workspace.target
-    with refusals(f"target {target.label}"), target.dialect.reading(target.engine) as connection:
+    with (
+        driver_errors_as_ours(f"target {target.label}"),
+        target.dialect.reading(target.engine) as connection,
+    ):
         origin = provenance(connection, workspace, mask)
     content = {
         **masked(facts, mask),
@@ -159,7 +162,10 @@ class _Filing:
         target, ledger = self.workspace.target, self.workspace.ledger
         staged: Path | None = None
         try:
-            with refusals(f"target {target.label}"), target.engine.begin() as connection:
+            with (
+                driver_errors_as_ours(f"target {target.label}"),
+                target.engine.begin() as connection,
+            ):
                 links = chain.links(connection, ledger)
                 before = links[-1] if links else None
                 _check_newest(before, audit, target.label)

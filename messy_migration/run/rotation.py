@@ -15,13 +15,12 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.keyed import texts
 from messy_migration.databases.naming import scoped
 from messy_migration.errors import ProofError
 from messy_migration.fingerprint.keyed import Key, sums_of_texts
-from messy_migration.ledger import keys, receipts
-from messy_migration.ledger import known_tables as states
+from messy_migration.ledger import keys, known_tables, receipts
 from messy_migration.ledger.keys import KeyedSum
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.ledger.lanes import Lane, Signature
@@ -66,18 +65,17 @@ def rotate(
     options = replace(options, selection=(ROTATE,), tenants=())
     with (
         StopSignals() as stop,
-        refusals(f"target {target.label}"),
+        driver_errors_as_ours(f"target {target.label}"),
         RunLock(target, workspace.ledger) as lock,
     ):
-        patience = workspace.patience(lambda: stop.requested)
+        retry = workspace.retry(lambda: stop.requested)
         if not lock.take():
-            raise locked(workspace, patience)
+            raise locked(workspace, retry)
         streams = workspace.streams()
-        state = patience.persist(
-            lambda: open_run(workspace, run_id, streams, options, lock, patience, events)
+        state = retry.call(
+            lambda: open_run(workspace, run_id, streams, options, lock, retry, events)
         )
         say_begun(state)
-        observer.started(state.run, target.label, streams, resumed=state.resumed)
         state.patiently(lambda: check_ledger(state))
         state.patiently(lambda: _change(state))
         state.is_settled = True
@@ -97,7 +95,7 @@ def _change(state: RunState) -> None:
         under_new = keys.expected(connection, ledger, new)
         tables = [
             one
-            for one in states.all_states(connection, ledger).values()
+            for one in known_tables.all_states(connection, ledger).values()
             if is_new or not _is_whole(one, under_new, new)
         ]
         _prove(connection, state, tables)
@@ -178,4 +176,4 @@ def _sign(
     receipt = receipts.receipt_of_table(identity, one.stream, one.tenant, part)
     reason = state.options.lost_key
     receipts.write(connection, ledger, signature, receipt, kind=keys.REKEY, reason=reason)
-    states.rekey(connection, ledger, signature, table, str(signature.key_id))
+    known_tables.rekey(connection, ledger, signature, table, str(signature.key_id))

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.open import HURRIED
-from messy_migration.databases.retry import Patience
+from messy_migration.databases.retry import Retry
 from messy_migration.errors import (
     MigrationError,
     TargetBusy,
@@ -40,7 +40,7 @@ from messy_migration.run.finish import finish
 from messy_migration.run.keying import begin_key
 from messy_migration.run.keys import add_earlier_keys
 from messy_migration.run.lock import RunLock
-from messy_migration.run.open import locked, open_run, say_begun, write_down
+from messy_migration.run.open import locked, open_run, opened, say_begun, write_down
 from messy_migration.run.options import RunOptions
 from messy_migration.run.outcome import Observer, Outcome
 from messy_migration.run.prepare import Misfits, Site, prepare_tables, prove_earlier
@@ -54,7 +54,7 @@ from messy_migration.workers.nursery import Nursery
 from messy_migration.workers.pool import Finished, LocalPool
 from messy_migration.workers.task import Briefing, Task
 from messy_migration.workers.worker import is_fatal
-from messy_migration.workspace import Request, Workspace, open_workspace
+from messy_migration.workspace import Request, Workspace
 
 BEAT_SECONDS = 2.0
 FIRST_SECONDS = 1.0
@@ -81,13 +81,8 @@ def execute(
         MigrationError: the run could not begin; everything later is in the outcome.
     """
     began = time.monotonic()
-    workspace = open_workspace(request, application=f"mm:{request.run_id}", keep=True)
-    events.observe(workspace.registry)
-    try:
-        with workspace.releasing():
-            return _execute(workspace, observer, options, events, began, nursery)
-    finally:
-        workspace.target.engine.dispose()
+    with opened(request, events) as workspace:
+        return _execute(workspace, observer, options, events, began, nursery)
 
 
 def _execute(
@@ -100,31 +95,31 @@ def _execute(
 ) -> Outcome:
     streams = chosen(workspace, options)
     target, run_id = workspace.target, workspace.request.run_id
-    at_first = Patience(FIRST_SECONDS, FIRST_SECONDS)
+    at_first = Retry(FIRST_SECONDS, FIRST_SECONDS)
     with (
         StopSignals() as stop,
-        refusals(f"target {target.label}"),
+        driver_errors_as_ours(f"target {target.label}"),
         RunLock(target, workspace.ledger) as lock,
     ):
         # Of several that begin at once the winner ends the connections of the others.
-        if not at_first.persist(lock.take):
+        if not at_first.call(lock.take):
             raise locked(workspace, at_first)
         try:
-            patience = workspace.patience(lambda: stop.requested)
+            retry = workspace.retry(lambda: stop.requested)
             with _local(workspace, run_id, nursery) as pool:
-                patience.persist(lambda: _warm(pool, workspace, options))
-                state = patience.persist(
-                    lambda: open_run(workspace, run_id, streams, options, lock, patience, events)
+                retry.call(lambda: _warm(pool, workspace, options))
+                state = retry.call(
+                    lambda: open_run(workspace, run_id, streams, options, lock, retry, events)
                 )
                 say_begun(state)
-                observer.started(state.run, target.label, streams, resumed=state.resumed)
                 state.patiently(lambda: check_ledger(state))
                 state.patiently(lambda: begin_key(state))
                 _plan(state)
                 pool.briefing = state.briefing
-                observer.planned(state.plans, workspace.settings.core.worker_count)
+                workers = workspace.settings.core.worker_count
+                observer.planned(state.plans, workers, _before(state))
                 with _unproven(state):
-                    _work(state, observer, stop, pool)
+                    _work(state, stop, pool)
             with _unproven(state):
                 state.patiently(lambda: _incomplete(state))
                 state.patiently(state.tell_untold)
@@ -175,7 +170,7 @@ def _warm(pool: LocalPool, workspace: Workspace, options: RunOptions) -> None:
     One worker keeps the second processor busy while this process makes the ledger and plans.
     """
     if options.engine is None:
-        with refusals("target"), workspace.target.engine.connect() as connection:
+        with driver_errors_as_ours("target"), workspace.target.engine.connect() as connection:
             is_new = schema.version(connection) is None
         pool.warm(int(is_new))
 
@@ -263,7 +258,7 @@ def _without(plans: Sequence[planning.StreamPlan], misfits: Misfits) -> list[pla
     ]
 
 
-def _work(state: RunState, observer: Observer, stop: StopSignals, local: LocalPool) -> None:
+def _work(state: RunState, stop: StopSignals, local: LocalPool) -> None:
     """Hand the tasks out, parents before children."""
     by_stream = {(plan.stream.name, plan.stream.tenant): plan for plan in state.plans}
     levels = [
@@ -274,7 +269,7 @@ def _work(state: RunState, observer: Observer, stop: StopSignals, local: LocalPo
     if not total:
         return
     state.workers = min(state.workspace.settings.core.worker_count, max(map(len, levels)))
-    pulse = _pulse(state, observer, stop)
+    pulse = _pulse(state, stop)
     with _pool(state, local) as pool:
         scouts = find_scouts(state, levels)
         for tasks in [
@@ -284,8 +279,6 @@ def _work(state: RunState, observer: Observer, stop: StopSignals, local: LocalPo
             ready = [task for task in tasks if not is_hopeless(state, task)]
             for finished in pool.run(ready, pulse, lambda: stop.requested):
                 _finished(state, finished, scouts, stop)
-    with suppress(MigrationError):
-        observer.progressed(_totals(state))
 
 
 def _tasks(state: RunState, plan: planning.StreamPlan) -> list[Task]:
@@ -331,8 +324,8 @@ def _finished(
             stop.request()
 
 
-def _pulse(state: RunState, observer: Observer, stop: StopSignals) -> Callable[[], None]:
-    """Every few seconds: is the lock still ours, the heartbeat, and progress from the ledger.
+def _pulse(state: RunState, stop: StopSignals) -> Callable[[], None]:
+    """Every few seconds: is the lock still ours, the heartbeat, and what the ledger is to hold.
 
     While the target is away the workers wait for it by themselves, and so does this, as long.
     """
@@ -348,7 +341,6 @@ def _pulse(state: RunState, observer: Observer, stop: StopSignals) -> Callable[[
         try:
             state.lock.ensure()
             _beat(state)
-            observer.progressed(_totals(state))
             sealer.seal()
             state.write_events()
             away_since = None
@@ -356,7 +348,7 @@ def _pulse(state: RunState, observer: Observer, stop: StopSignals) -> Callable[[
             away_since = None  # it is there, and the workers write
         except TargetUnavailable as error:
             away_since = away_since or last
-            if time.monotonic() - away_since >= state.patience.limit(error):
+            if time.monotonic() - away_since >= state.retry.limit(error):
                 state.problems.append(error)
                 stop.request()
         except MigrationError as error:
@@ -369,14 +361,19 @@ def _pulse(state: RunState, observer: Observer, stop: StopSignals) -> Callable[[
 def _beat(state: RunState) -> None:
     # A frozen worker may hold the file, and only who does not wait for it sees that.
     hurried = state.workspace.target.engine.execution_options(**{HURRIED: True})
-    with refusals("heartbeat"), hurried.begin() as connection:
+    with driver_errors_as_ours("heartbeat"), hurried.begin() as connection:
         fence.beat(connection, state.workspace.ledger, state.holder)
 
 
-def _totals(state: RunState) -> list[StreamTotals]:
-    target = state.workspace.target
-    with target.dialect.reading(target.engine) as connection:
-        return stream_totals(connection, state.workspace.ledger, state.run.run_id)
+def _before(state: RunState) -> list[StreamTotals]:
+    """What a run that is resumed has done already; nothing of it is told again."""
+    target, ledger = state.workspace.target, state.workspace.ledger
+
+    def read() -> list[StreamTotals]:
+        with target.dialect.reading(target.engine) as connection:
+            return stream_totals(connection, ledger, state.run.run_id)
+
+    return state.patiently(read) if state.resumed else []
 
 
 def _incomplete(state: RunState) -> None:

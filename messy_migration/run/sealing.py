@@ -12,7 +12,7 @@ import time
 
 from sqlalchemy import Connection
 
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.open import HURRIED
 from messy_migration.ledger import chain, changes, fence
 from messy_migration.ledger.chain import Covered, Link
@@ -47,7 +47,7 @@ class Sealer:
         target, ledger = state.workspace.target, state.workspace.ledger
         # A frozen worker may hold the file, and only who does not wait for it sees that.
         hurried = target.engine.execution_options(**{HURRIED: True})
-        with refusals("a link of the chain"), hurried.begin() as connection:
+        with driver_errors_as_ours("a link of the chain"), hurried.begin() as connection:
             link = self._link(connection)
             if link is None:
                 return

@@ -10,9 +10,9 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.open import HURRIED
-from messy_migration.databases.retry import Patience
+from messy_migration.databases.retry import Retry
 from messy_migration.errors import MigrationError
 from messy_migration.fingerprint.keyed import Key
 from messy_migration.ledger import events, fence
@@ -45,7 +45,7 @@ class RunState:
         briefing: what its workers have to know.
         holder: who this process is, for the heartbeat.
         lock: the run lock.
-        patience: how long the run waits for its target.
+        retry: how long the run waits for its target.
         resumed: it took up an unfinished run.
         streams: the selected ones.
         plans: what is to be read of each.
@@ -69,7 +69,7 @@ class RunState:
     briefing: Briefing
     holder: Holder
     lock: RunLock
-    patience: Patience
+    retry: Retry
     resumed: bool
     streams: list[Stream]
     events: RunEvents
@@ -107,10 +107,10 @@ class RunState:
 
         def attempt() -> T:
             self.lock.ensure()
-            with refusals(f"target {self.workspace.target.label}"):
+            with driver_errors_as_ours(f"target {self.workspace.target.label}"):
                 return step()
 
-        return self.patience.persist(attempt)
+        return self.retry.call(attempt)
 
     @property
     def tables(self) -> list[tuple[str, Scope]]:
@@ -164,12 +164,12 @@ class RunState:
         """
         if not (kept := self.events.kept()):
             return
-        with refusals("events"), self.writing(is_hurried=True) as connection:
+        with driver_errors_as_ours("events"), self.writing(is_hurried=True) as connection:
             events.write(connection, self.workspace.ledger, self.signature(), kept)
         self.events.written(kept[-1][0])
 
     def tell_untold(self) -> None:
-        """Say of the batches that workers committed and did not live to tell."""
+        """Tell the batches that workers committed and did not live to tell."""
         names = {part.digest: part.name for plan in self.plans for part in plan.partitions}
         target, batches = self.workspace.target, self.events.batches
         with target.dialect.reading(target.engine) as connection:

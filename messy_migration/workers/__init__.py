@@ -1,1 +1,1 @@
-"""Processes that take partitions, and who watches over them."""
+"""Processes that take partitions, and the supervision of them."""

@@ -1,4 +1,4 @@
-"""Hand tasks to somebody else's executor: Dask, Spark, Ray, or any `concurrent.futures` one.
+"""Hand tasks to another program's executor: Dask, Spark, Ray, or any `concurrent.futures` one.
 
 The same work runs there as in a local worker. Claims, retries and idempotence stay in the
 ledger, and no row goes through a scheduler: a task is names and bounds, an answer is a word.

@@ -22,7 +22,7 @@ BYTES: Final = 8 * CELLS
 
 
 def shared_memory() -> int:
-    """A file descriptor of `BYTES` zeros, for two processes to map; whoever asks closes it."""
+    """A file descriptor of `BYTES` zeros, for two processes to map; the caller closes it."""
     if hasattr(os, "memfd_create"):
         memory = os.memfd_create("messy-migration pulse", os.MFD_CLOEXEC)
     else:

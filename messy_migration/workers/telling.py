@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
@@ -63,10 +63,7 @@ def batch_committed(receipt: Receipt, partition: str, usage: Usage) -> BatchComm
         inserted=sum(part.inserted for part in receipt.tables),
         updated=sum(part.updated for part in receipt.tables),
         unchanged=sum(part.unchanged for part in receipt.tables),
-        cpu_seconds=usage.cpu_seconds,
-        memory_bytes=usage.memory_bytes,
-        bytes=usage.bytes,
-        calls=usage.calls,
+        **asdict(usage),
     )
 
 
@@ -123,7 +120,7 @@ class _Collector(logging.Handler):
 
 @contextmanager
 def collected(task: Task) -> Iterator[list[Event]]:
-    """The events of a task on somebody else's executor, where no pipe leads to the run.
+    """The events of a task on another program's executor, where no pipe leads to the run.
 
     In the process of the run itself it hears them as they happen, and the list stays empty.
     """

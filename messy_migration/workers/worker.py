@@ -12,9 +12,9 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
-from messy_migration.databases.errors import RowsRefused, refusals
+from messy_migration.databases.errors import RowsRefused, driver_errors_as_ours
 from messy_migration.databases.merge import Overtaken
-from messy_migration.databases.retry import Patience
+from messy_migration.databases.retry import Retry
 from messy_migration.errors import (
     AccessRefused,
     ConfigurationError,
@@ -37,7 +37,7 @@ from messy_migration.pipeline.commit import ReceiptRefused, batch_id, commit
 from messy_migration.pipeline.cut import Cut
 from messy_migration.pipeline.extract import cuts, extracted_items, landed_at
 from messy_migration.pipeline.halves import Span, left_over, span_of
-from messy_migration.pipeline.prepare import Prepared, condemned, prepare
+from messy_migration.pipeline.prepare import Prepared, condemned, prepare_batch
 from messy_migration.pipeline.reread import beginning, refuse_other
 from messy_migration.pipeline.source_proof import Reading
 from messy_migration.pipeline.write import Writer
@@ -84,17 +84,17 @@ class Worker:
         at(Span(0, 0, 0))
         self._check_key()
         stream = self._stream(task)
-        patience = self.workspace.patience(should_stop)
+        retry = self.workspace.retry(should_stop)
         where = f"stream {stream.label}"
-        batches, waiting = patience.persist(lambda: self._known(where, stream, task))
+        batches, waiting = retry.call(lambda: self._known(where, stream, task))
         done = {identity: read for identity, (_, read) in batches.items()}
         # Batches may have been committed under other settings; each keeps its own identity.
         known: dict[int, set[str]] = defaultdict(set)
         for identity, (ordinal, _) in batches.items():
             known[ordinal].add(identity.partition(".")[0])
-        writer = self._writer(patience, waiting)
+        writer = self._writer(retry, waiting)
         if stream.lands:
-            self._land(stream, task.partition, patience, is_begun=bool(done))
+            self._land(stream, task.partition, retry, is_begun=bool(done))
         reading = Reading(self.workspace, stream, task.partition, done)
         sample = self._sample(stream, task)
         extracted = 0
@@ -144,19 +144,17 @@ class Worker:
         """The batches of the partition that are committed, and what waits in quarantine."""
         target, ledger = self.workspace.target, self.workspace.ledger
         stream_key = (stream.name, stream.tenant)
-        with refusals(where), target.dialect.reading(target.engine) as connection:
+        with driver_errors_as_ours(where), target.dialect.reading(target.engine) as connection:
             return (
                 receipts.of_partition(connection, ledger, *stream_key, task.partition.digest),
                 superseded.waiting(connection, ledger, *stream_key, self.briefing.run_id),
             )
 
-    def _land(
-        self, stream: Stream, partition: Partition, patience: Patience, *, is_begun: bool
-    ) -> None:
+    def _land(self, stream: Stream, partition: Partition, retry: Retry, *, is_begun: bool) -> None:
         """Ask the source, unless the partition has landed already."""
         workspace = self.workspace
         identity = (stream.name, stream.tenant, partition.digest)
-        earlier = patience.persist(lambda: landed_at(workspace, *identity))
+        earlier = retry.call(lambda: landed_at(workspace, *identity))
         if earlier is not None and (is_begun or Path(earlier.path).is_file()):
             return
         folder = workspace.settings.directory / workspace.settings.core.landing
@@ -165,14 +163,17 @@ class Worker:
         self._check_count(stream, partition, names, landed.records)
 
         def remember() -> None:
-            with refusals(f"stream {stream.label}"), workspace.target.engine.begin() as connection:
+            with (
+                driver_errors_as_ours(f"stream {stream.label}"),
+                workspace.target.engine.begin() as connection,
+            ):
                 landings.add(connection, workspace.ledger, self._signature(), identity, landed)
                 # What an older run still lands must not replace what a newer one has landed.
                 fence.check(connection, workspace.ledger, self.briefing.epoch)
             self.lane.settle()
 
         # Apart from the rest: a source is not asked again because the target was away.
-        patience.persist(remember)
+        retry.call(remember)
         tell(
             PartitionLanded(
                 stream=stream.name,
@@ -210,7 +211,7 @@ class Worker:
         if part.rows == 1 and span_of(part) in task.fatal:
             return condemned(stream, part, f"workers that took it on died: {task.death}")
         target = self.workspace.target
-        return prepare(
+        return prepare_batch(
             self.workspace.registry, stream, task.partition, part, target.dialect.unstorable
         )
 
@@ -229,14 +230,14 @@ class Worker:
     def _asked(self) -> list[Stream]:
         return self.workspace.streams()
 
-    def _writer(self, patience: Patience, waiting: Waiting) -> Writer:
+    def _writer(self, retry: Retry, waiting: Waiting) -> Writer:
         return Writer(
             self.workspace.target,
             self.workspace.ledger,
             self._signature(),
             self.workspace.registry,
             self.briefing.fresh,
-            patience,
+            retry,
             waiting,
             self.workspace.request.redactor.known,
         )

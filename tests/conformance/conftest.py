@@ -54,13 +54,13 @@ def columns_of(table, names):
 
 def as_target(kind, url):
     """PostgreSQL and SQLite load as every run does."""
-    from messy_migration.databases.ddl import prepare
+    from messy_migration.databases.ddl import create_table
 
     target = open_target(make_url(url), "mm:load")
 
     def load(table, data):
         with target.engine.begin() as connection:
-            prepare(connection, target.dialect, table)
+            create_table(connection, target.dialect, table)
             target.dialect.insert(connection, table, data)
 
     def run(*statements):

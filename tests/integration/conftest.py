@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from sqlalchemy import make_url, select, text
 
-from messy_migration.databases.ddl import prepare as prepare_table
+from messy_migration.databases.ddl import create_table
 from messy_migration.databases.naming import scoped
 from messy_migration.databases.open import Target, open_target
 from messy_migration.fingerprint.rows import format_id
@@ -23,7 +23,7 @@ from messy_migration.ledger.lanes import Signature
 from messy_migration.ledger.tables import Ledger, ledger
 from messy_migration.model import RECORD, Column, ColumnType, Fingerprint, Table
 from messy_migration.pipeline.cut import cut
-from messy_migration.pipeline.prepare import prepare
+from messy_migration.pipeline.prepare import prepare_batch
 from messy_migration.pipeline.write import Writer
 
 KINDS = ("sqlite", "postgresql")
@@ -67,7 +67,7 @@ class Site:
     def create(self, *tables):
         with self.begin() as connection:
             for table in tables:
-                prepare_table(connection, self.dialect, table)
+                create_table(connection, self.dialect, table)
 
     def fill(self, table, *rows):
         with self.begin() as connection:
@@ -114,7 +114,7 @@ class Site:
     def prepared(self, registry, stream, partition, *items, ordinal=0):
         (batch,) = cut(iter(items), 10**6, LARGE)
         batch = replace(batch, ordinal=ordinal)
-        return prepare(registry, stream, partition, batch, self.dialect.unstorable)
+        return prepare_batch(registry, stream, partition, batch, self.dialect.unstorable)
 
 
 @pytest.fixture

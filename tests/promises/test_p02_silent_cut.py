@@ -29,14 +29,14 @@ CLIENT = """
 import sys, time
 from sqlalchemy import make_url
 from messy_migration.databases.open import open_target
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 target = open_target(make_url(sys.argv[1]), "mm:cut")
 with target.dialect.lock(target.engine) as held:
-    with refusals("x"), target.engine.begin() as connection:
+    with driver_errors_as_ours("x"), target.engine.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE t (a text)")
     print("locked", held(), flush=True)
     try:
-        with refusals("x"), target.engine.connect() as connection:
+        with driver_errors_as_ours("x"), target.engine.connect() as connection:
             while True:
                 with connection.begin():
                     connection.exec_driver_sql(

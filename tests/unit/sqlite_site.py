@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 from sqlalchemy import make_url
 
-from messy_migration.databases.ddl import prepare
+from messy_migration.databases.ddl import create_table
 from messy_migration.databases.naming import scoped
 from messy_migration.databases.open import Target, open_target
 from messy_migration.fingerprint.rows import format_id
@@ -57,7 +57,7 @@ class Site:
 
     def create(self, table, *rows):
         with self.begin() as connection:
-            prepare(connection, self.dialect, table)
+            create_table(connection, self.dialect, table)
             if rows:
                 self.dialect.insert(connection, table, data_of(table, *rows))
 

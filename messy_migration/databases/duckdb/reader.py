@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from sqlalchemy import URL, Connection, Engine, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from messy_migration.databases import streaming as streamed
+from messy_migration.databases import streaming
 from messy_migration.databases.duckdb import encoding as c1
-from messy_migration.databases.errors import refusals, translate
+from messy_migration.databases.errors import driver_errors_as_ours, translate
 from messy_migration.databases.naming import quote
 from messy_migration.databases.sketch import Scans, Streamed
 from messy_migration.errors import TargetError
@@ -81,10 +81,10 @@ class DuckDB:
 
     def fingerprint(self, connection: Connection, table: Table, source: str) -> Fingerprint:
         if self.streamed(table):
-            pieces = streamed.joined_fields(_pieces(table), c1.joined)
+            pieces = streaming.joined_fields(_pieces(table), c1.joined)
             chunks = _fetched(connection, table, source, pieces)
             return fingerprint_texts(b"|".join(row) for chunk in chunks for row in chunk)
-        with refusals(f"table {table.name}"):
+        with driver_errors_as_ours(f"table {table.name}"):
             row = connection.exec_driver_sql(c1.aggregate(table, "t", source)).one()
         rows, lane0, lane1 = (int(value) for value in row)
         return Fingerprint(rows, lane0 % _LANE, lane1 % _LANE)
@@ -96,7 +96,7 @@ class DuckDB:
 
     @contextmanager
     def reading(self, engine: Engine) -> Iterator[Connection]:
-        with refusals("target"), engine.connect() as connection, connection.begin():
+        with driver_errors_as_ours("target"), engine.connect() as connection, connection.begin():
             yield connection
 
 
@@ -121,12 +121,12 @@ def _refusals(where: str) -> Iterator[None]:
         raise translate(error, where) from error
 
 
-def _pieces(table: Table) -> list[streamed.Piece]:
-    return streamed.each_field(table, c1.fields(table, "t"), c1.STREAMED)
+def _pieces(table: Table) -> list[streaming.Piece]:
+    return streaming.each_field(table, c1.fields(table, "t"), c1.STREAMED)
 
 
 def _fetched(
-    connection: Connection, table: Table, source: str, pieces: list[streamed.Piece]
+    connection: Connection, table: Table, source: str, pieces: list[streaming.Piece]
 ) -> Iterator[list[tuple[bytes, ...]]]:
     # Arrow hands rows over several times faster than the driver's cursor; as BLOB, so that a
     # text is encoded once.
@@ -142,4 +142,4 @@ def _fetched(
         chunks = (
             zip(*(column.to_pylist() for column in batch.columns), strict=True) for batch in reader
         )
-        yield from streamed.finished(table, pieces, chunks)
+        yield from streaming.finished(table, pieces, chunks)

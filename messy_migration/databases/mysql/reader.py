@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from sqlalchemy import URL, Connection, Engine, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from messy_migration.databases import streaming as streamed
-from messy_migration.databases.errors import refusals
+from messy_migration.databases import streaming
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.mysql import encoding as c1
 from messy_migration.databases.naming import Spelling, quote
 from messy_migration.databases.sketch import Scans, Streamed
@@ -91,14 +91,14 @@ class MySQL:
 
     def fingerprint(self, connection: Connection, table: Table, source: str) -> Fingerprint:
         if self.streamed(table):
-            pieces = streamed.joined_fields(_pieces(table), c1.joined)
+            pieces = streaming.joined_fields(_pieces(table), c1.joined)
             chunks = _fetched(connection, table, source, pieces)
             return fingerprint_texts(b"|".join(row) for chunk in chunks for row in chunk)
-        with refusals(f"table {table.name}"):
+        with driver_errors_as_ours(f"table {table.name}"):
             row = connection.exec_driver_sql(c1.aggregate(table, "t", source)).one()
         rows, lane0, lane1, lost = (int(value or 0) for value in row)
         if lost:
-            raise streamed.too_long(table, lost)
+            raise streaming.too_long(table, lost)
         return Fingerprint(rows, lane0 % _LANE, lane1 % _LANE)
 
     def row_fields(
@@ -108,7 +108,7 @@ class MySQL:
 
     @contextmanager
     def reading(self, engine: Engine) -> Iterator[Connection]:
-        with refusals("target"), engine.connect() as plain:
+        with driver_errors_as_ours("target"), engine.connect() as plain:
             connection = plain.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
                 # Without it the snapshot would be taken by the first table that is read.
@@ -153,17 +153,17 @@ def _check_settings(connection: Connection) -> None:
         )
 
 
-def _pieces(table: Table) -> list[streamed.Piece]:
-    return streamed.each_field(table, c1.fields(table, "t"), c1.STREAMED)
+def _pieces(table: Table) -> list[streaming.Piece]:
+    return streaming.each_field(table, c1.fields(table, "t"), c1.STREAMED)
 
 
 def _fetched(
-    connection: Connection, table: Table, source: str, pieces: list[streamed.Piece]
+    connection: Connection, table: Table, source: str, pieces: list[streaming.Piece]
 ) -> Iterator[list[tuple[bytes, ...]]]:
     selected = ", ".join(piece.expression for piece in pieces)
-    with refusals(f"table {table.name}"):
+    with driver_errors_as_ours(f"table {table.name}"):
         result = connection.exec_driver_sql(
             f"SELECT {selected} FROM {source}",
             execution_options={"stream_results": True, "max_row_buffer": ROWS_PER_FETCH},
         )
-        yield from streamed.finished(table, pieces, result.partitions(ROWS_PER_FETCH))
+        yield from streaming.finished(table, pieces, result.partitions(ROWS_PER_FETCH))

@@ -10,7 +10,7 @@ import pyarrow as pa
 from sqlalchemy import Connection, Engine, text
 
 from messy_migration.databases.dialect import POSITION, LateKeys, column_types
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.naming import column_list, quote, told_apart
 from messy_migration.databases.postgresql import encoding as c1
 from messy_migration.databases.postgresql import pins, places, session
@@ -262,7 +262,7 @@ class PostgreSQL:
         if raw is None:
             raise TargetError("the target went away", f"table {table.name}")
         statement = f"COPY {name} ({column_list(names)}) FROM STDIN (FORMAT BINARY)"
-        with refusals(f"table {table.name}"), raw.cursor() as cursor:
+        with driver_errors_as_ours(f"table {table.name}"), raw.cursor() as cursor:
             with cursor.copy(statement) as copy:
                 for chunk in encode(data.select(names), table.columns):
                     copy.write(chunk)
@@ -290,7 +290,7 @@ class PostgreSQL:
         return ()
 
     def fingerprint(self, connection: Connection, table: Table, source: str) -> Fingerprint:
-        with refusals(f"table {table.name}"):
+        with driver_errors_as_ours(f"table {table.name}"):
             row = connection.exec_driver_sql(c1.aggregate(table, "t", source)).one()
         return c1.to_fingerprint(*row)
 
@@ -298,7 +298,7 @@ class PostgreSQL:
         self, connection: Connection, table: Table, source: str
     ) -> Iterator[list[tuple[bytes, ...]]]:
         fields = ", ".join(c1.as_bytes(field) for field in c1.fields(table, "t"))
-        with refusals(f"table {table.name}"):
+        with driver_errors_as_ours(f"table {table.name}"):
             result = connection.exec_driver_sql(
                 f"SELECT {fields} FROM {source}",
                 execution_options={"stream_results": True, "max_row_buffer": ROWS_PER_FETCH},
@@ -308,7 +308,7 @@ class PostgreSQL:
 
     @contextmanager
     def reading(self, engine: Engine) -> Iterator[Connection]:
-        with refusals("target"), engine.connect() as plain:
+        with driver_errors_as_ours("target"), engine.connect() as plain:
             connection = plain.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True, **{pins.PROVES: True}
             )
@@ -324,7 +324,7 @@ class PostgreSQL:
         return session.lock(engine)
 
     def holder(self, engine: Engine) -> str:
-        with refusals("target"), engine.connect() as connection:
+        with driver_errors_as_ours("target"), engine.connect() as connection:
             return session.holder(connection)
 
     def session(self, connection: Connection) -> str:

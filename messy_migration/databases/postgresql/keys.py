@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.merge import row_json
 from messy_migration.databases.naming import column_list, literal, quote
 from messy_migration.databases.postgresql import encoding as c1
@@ -36,14 +36,14 @@ class PostgreSQLKeys:
 
     def lock(self, connection: Connection, table: Table) -> None:
         where = f"table {table.name}"
-        with naming_blockers(connection.engine, table.name), refusals(where):
+        with naming_blockers(connection.engine, table.name), driver_errors_as_ours(where):
             connection.exec_driver_sql(
                 f"LOCK TABLE {place(connection, table.name).rows} IN ACCESS EXCLUSIVE MODE"
             )
 
     def add(self, connection: Connection, table: Table) -> None:
         where = f"table {table.name}"
-        with naming_blockers(connection.engine, table.name), refusals(where):
+        with naming_blockers(connection.engine, table.name), driver_errors_as_ours(where):
             # The default makes more than one pass over a million keys. Reset when it is over.
             connection.exec_driver_sql(
                 "SELECT pg_catalog.set_config('maintenance_work_mem', '256MB', true) WHERE"
@@ -66,7 +66,7 @@ class PostgreSQLKeys:
         if known is not None:
             return False
         where = f"foreign key {', '.join(key.columns)} of table {table.name}"
-        with naming_blockers(connection.engine, table.name), refusals(where):
+        with naming_blockers(connection.engine, table.name), driver_errors_as_ours(where):
             connection.exec_driver_sql(
                 f"ALTER TABLE {child} ADD CONSTRAINT {quote(name)}"
                 f" FOREIGN KEY ({column_list(key.columns)})"
@@ -75,14 +75,14 @@ class PostgreSQLKeys:
         return True
 
     def find(self, connection: Connection, table: Table, bookmark: str | None) -> int:
-        with refusals(f"table {table.name}"):
+        with driver_errors_as_ours(f"table {table.name}"):
             losers = _losers(place(connection, table.name).rows, table, bookmark)
             return connection.exec_driver_sql(
                 f"CREATE TEMP TABLE {_LATE} ON COMMIT DROP AS {losers}"
             ).rowcount
 
     def fingerprint(self, connection: Connection, table: Table) -> Fingerprint:
-        with refusals(f"table {table.name}"):
+        with driver_errors_as_ours(f"table {table.name}"):
             row = connection.exec_driver_sql(
                 c1.aggregate(table, "t", _joined(connection, table))
             ).one()
@@ -97,7 +97,7 @@ class PostgreSQLKeys:
         lanes = (
             f"pg_catalog.encode(pg_catalog.substr({c1.row_hash(table, 't')}, 1, {_LANES}), 'hex')"
         )
-        with refusals(f"table {table.name}"):
+        with driver_errors_as_ours(f"table {table.name}"):
             result = connection.exec_driver_sql(
                 f"SELECT {lanes}, {column_list(table.names, 't')} FROM {_joined(connection, table)}"
                 " WHERE l.contradicts",
@@ -107,7 +107,7 @@ class PostgreSQLKeys:
                 yield [(row[0], row_json(table, row[1:])) for row in chunk]
 
     def remove(self, connection: Connection, table: Table) -> int:
-        with refusals(f"table {table.name}"):
+        with driver_errors_as_ours(f"table {table.name}"):
             return connection.exec_driver_sql(
                 f"DELETE FROM {place(connection, table.name).rows} t USING {_LATE} l"
                 f" WHERE {_SAME_PLACE}"

@@ -23,7 +23,7 @@ from psycopg.pq import ConnStatus
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.postgresql.places import find
 from messy_migration.errors import Interrupted, MigrationError, TargetBusy, TargetError
 
@@ -93,7 +93,7 @@ _BLOCKERS = """
 """
 
 
-def prepare(raw: psycopg.Connection[Any], settings: dict[str, str]) -> int:
+def set_session(raw: psycopg.Connection[Any], settings: dict[str, str]) -> int:
     """Set up a new session, and give its process on the server.
 
     Nothing is set where a pooler stands between: it stays with a session that others use.
@@ -108,7 +108,7 @@ def prepare(raw: psycopg.Connection[Any], settings: dict[str, str]) -> int:
 @contextmanager
 def lock(engine: Engine) -> Iterator[Callable[[], bool] | None]:
     """See `Dialect.lock`."""
-    with refusals("target"), engine.connect() as plain:
+    with driver_errors_as_ours("target"), engine.connect() as plain:
         connection = plain.execution_options(isolation_level="AUTOCOMMIT")
         raw: Any = connection.connection.driver_connection
         _refuse_shared(engine, connection, raw)
@@ -127,7 +127,7 @@ def lock(engine: Engine) -> Iterator[Callable[[], bool] | None]:
 
 
 def holder(connection: Connection) -> str:
-    """Who holds the run lock, in words; empty if nobody does."""
+    """The session that holds the run lock, in words; empty if none does."""
     row = connection.execute(text(_HOLDER), {"key": LOCK}).first()
     if row is None:
         return ""
@@ -141,7 +141,7 @@ def holder(connection: Connection) -> str:
 
 
 def is_over(connection: Connection, pid: str, *, forcibly: bool) -> bool:
-    """Has a session of ours ended? With `forcibly` the server is told to end it."""
+    """Has a session of ours ended? With `forcibly` the server is asked to end it."""
     asked = "pg_catalog.pg_terminate_backend(pid)" if forcibly else "true"
     rows = connection.execute(
         text(
@@ -158,7 +158,7 @@ def is_over(connection: Connection, pid: str, *, forcibly: bool) -> bool:
 
 def blockers(engine: Engine, tables: Sequence[str], *, exclusive: bool = False) -> str:
     """Sessions of others that hold locks on tables, in words; empty if it cannot be told."""
-    with suppress(MigrationError), refusals("target"), engine.connect() as connection:
+    with suppress(MigrationError), driver_errors_as_ours("target"), engine.connect() as connection:
         # The path is known once a transaction has begun.
         connection.begin()
         places = (find(connection, table) for table in tables)
@@ -170,7 +170,7 @@ def blockers(engine: Engine, tables: Sequence[str], *, exclusive: bool = False) 
 
 @contextmanager
 def naming_blockers(engine: Engine, table: str) -> Iterator[None]:
-    """Add to the error of a lock that could not be had who has it."""
+    """Name, in the error of a lock that was not got, the sessions that hold it."""
     try:
         yield
     except TargetBusy as error:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from sqlalchemy import Connection
 
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.naming import quote
 from messy_migration.databases.postgresql import encoding as c1
 from messy_migration.databases.postgresql.spelling import SPELLING
@@ -70,7 +70,7 @@ class PostgreSQLScans:
             f" FROM ({hashed}) AS hashed GROUP BY 1"
         )
         filled = Sketch.empty(cells)
-        with refusals(f"table {view.table.name}"):
+        with driver_errors_as_ours(f"table {view.table.name}"):
             rows = connection.exec_driver_sql(statement).all()
         for cell, count, *sums in rows:
             filled.counts[cell] = count
@@ -91,7 +91,7 @@ class PostgreSQLScans:
         texts = f"SELECT {heads}, {columns} {_from(view.from_clause(inside))}"
         chosen = f"{_lanes(hashing)}, {number} AS k, {', '.join(names)}"
         hashed = f"SELECT {chosen} FROM ({texts}) AS texts {_BARRIER}"
-        with refusals(f"table {view.table.name}"):
+        with driver_errors_as_ours(f"table {view.table.name}"):
             result = connection.exec_driver_sql(
                 f"SELECT * FROM ({hashed}) AS hashed {outside}",
                 execution_options={"stream_results": True, "max_row_buffer": ROWS_PER_FETCH},
@@ -107,7 +107,7 @@ def probe(connection: Connection, hashing: Hashing) -> tuple[int, ...]:
     table = Table("known", tuple(Column(kind, ColumnType(kind)) for kind in _KNOWN))
     values = ", ".join(f"{value} AS {quote(kind)}" for kind, value in _KNOWN.items())
     row = f"SELECT {_row(table, hashing)} AS r FROM (SELECT {values}) AS t"
-    with refusals("the server"):
+    with driver_errors_as_ours("the server"):
         lanes = connection.exec_driver_sql(f"SELECT {_lanes(hashing)} FROM ({row}) AS rows").one()
     return tuple(lanes)
 

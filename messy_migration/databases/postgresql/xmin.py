@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 
 from messy_migration.databases.dialect import Reader
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.naming import scope
 from messy_migration.databases.postgresql import encoding as c1
 from messy_migration.databases.postgresql.places import place, rows_of
@@ -87,7 +87,7 @@ def snapshot(connection: Connection) -> str:
 
 def rows_by_writer(connection: Connection, table: Table) -> Mapping[int, int]:
     """Low 32 bits of a transaction -> how many rows of the table (in its scope) it wrote."""
-    with refusals(f"table {table.name}"):
+    with driver_errors_as_ours(f"table {table.name}"):
         cursor = connection.exec_driver_sql(
             "SELECT t.xmin::pg_catalog.text, pg_catalog.count(*)"
             f" FROM {_rows(connection, table)} GROUP BY t.xmin"
@@ -113,7 +113,7 @@ def sums_by_writer(
             f" WHEN {_no_newer(adopted, current(connection))} THEN '{_FROZEN}'::pg_catalog.xid"
         )
     group = f"CASE WHEN {_is_among(xids)} THEN t.xmin{earlier} END"
-    with refusals(f"table {table.name}"):
+    with driver_errors_as_ours(f"table {table.name}"):
         source = _rows(connection, table)
         rows = connection.exec_driver_sql(c1.aggregate(table, "t", source, group)).all()
     ours: dict[int, Fingerprint] = {}

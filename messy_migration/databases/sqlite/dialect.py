@@ -16,7 +16,7 @@ import pyarrow as pa
 from sqlalchemy import Connection, Engine, inspect, text
 
 from messy_migration.databases.dialect import POSITION, LateKeys, column_types
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.naming import Spelling, column_list, literal, quote, told_apart
 from messy_migration.databases.sketch import Scans
 from messy_migration.databases.sqlite import encoding as c1
@@ -42,7 +42,7 @@ class SQLite:
     spelling = Spelling(whole=" NOT INDEXED")
 
     @staticmethod
-    def prepare(connection: Any) -> None:
+    def set_session(connection: Any) -> None:
         """Set up a new connection of the driver."""
         connection.isolation_level = None  # transactions are begun by us, never by the driver
         c1.register(connection)
@@ -168,7 +168,7 @@ class SQLite:
         return names, {name for key in keys for name in key["constrained_columns"]}
 
     def ready(self, engine: Engine) -> None:
-        with refusals("target"), engine.connect() as connection:
+        with driver_errors_as_ours("target"), engine.connect() as connection:
             raw = connection.connection.driver_connection
             if raw is not None:
                 raw.execute("PRAGMA journal_mode = WAL")  # lasts; readers no longer stop the writer
@@ -204,7 +204,7 @@ class SQLite:
         if raw is None:
             raise TargetError("the target went away", f"table {table.name}")
         rows = c1.storage(data.select(names), table.columns)
-        with refusals(f"table {table.name}"):
+        with driver_errors_as_ours(f"table {table.name}"):
             cursor = raw.executemany(
                 f"INSERT INTO {name} ({column_list(names)}) VALUES ({marks})",
                 rows,
@@ -233,7 +233,7 @@ class SQLite:
         raw: Any = connection.connection.driver_connection
         if raw is None:
             raise TargetError("the target went away", f"table {table.name}")
-        with refusals(f"table {table.name}"):
+        with driver_errors_as_ours(f"table {table.name}"):
             stored = None
             if any(column.type.kind in rows.KINDS for column in table.columns):
                 stored = rows.fingerprint(raw, table, source)
@@ -245,7 +245,7 @@ class SQLite:
     def row_fields(
         self, connection: Connection, table: Table, source: str
     ) -> Iterator[list[tuple[bytes, ...]]]:
-        with refusals(f"table {table.name}"):
+        with driver_errors_as_ours(f"table {table.name}"):
             fields = ", ".join(f"CAST(({field}) AS BLOB)" for field in c1.fields(table, "t"))
             result = connection.exec_driver_sql(f"SELECT {fields} FROM {source}")
             for chunk in result.partitions(ROWS_PER_FETCH):
@@ -253,7 +253,7 @@ class SQLite:
 
     @contextmanager
     def reading(self, engine: Engine) -> Iterator[Connection]:
-        with refusals("target"), engine.connect() as plain:
+        with driver_errors_as_ours("target"), engine.connect() as plain:
             connection = plain.execution_options(messy_migration_snapshot=True)
             transaction = connection.begin()
             try:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.naming import Spelling
 from messy_migration.databases.sketch import (
     Cells,
@@ -45,7 +45,7 @@ class SQLiteScans:
         del hashing  # SHA-256: there is no other one here
         columns = f"{_blob(c1.row_text(view.table, 't'))}, {_key(view)}"
         filled = Sketch.empty(cells)
-        with refusals(f"table {view.table.name}"):
+        with driver_errors_as_ours(f"table {view.table.name}"):
             result = connection.exec_driver_sql(f"SELECT {columns} FROM {view.from_clause()}")
             for chunk in result.partitions(ROWS_PER_FETCH):
                 texts, keys = zip(*chunk, strict=True)
@@ -61,7 +61,7 @@ class SQLiteScans:
         condition = self._condition(connection, view, choice)
         key_indices = key_places(view.table)
         fields = ", ".join(_blob(field) for field in c1.fields(view.table, "t"))
-        with refusals(f"table {view.table.name}"):
+        with driver_errors_as_ours(f"table {view.table.name}"):
             result = connection.exec_driver_sql(
                 f"SELECT {fields} FROM {view.from_clause(condition)}"
             )

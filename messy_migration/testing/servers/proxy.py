@@ -100,12 +100,12 @@ class Proxy:
         self._spawn(self._accept)
 
     def repoint(self, host: str, port: int) -> None:
-        """Lead whoever connects from now on to another server."""
+        """Lead new connections to another server."""
         self._to = (host, port)
         self.fired["repoint"] += 1
 
     def reset(self) -> int:
-        """Cut every open connection with RST; how many there were."""
+        """Cut every open connection with RST; return how many there were."""
         with self._guard:
             pairs, self._pairs = self._pairs, []
         for pair in pairs:

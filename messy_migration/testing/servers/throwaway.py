@@ -65,7 +65,7 @@ def give(path: Path) -> None:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody has at this moment; the next moment somebody may."""
+    """A port of 127.0.0.1 that is free at this moment; another process may take it at the next."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -46,7 +46,7 @@ def settings_model() -> type[EventComboSettings]:
 
 @hookimpl
 def streams(settings: EventComboSettings) -> Sequence[Stream]:
-    """Up to five streams per account; asks nobody."""
+    """Up to five streams per account; makes no call."""
     return source.declared(settings)
 
 

@@ -56,7 +56,7 @@ _ENTITIES: Mapping[Entity, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 def declared(settings: EventComboSettings) -> Sequence[Stream]:
-    """The streams of all accounts that have an endpoint; asks nobody."""
+    """The streams of all accounts that have an endpoint; makes no call."""
     offered = [entity for entity in _ENTITIES if getattr(settings, entity).path is not None]
     return [
         _stream(settings, tenant, entity, offered)

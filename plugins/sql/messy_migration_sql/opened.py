@@ -90,7 +90,7 @@ def _state(path: Path) -> str:
 
 
 def is_alone(path: Path) -> bool:
-    """Does the file keep a log, and has none, so that nobody has it open?"""
+    """Does the file keep a log, and has none now, so that no program has it open?"""
     with path.open("rb") as file:
         header = file.read(20)
     return len(header) == 20 and header[18] == _WAL_MODE and not _log(path).exists()

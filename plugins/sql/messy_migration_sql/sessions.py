@@ -95,7 +95,7 @@ class Session:
 
     @property
     def begun_as(self) -> tuple[str, bool]:
-        """What somebody who wants such a session asks for."""
+        """The snapshot and the kind of path with which this session was begun."""
         return self.snapshot, self.has_own_path
 
     def close(self) -> None:

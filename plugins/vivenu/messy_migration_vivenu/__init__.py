@@ -51,7 +51,7 @@ def settings_model() -> type[VivenuSettings]:
 
 @hookimpl
 def streams(settings: VivenuSettings) -> Sequence[Stream]:
-    """Five streams for every account; asks nobody."""
+    """Five streams for every account; makes no call."""
     return streams_of(settings)
 
 
@@ -62,7 +62,7 @@ def partitions(
     planned: Sequence[Partition] | None,
     settings: VivenuSettings,
 ) -> Sequence[Partition]:
-    """Windows of time, or the whole where the API cannot be asked for changes; asks nobody."""
+    """Windows of time, or the whole where the API serves no changes; makes no call."""
     tenant, now = tenant_of(stream, settings), datetime.now(UTC)
     if planned is not None:
         return windows.again(stream, tenant, planned)

@@ -11,8 +11,8 @@ from sqlalchemy import make_url
 
 from messy_migration.compare import matching as tables
 from messy_migration.compare.matching import CompareOptions, Side
-from messy_migration.databases import convert as reading
-from messy_migration.databases.ddl import prepare
+from messy_migration.databases import convert
+from messy_migration.databases.ddl import create_table
 from messy_migration.databases.open import open_database, open_target
 from messy_migration.databases.postgresql.sketch import PostgreSQLScans
 from messy_migration.databases.sketch import Cells, Hashing, View
@@ -95,7 +95,7 @@ def filling(kind, values):
 def snapshot(side):
     database = open_database(make_url(side.url), "mm:test")
     with database.reader.reading(database.engine) as connection:
-        reading.prepare(connection, "postgresql")
+        convert.set_session(connection, "postgresql")
         yield Side(connection, database.reader)
 
 
@@ -154,7 +154,7 @@ def test_nasty_values_and_rows_hash_alike_where_they_are_alike(two_postgres, has
     for side in (two_postgres.left, two_postgres.right):
         target = open_target(make_url(side.url), "mm:load")
         with target.engine.begin() as connection:
-            prepare(connection, target.dialect, table)
+            create_table(connection, target.dialect, table)
             target.dialect.insert(connection, table, data)
         target.engine.dispose()
     (left, view), (right, other) = seen(two_postgres, "nasty")

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from messy_migration.databases.errors import refusals
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.naming import scoped
 from messy_migration.databases.open import open_database, open_target
 from messy_migration.errors import ConfigurationError, TargetUnavailable
@@ -74,6 +74,9 @@ def test_a_statement_on_a_connection_that_was_lost_before_finds_the_target_away(
             connection.exec_driver_sql(
                 "SELECT pg_catalog.pg_terminate_backend(pg_catalog.pg_backend_pid())"
             )
-        with pytest.raises(TargetUnavailable, match="went away"), refusals("table people"):
+        with (
+            pytest.raises(TargetUnavailable, match="went away"),
+            driver_errors_as_ours("table people"),
+        ):
             connection.exec_driver_sql("SELECT 1")
         transaction.rollback()

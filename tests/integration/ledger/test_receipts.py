@@ -8,8 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from messy_migration.errors import TargetError
 from messy_migration.fingerprint.rows import format_id
-from messy_migration.ledger import fence, quarantine, receipts, runs
-from messy_migration.ledger import known_tables as states
+from messy_migration.ledger import fence, known_tables, quarantine, receipts, runs
 from messy_migration.ledger.fence import Holder
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.ledger.lanes import Signature
@@ -280,13 +279,15 @@ def test_a_table_comes_back_as_it_was_declared(site, table_of, state_of):
     pointing = type(plain)("u", plain.columns, ("a",), (), (key,))
     with site.begin() as connection:
         for table in (plain, pointing):
-            states.add(connection, site.ledger, SIGNATURE, state_of(table))
-    found = read(site, states.all_states)
+            known_tables.add(connection, site.ledger, SIGNATURE, state_of(table))
+    found = read(site, known_tables.all_states)
     assert [state.table for state in found.values()] == [plain, pointing]
     assert [state.format_id for state in found.values()] == [format_id(plain), format_id(pointing)]
     with site.begin() as connection:
-        states.redefine(connection, site.ledger, SIGNATURE, table_of("u", {"z": "int32"}), "new")
-    assert read(site, states.all_states)["u", ()].table == table_of("u", {"z": "int32"})
+        known_tables.redefine(
+            connection, site.ledger, SIGNATURE, table_of("u", {"z": "int32"}), "new"
+        )
+    assert read(site, known_tables.all_states)["u", ()].table == table_of("u", {"z": "int32"})
 
 
 def test_the_newest_heartbeat_is_the_only_one(site):
@@ -321,12 +322,14 @@ def test_a_ledger_that_somebody_wrote_into_is_no_defect_of_ours(site, statement)
     with site.begin() as connection:
         runs.add(connection, site.ledger, SIGNATURE, run("run"))
         runs.plan(connection, site.ledger, SIGNATURE, stream, "p", [Partition("f", "d")])
-        states.add(connection, site.ledger, SIGNATURE, state)
+        known_tables.add(connection, site.ledger, SIGNATURE, state)
         places = {name: getattr(site.ledger, name).fullname for name in names}
         connection.exec_driver_sql(statement.format(**places))
 
     def everything():
-        return [read(site, one) for one in (receipts.expected, runs.planned, states.all_states)]
+        return [
+            read(site, one) for one in (receipts.expected, runs.planned, known_tables.all_states)
+        ]
 
     with pytest.raises(TargetError, match="edited by hand"):
         everything()

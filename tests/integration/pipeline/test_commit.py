@@ -12,9 +12,8 @@ import pyarrow as pa
 import pytest
 from sqlalchemy import delete, event, insert
 
-from messy_migration.databases import retry as patience
 from messy_migration.databases.open import open_target
-from messy_migration.databases.retry import Patience
+from messy_migration.databases.retry import Retry
 from messy_migration.errors import Locked, TargetError, TargetUnavailable
 from messy_migration.hookspecs import hookimpl
 from messy_migration.ledger import fence
@@ -62,7 +61,7 @@ def batch(site, registry_of):
 
 @pytest.fixture
 def no_pause(monkeypatch):
-    monkeypatch.setattr(patience, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("messy_migration.databases.retry.PAUSE_SECONDS", 0.01)
 
 
 def receipts_of(site):
@@ -232,7 +231,7 @@ def test_a_target_that_stays_away_is_given_up(site, items, batch, registry_of, n
 
     prepared = batch(items, [(1, "a")])
     event.listen(site.target.engine, "commit", lose)
-    writer = replace(site.writer(registry_of(shop=Plugin())), patience=Patience(outage=0.5))
+    writer = replace(site.writer(registry_of(shop=Plugin())), retry=Retry(outage=0.5))
     # Each transaction's COMMIT gets no answer, and neither do the looks into the ledger.
     with pytest.raises(TargetUnavailable, match="the outcome of a batch is unknown"):
         commit(writer, PARTITION, PLAN, prepared)

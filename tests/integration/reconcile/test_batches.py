@@ -47,13 +47,13 @@ CHANGES = {
 def prepared(monkeypatch):
     """The batches that were read again: number of the file, ordinal in it."""
     found = []
-    original = replay.prepare
+    original = replay.prepare_batch
 
     def spy(registry, stream, partition, part, unstorable):
         found.append((int(partition.name.split(".")[0][-1]), part.ordinal))
         return original(registry, stream, partition, part, unstorable)
 
-    monkeypatch.setattr(replay, "prepare", spy)
+    monkeypatch.setattr(replay, "prepare_batch", spy)
     return found
 
 

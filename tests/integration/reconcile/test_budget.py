@@ -86,13 +86,13 @@ def test_with_time_enough_the_verdict_is_what_it_is_without_a_limit(two, against
 def slow(monkeypatch):
     """Reading a batch again takes an hour."""
     clock = [time.monotonic()]
-    original = replay.prepare
+    original = replay.prepare_batch
 
-    def prepare(*arguments):
+    def prepare_batch(*arguments):
         clock[0] += 3_600
         return original(*arguments)
 
-    monkeypatch.setattr(replay, "prepare", prepare)
+    monkeypatch.setattr(replay, "prepare_batch", prepare_batch)
     # Not the module's own: the loop of a server in another thread would sleep for ever.
     monkeypatch.setattr(budget, "time", SimpleNamespace(monotonic=lambda: clock[0]))
 

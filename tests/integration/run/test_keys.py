@@ -13,8 +13,7 @@ import pytest
 from messy_migration.databases.postgresql import keys as postgresql_keys
 from messy_migration.errors import Locked, TargetError
 from messy_migration.hookspecs import hookimpl
-from messy_migration.ledger import fence, receipts
-from messy_migration.ledger import known_tables as states
+from messy_migration.ledger import fence, known_tables, receipts
 from messy_migration.ledger.lanes import Signature
 from messy_migration.ledger.totals import stream_totals, table_totals
 from messy_migration.model import Frame, Origin, Partition, Stream
@@ -87,7 +86,7 @@ class Run:
 
     def verdicts(self):
         with self.site.reading() as connection:
-            known = states.all_states(connection, self.site.ledger).values()
+            known = known_tables.all_states(connection, self.site.ledger).values()
             sums = receipts.expected(connection, self.site.ledger)
             return [item.verdict for item in prove(connection, self.site.dialect, known, sums, {})]
 

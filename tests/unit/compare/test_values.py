@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from messy_migration.compare import values as comparing
-from messy_migration.compare.buckets import ROWS, Sides
-from messy_migration.compare.budget import Budget, Course, TimeUp
+from messy_migration.compare.buckets import ROWS, Buckets
+from messy_migration.compare.budget import Budget, Progress, TimeUp
 from messy_migration.compare.values import (
     EXPECTED,
     LOADED,
@@ -48,17 +48,21 @@ def held(tmp_path):
     def make(table=KEYED, rows=0, **sides):
         place = tmp_path / str(next(folders))
         place.mkdir()
-        made = Sides(place, table, rows)
+        made = Buckets(place, table, rows)
         for name, chunk in sides.items():
             # One row at a time, since every chunk of a database is added by itself.
             made.add_rows(name, ([one] for one in chunk))
         made.close()
         return made
 
-    def run(table=KEYED, buckets=1, third=None, bookmark=None, one_read=False, course=None, **rows):
+    def run(
+        table=KEYED, buckets=1, third=None, bookmark=None, one_read=False, progress=None, **rows
+    ):
         sides = make(table, (buckets - 1) * ROWS, **rows)
-        assert sides.buckets == buckets
-        return compare(sides, bookmark=bookmark, is_one_read=one_read, third=third, course=course)
+        assert sides.count == buckets
+        return compare(
+            sides, bookmark=bookmark, is_one_read=one_read, third=third, progress=progress
+        )
 
     return run
 
@@ -105,7 +109,7 @@ def test_without_a_key_what_differs_is_the_difference_of_two_multisets(
 ):
     found = held(KEYLESS, buckets, expected=should, target=there)
     ours, theirs = Counter(should), Counter(there)
-    assert {(one.kind, one.mine or one.there): one.count for one in found.rows} == {
+    assert {(one.kind, one.expected or one.actual): one.count for one in found.rows} == {
         **{("missing", one): count for one, count in (ours - theirs).items()},
         **{("extra", one): count for one, count in (theirs - ours).items()},
     }
@@ -147,7 +151,7 @@ def test_a_stub_gives_way_to_the_parent_that_is_there_now(held):
     assert held(target=[row(1, "real"), row(2, "stub")], **rows).total == 0
     found = held(target=[row(1, "stub"), row(2, "stub")], **rows)
     assert told(found) == {("changed", "1", ("v",), "")}
-    assert found.rows[0].mine == row(1, "real")
+    assert found.rows[0].expected == row(1, "real")
     assert found.expected == fingerprint_of([row(1, "real"), row(2, "stub")])
 
 
@@ -237,7 +241,7 @@ def test_who_moved_since_the_load_is_told_from_what_was_loaded(
         # A row by itself: it was added or taken on one side; there is no third way for one row.
         assert sum(found.since.values()) == found.total
         for one, item in zip(found.rows, found.differences, strict=True):
-            text = one.mine or one.there
+            text = one.expected or one.actual
             was = text == loaded
             assert item.since == ("source" if was == (text == there) else "target")
 
@@ -297,17 +301,17 @@ def test_a_value_within_its_tolerance_is_counted_and_is_no_difference(held):
 @pytest.mark.parametrize("table", [KEYED, KEYLESS], ids=["key", "no key"])
 def test_only_so_many_are_listed_and_all_are_counted(held, table, monkeypatch):
     rows = [row(number) for number in range(9)]
-    course = Course(Budget(stop_after=4))
-    found = held(table, course=course, expected=rows, target=[])
+    progress = Progress(Budget(stop_after=4))
+    found = held(table, progress=progress, expected=rows, target=[])
     assert (len(found.differences), len(found.rows), found.total) == (4, 4, 9)
     monkeypatch.setattr(comparing, "MOST", 2)
     assert len(held(table, expected=rows, target=[]).rows) == 2
-    assert len(held(table, expected=rows, target=[], course=course).rows) == 2
+    assert len(held(table, expected=rows, target=[], progress=progress).rows) == 2
 
 
 def test_without_time_nothing_is_compared(held):
     with pytest.raises(TimeUp):
-        held(course=Course(Budget(seconds=-1)), expected=[row(1)], target=[])
+        held(progress=Progress(Budget(seconds=-1)), expected=[row(1)], target=[])
 
 
 def test_findings_are_in_order_of_their_keys_and_show_values_only_when_asked(held):
@@ -316,7 +320,7 @@ def test_findings_are_in_order_of_their_keys_and_show_values_only_when_asked(hel
     assert [dict(item.key)["id"] for item in found.differences] == ["1", "2", "3", "4"]
     assert (found.table, found.total, found.columns) == ("t", 4, (("v", 1),))
     assert all(item.values == () for item in found.differences)
-    shown = held(course=Course(Budget(show_values=True)), **rows).findings(KEYED)
+    shown = held(progress=Progress(Budget(show_values=True)), **rows).findings(KEYED)
     assert [item.values for item in shown.differences] == [
         (("id", "1", ""), ("v", "a", ""), ("at", "0", "")),
         (("v", "p", "q"),),

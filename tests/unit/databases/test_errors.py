@@ -8,8 +8,14 @@ import psycopg
 import pytest
 from psycopg import errors as states
 
-from messy_migration.databases.errors import KeyTaken, RowsRefused, Unplanned, refusals, translate
-from messy_migration.databases.retry import Patience
+from messy_migration.databases.errors import (
+    KeyTaken,
+    RowsRefused,
+    Unplanned,
+    driver_errors_as_ours,
+    translate,
+)
+from messy_migration.databases.retry import Retry
 from messy_migration.errors import (
     AccessRefused,
     TargetBusy,
@@ -39,12 +45,12 @@ def given_up(ending, complaint):
 
 
 def test_a_signal_is_not_hidden_by_what_the_driver_says_of_giving_up():
-    with pytest.raises(KeyboardInterrupt), refusals("heartbeat"):
+    with pytest.raises(KeyboardInterrupt), driver_errors_as_ours("heartbeat"):
         given_up(KeyboardInterrupt(), "another command is already in progress")
 
 
 def test_an_error_on_the_way_out_of_another_error_is_told():
-    with pytest.raises(TargetError), refusals("heartbeat"):
+    with pytest.raises(TargetError), driver_errors_as_ours("heartbeat"):
         given_up(ValueError(), "the connection is closed")
 
 
@@ -127,7 +133,7 @@ class Flaky:
 
 def test_what_may_pass_is_done_again_until_it_works():
     act = Flaky(TargetUnavailable("a"), TargetBusy("b"), TargetFull("c"))
-    assert Patience(outage=30).persist(act) == "done"
+    assert Retry(outage=30).call(act) == "done"
     assert act.calls == 4
 
 
@@ -135,23 +141,23 @@ def test_what_may_pass_is_done_again_until_it_works():
 def test_what_cannot_pass_is_done_once(error):
     act = Flaky(error)
     with pytest.raises(type(error)):
-        Patience().persist(act)
+        Retry().call(act)
     assert act.calls == 1
 
 
 @pytest.mark.parametrize(
-    "patience, error",
+    "retry, error",
     [
-        (Patience(outage=0.3, full=600), TargetUnavailable),
-        (Patience(outage=600, full=0.3), TargetFull),
-        (Patience(outage=0), TargetBusy),
+        (Retry(outage=0.3, full=600), TargetUnavailable),
+        (Retry(outage=600, full=0.3), TargetFull),
+        (Retry(outage=0), TargetBusy),
     ],
 )
-def test_each_kind_of_outage_has_its_deadline(patience, error):
+def test_each_kind_of_outage_has_its_deadline(retry, error):
     act = Flaky(*(error("away") for _ in range(1000)))
     with pytest.raises(error):
-        patience.persist(act)
-    assert (act.calls == 1) == (patience.outage == 0)
+        retry.call(act)
+    assert (act.calls == 1) == (retry.outage == 0)
 
 
 def test_who_was_told_to_stop_waits_for_nothing():
@@ -163,5 +169,5 @@ def test_who_was_told_to_stop_waits_for_nothing():
         return len(told) > 3
 
     with pytest.raises(TargetUnavailable):
-        Patience(outage=600, is_stopped=is_stopped).persist(act)
+        Retry(outage=600, is_stopped=is_stopped).call(act)
     assert act.calls < 4

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from messy_migration.databases.errors import KeyTaken, refusals
+from messy_migration.databases.errors import KeyTaken, driver_errors_as_ours
 from messy_migration.databases.merge import Overtaken, add, merge
 from messy_migration.errors import TargetError
 from messy_migration.fingerprint.rows import fingerprint, row_hashes, row_texts
@@ -36,7 +36,7 @@ def site(tmp_path):
 def merged(site, table, *rows, dialect=None, **how):
     how = {"bookmark": None, "is_first": False, **how}
     data = rows[0] if rows and isinstance(rows[0], pa.Table) else data_of(table, *rows)
-    with refusals(f"table {table.name}"), site.begin() as connection:
+    with driver_errors_as_ours(f"table {table.name}"), site.begin() as connection:
         return merge(connection, dialect or site.dialect, table, data, **how)
 
 

@@ -90,7 +90,7 @@ import sys
 from messy_migration.fingerprint.rows import fingerprint
 from messy_migration.pipeline import losses, records
 from messy_migration.pipeline.cut import cut
-from messy_migration.pipeline.prepare import prepare
+from messy_migration.pipeline.prepare import prepare_batch
 from messy_migration.workers.worker import extracted_items
 from messy_migration.workspace import Request, open_workspace
 from messy_migration.databases.postgresql.copy import encode
@@ -103,7 +103,7 @@ section = workspace.registry.sections["files"]
     "files", "partitions", stream=stream, since=None, settings=section
 )
 (batch,) = cut(extracted_items(workspace, stream, part), 100, 1 << 20)
-data = prepare(workspace.registry, stream, part, batch, workspace.target.dialect.unstorable)
+data = prepare_batch(workspace.registry, stream, part, batch, workspace.target.dialect.unstorable)
 rows = data.tables["sales"]
 assert b"".join(encode(rows.select(table.names), table.columns))
 assert records.count([rows]) == len(losses.names(rows)) == 50

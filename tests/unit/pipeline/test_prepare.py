@@ -28,7 +28,7 @@ from messy_migration.model import (
     Violation,
 )
 from messy_migration.pipeline.cut import cut
-from messy_migration.pipeline.prepare import prepare
+from messy_migration.pipeline.prepare import prepare_batch
 
 INT, TEXT, MONEY = (ColumnType.parse(kind) for kind in ("int64", "text", "decimal(5,2)"))
 RAW = (Column("n", INT), Column("act", TEXT))
@@ -67,7 +67,7 @@ def frame(acts, first=0, *, origin=True):
 
 def prepared(registry, stream, *items):
     (batch,) = cut(iter(items), 10_000, 1 << 30)
-    return prepare(registry, stream, PARTITION, batch, nothing_unstorable)
+    return prepare_batch(registry, stream, PARTITION, batch, nothing_unstorable)
 
 
 def places(found):

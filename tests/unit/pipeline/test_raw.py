@@ -10,7 +10,7 @@ import pytest
 
 from messy_migration.model import Column, ColumnType, Frame, Partition, Stream, Table
 from messy_migration.pipeline.cut import cut
-from messy_migration.pipeline.prepare import prepare
+from messy_migration.pipeline.prepare import prepare_batch
 
 
 def one_table(kind):
@@ -20,7 +20,7 @@ def one_table(kind):
 def quarantined(registry, stream, *tables, unstorable=lambda table, data: {}):
     """The payloads and rules of a batch of frames that say nothing of where they come from."""
     (batch,) = cut(iter([Frame(table) for table in tables]), 10_000, 1 << 30)
-    done = prepare(registry, stream, Partition("p", "d"), batch, unstorable)
+    done = prepare_batch(registry, stream, Partition("p", "d"), batch, unstorable)
     return [(json.loads(entry.raw), entry.rule) for entry in done.entries]
 
 

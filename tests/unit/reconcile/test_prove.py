@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from messy_migration.compare.budget import Budget, Course
+from messy_migration.compare.budget import Budget, Progress
 from messy_migration.errors import TargetError, TargetUnavailable
 from messy_migration.fingerprint.rows import fingerprint, format_id
 from messy_migration.model import Fingerprint, ForeignKey
@@ -176,49 +176,49 @@ def test_checks_that_cannot_be_made_are_said_and_stop_no_match(site, monkeypatch
 
 
 def test_a_budget_that_ends_in_the_checks_leaves_the_table_unknown(site, monkeypatch):
-    course = Course(Budget(seconds=60))
+    progress = Progress(Budget(seconds=60))
 
     def too_late(*_):
-        course.begin -= 120
+        progress.begin -= 120
         raise TargetError("the target refused", "table child", "canceled")
 
     monkeypatch.setattr(proving, "checks", too_late)
-    (verdict,) = proven(site, course=course)
+    (verdict,) = proven(site, progress=progress)
     assert (verdict.verdict, verdict.actual) == ("UNKNOWN", LOADED)
     assert verdict.reason == "not looked at: the 60 seconds are over"
 
 
 def test_a_budget_that_ends_after_all_was_looked_at_costs_no_match(site, monkeypatch):
-    course = Course(Budget(seconds=60))
+    progress = Progress(Budget(seconds=60))
     complete = proving.checks
 
     def late(*arguments):
         found = complete(*arguments)
-        course.begin -= 120
+        progress.begin -= 120
         return found
 
     monkeypatch.setattr(proving, "checks", late)
-    first, second = proven(site, state_of(CHILD), state_of(PARENTS), course=course)
+    first, second = proven(site, state_of(CHILD), state_of(PARENTS), progress=progress)
     assert first.verdict == "MATCH"
     assert (second.verdict, second.actual) == ("UNKNOWN", None)
     assert second.reason == "not looked at: the 60 seconds are over"
 
 
 def test_a_budget_of_differences_that_is_spent_leaves_the_rest_unknown(site):
-    course = Course(Budget(stop_after=2), found=2)
-    (verdict,) = proven(site, course=course)
+    progress = Progress(Budget(stop_after=2), found=2)
+    (verdict,) = proven(site, progress=progress)
     assert verdict.verdict == "UNKNOWN"
     assert verdict.reason == "not looked at: 2 differences were found before"
 
 
 def test_a_table_that_was_not_read_in_time_says_so(site):
-    course = Course(Budget(seconds=60))
+    progress = Progress(Budget(seconds=60))
 
     def late(*_):
-        course.begin -= 120
+        progress.begin -= 120
         raise TargetError("the target refused", "table child", "canceled")
 
-    (verdict,) = proven(site, dialect=Meddling(site.dialect, fingerprint=late), course=course)
+    (verdict,) = proven(site, dialect=Meddling(site.dialect, fingerprint=late), progress=progress)
     assert (verdict.verdict, verdict.reason) == (
         "UNKNOWN",
         "not looked at: the 60 seconds are over",

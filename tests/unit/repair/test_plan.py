@@ -172,7 +172,7 @@ def test_where_the_database_knows_its_writers_rows_of_others_are_told_apart(tmp_
         marked = tuple(replace(item, writer=next(marks)) for item in found.differences)
         return None, replace(found, differences=marked)
 
-    monkeypatch.setattr(planning.writers, "are_known", lambda _: True)
+    monkeypatch.setattr(planning.xmin, "are_known", lambda _: True)
     monkeypatch.setattr(planning.transactions, "of_table", lambda *_: ())
     monkeypatch.setattr(planning, "drift", drift)
     other = Unequal("missing", row(2), None)

@@ -40,7 +40,7 @@ class Knobs:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One line of the access log; `tenant` is empty where the key is nobody's."""
+    """One line of the access log; `tenant` is empty where no tenant has the key."""
 
     method: str
     path: str

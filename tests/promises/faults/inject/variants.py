@@ -173,7 +173,7 @@ VARIANTS = PROOF | {
     "no-lookup": {"ledger.receipts:committed": _nothing_committed},
     "no-fence": {"ledger.fence:check": _no_fence},
     "error-is-match": {"reconcile.prove:_compare": _error_is_match},
-    "silent-filter": {"workers.worker:prepare": _silent_filter},
+    "silent-filter": {"workers.worker:prepare_batch": _silent_filter},
     # No variant, but what a system without PR_SET_PDEATHSIG does.
     "untied": {"workers.loop:tie_to_parent": _nothing, "workers.loop:is_orphan": _nothing},
     "spawned": {"workers.nursery:has_one_thread": _nothing},
