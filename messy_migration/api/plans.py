@@ -24,7 +24,7 @@ from messy_migration.model import Table
 from messy_migration.pipeline.cut import Cutting
 from messy_migration.redaction import Redactor
 from messy_migration.run import plan as planning
-from messy_migration.run.open import resumable
+from messy_migration.run.open import as_begun, resumable
 from messy_migration.run.options import RunOptions
 from messy_migration.run.plan import StreamPlan
 from messy_migration.run.run import chosen
@@ -143,6 +143,7 @@ def _planned(workspace: Workspace, options: RunOptions) -> Plan:
         if revision == schema.HEAD:
             history = History.read(connection, workspace.ledger)
             run = None if options.is_restart else resumable(connection, workspace, options)
+            options = as_begun(run, options) if run else options
         pending: set[str] = set()
         if schema.version(connection) == schema.HEAD:
             table_states = known_tables.all_states(connection, workspace.ledger).values()

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import datetime
 from importlib.metadata import version
 
 from sqlalchemy import Connection
@@ -18,7 +19,7 @@ from sqlalchemy import Connection
 from messy_migration.config import last_target
 from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.retry import Retry
-from messy_migration.errors import ConfigurationError, Locked, MigrationError
+from messy_migration.errors import ConfigurationError, Locked, MigrationError, UsageProblem
 from messy_migration.fingerprint.keyed import Key
 from messy_migration.ledger import clock, fence, runs, schema, stamps
 from messy_migration.ledger.fence import Holder
@@ -40,6 +41,9 @@ from messy_migration.workers.task import Briefing
 from messy_migration.workspace import Request, Workspace, open_workspace
 
 _log = logging.getLogger(__name__)
+
+_SINCE, _SEED = "since", "sandbox"
+"""Of the options of a run that the ledger keeps: where it began to read, and of what sandbox."""
 
 
 def new_run_id() -> str:
@@ -119,6 +123,7 @@ def open_run(
         earlier = resumable(connection, workspace, options)
         kept = kept_now(workspace.registry)
         if earlier is not None and (earlier.run_id == run_id or not options.is_restart):
+            options = as_begun(earlier, options)
             run = earlier.keeping(kept)
         else:
             run = _new_run(workspace, run_id, options, server, kept)
@@ -184,6 +189,30 @@ def resumable(connection: Connection, workspace: Workspace, options: RunOptions)
     return runs.find_open(connection, workspace.ledger, profile, names, _selection(options))
 
 
+def as_begun(run: Run, options: RunOptions) -> RunOptions:
+    """The options of a run that is resumed: what it reads was said when it began.
+
+    Raises:
+        UsageProblem: now it is to begin elsewhere.
+    """
+    written = run.options.get(_SINCE)
+    since = datetime.fromisoformat(written) if written else None
+    if options.since not in (None, since):
+        begun = f"with --since {written}" if written else "without it"
+        raise UsageProblem(
+            f"--since is not that of the open run {short(run.run_id)}",
+            why=f"it began {begun}, and goes on so",
+            next="leave --since out, or add --restart to begin anew",
+        )
+    if options.sandbox != run.options.get(_SEED):
+        raise UsageProblem(
+            f"the open run {short(run.run_id)} reads another sandbox",
+            why=f"it began with the seed {run.options.get(_SEED)}",
+            next="give it the same seed, or add --restart to begin anew",
+        )
+    return replace(options, since=since)
+
+
 def _new_run(
     workspace: Workspace, run_id: str, options: RunOptions, server: str, kept: Kept
 ) -> Run:
@@ -205,7 +234,8 @@ def _new_run(
         state="open",
         options={
             **Cutting(core.batch_records, core.batch_bytes).as_options(),
-            **({} if options.sandbox is None else {"sandbox": options.sandbox}),
+            **({} if options.sandbox is None else {_SEED: options.sandbox}),
+            **({} if options.since is None else {_SINCE: options.since.isoformat()}),
         },
         versions={
             "messy-migration": version("messy-migration"),
