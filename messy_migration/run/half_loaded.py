@@ -18,7 +18,7 @@ from messy_migration.pipeline.earlier_plans import Batch, EarlierPlans, Made
 from messy_migration.pipeline.plan_id import Basis
 from messy_migration.redaction import printable
 
-_READS = ("partitions", "extract")
+_READS = ("streams", "partitions", "extract")
 
 
 @dataclass(frozen=True)
