@@ -6,7 +6,7 @@ from messy_migration.model.columns import ColumnType
 from messy_migration.model.schema import Table
 
 _WIDER = {("int16", "int32"), ("int16", "int64"), ("int32", "int64")}
-"""Kinds of which the second holds every value of the first, in the same words."""
+"""Kinds of which the second holds every value of the first."""
 
 
 def gained(before: Table, now: Table) -> list[str]:
@@ -26,5 +26,6 @@ def gained(before: Table, now: Table) -> list[str]:
 
 def _holds(now: ColumnType, before: ColumnType) -> bool:
     if before.kind == now.kind == "decimal":
-        return now.scale == before.scale and now.precision >= before.precision
+        whole = now.precision - now.scale >= before.precision - before.scale
+        return whole and now.scale >= before.scale
     return now == before or (before.kind, now.kind) in _WIDER

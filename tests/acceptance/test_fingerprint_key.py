@@ -178,7 +178,7 @@ def test_a_table_that_was_loaded_without_the_key_says_what_is_keyed(site):
 
 def test_a_table_of_another_format_is_put_under_the_key_anew(lite):
     lite.run().matched()
-    other = SCHEMA.replace("decimal(18,4)", "decimal(18,5)")
+    other = SCHEMA.replace("decimal(18,4)", "decimal(20,5)")
     lite.configure(other)
     lite.write_rows("4,4.5", name="s2.csv")
     result = lite.run().matched()
