@@ -81,8 +81,14 @@ def configure(
 
 @contextmanager
 def borrowed() -> Iterator[None]:
-    """Give the process's logging back, at the end, as it was; for what a script calls."""
+    """Give the process's logging back, at the end, as it was; for what a script calls.
+
+    A command of ours keeps its log: what it says after the call is a line of the log, too.
+    """
     root = logging.getLogger()
+    if any(handler.get_name() == _OWN for handler in root.handlers):
+        yield
+        return
     level, handlers, events = root.level, list(root.handlers), logging.getLogger(CHANNEL).level
     show_warning = warnings.showwarning
     before = structlog.get_config() if structlog.is_configured() else None

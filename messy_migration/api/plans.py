@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import URL
+from sqlalchemy import URL, Connection
 
 from messy_migration import errors
 from messy_migration.api.preconditions import is_missing
@@ -14,13 +14,13 @@ from messy_migration.api.recall import where_unnamed
 from messy_migration.api.results import Result
 from messy_migration.databases.ddl import ddl, obstacles, remedy
 from messy_migration.databases.errors import driver_errors_as_ours
-from messy_migration.databases.open import open_target
+from messy_migration.databases.open import Target, open_target
 from messy_migration.errors import MigrationError
 from messy_migration.ledger import known_tables, schema
 from messy_migration.ledger.history import History
 from messy_migration.ledger.runs import Run
 from messy_migration.logs import borrowed
-from messy_migration.model import Table
+from messy_migration.model import Stream, Table
 from messy_migration.pipeline.cut import Cutting
 from messy_migration.redaction import Redactor
 from messy_migration.run import plan as planning
@@ -148,29 +148,11 @@ def _planned(workspace: Workspace, options: RunOptions) -> Plan:
         if schema.version(connection) == schema.HEAD:
             table_states = known_tables.all_states(connection, workspace.ledger).values()
             pending = {state.table.name for state in table_states if state.key_pending}
-        tables = []
-        for stream in streams:
-            for table in stream.tables:
-                columns = target.dialect.columns(connection, table.name)
-                problems: list[str] = []
-                full_name = target.dialect.place(connection, table.name)
-                helpful = ""
-                if columns is not None:
-                    has_key = table.name not in pending
-                    problems = obstacles(
-                        connection, target.dialect, table, columns, with_key=has_key
-                    )
-                    helpful = remedy(target.dialect, table, columns, full_name)
-                tables.append(
-                    TablePlan(
-                        table,
-                        stream.label,
-                        columns is not None,
-                        ddl(target.dialect, table, full_name),
-                        tuple(problems),
-                        helpful,
-                    )
-                )
+        tables = [
+            _table_plan(connection, target, stream, table, has_key=table.name not in pending)
+            for stream in streams
+            for table in stream.tables
+        ]
     with workspace.releasing():
         plans = planning.build(
             workspace,
@@ -186,6 +168,21 @@ def _planned(workspace: Workspace, options: RunOptions) -> Plan:
     code = errors.exit_code(codes, mismatch=False, unknown=False)
     redactor = workspace.request.redactor
     return Plan(target.label, server, tuple(plans), tuple(tables), code, redactor)
+
+
+def _table_plan(
+    connection: Connection, target: Target, stream: Stream, table: Table, *, has_key: bool
+) -> TablePlan:
+    """Whether a table is there, what makes it, and what stands in its way."""
+    columns = target.dialect.columns(connection, table.name)
+    problems: list[str] = []
+    full_name = target.dialect.place(connection, table.name)
+    helpful = ""
+    if columns is not None:
+        problems = obstacles(connection, target.dialect, table, columns, with_key=has_key)
+        helpful = remedy(target.dialect, table, columns, full_name)
+    statement = ddl(target.dialect, table, full_name)
+    return TablePlan(table, stream.label, columns is not None, statement, tuple(problems), helpful)
 
 
 def _cutting(workspace: Workspace, run: Run | None) -> Cutting:

@@ -67,6 +67,7 @@ class Common:
         flags_given = {"log_level": self.log_level, "log_format": self.log_format, **flags}
         if self.debug:
             flags_given["log_level"] = "debug"
+        self.start_log()
         named = {name: value for name, value in flags_given.items() if value is not None}
         return Request(
             self.config, self.profile, named, command=self.command, redactor=self.redactor
