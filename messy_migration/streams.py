@@ -109,6 +109,19 @@ def select(streams: Sequence[Stream], patterns: Sequence[str]) -> list[Stream]:
     ]
 
 
+def is_chosen(stream: Stream, selection: Sequence[str]) -> bool:
+    """Does the selection of a run, as the ledger keeps it, name the stream?
+
+    Args:
+        stream: any.
+        selection: patterns of names, and tenants behind an `@`; empty for all.
+    """
+    tenants = [word[1:] for word in selection if word.startswith("@")]
+    patterns = [word for word in selection if not word.startswith("@")]
+    is_named = not patterns or any(fnmatchcase(stream.name, pattern) for pattern in patterns)
+    return is_named and (not tenants or stream.tenant in tenants)
+
+
 def reshaped(registry: Registry, stream: Stream) -> Stream:
     """The stream after every plugin's `reshape`, with what it was before and who changed it."""
     if stream.problem is not None:

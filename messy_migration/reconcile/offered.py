@@ -11,13 +11,15 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
+from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.errors import MigrationError
-from messy_migration.ledger import receipts
+from messy_migration.ledger import receipts, runs
 from messy_migration.ledger.known_tables import TableState
 from messy_migration.model import Fingerprint, Stream, Table, stream_label
 from messy_migration.reconcile.options import Form, ReconcileOptions
 from messy_migration.reconcile.verdict import TableVerdict
 from messy_migration.registry import Registry
+from messy_migration.streams import is_chosen
 from messy_migration.workspace import Workspace
 
 _NAMED = 5
@@ -52,7 +54,27 @@ def beside_offered(
         with_offered(verdict, state, streams)
         for verdict, state in zip(verdicts, table_states, strict=True)
     ]
-    return [*judged, *(never_loaded(streams, table_states) if is_whole else ())], lines
+    if is_whole:
+        chosen, others = _chosen(workspace, streams)
+        judged += never_loaded(chosen, table_states)
+        unloaded = {verdict.stream for verdict in never_loaded(others, table_states)}
+        lines += [f"{label}: left out on purpose: no run selected it" for label in sorted(unloaded)]
+    return judged, lines
+
+
+def _chosen(workspace: Workspace, streams: Iterable[Stream]) -> tuple[list[Stream], list[Stream]]:
+    """The streams that some run was to read, and those that no run ever selected."""
+    target = workspace.target
+    with (
+        driver_errors_as_ours(f"target {target.label}"),
+        target.dialect.reading(target.engine) as connection,
+    ):
+        selections = {run.selection for run in runs.history(connection, workspace.ledger, None)}
+    chosen, others = [], []
+    for stream in streams:
+        is_wanted = any(is_chosen(stream, selection) for selection in selections)
+        (chosen if is_wanted else others).append(stream)
+    return chosen, others
 
 
 def never_loaded(

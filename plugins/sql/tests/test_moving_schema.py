@@ -87,6 +87,19 @@ def test_what_is_left_out_on_purpose_is_listed_and_no_doubt(loaded, project, kin
     assert against_source(project).json["verdict"] == "UNKNOWN"
 
 
+def test_a_stream_that_no_run_selected_is_left_out_on_purpose(make_base, project):
+    source, target = make_base("postgresql"), make_base("postgresql")
+    source.run(*FIRST)
+    project.configure(f'url = "{source.plain}"', target)
+    project.run("--select", "sql.c").matched()
+    result = against_source(project)
+    assert (result.code, verdicts(result)) == (0, {"c": "MATCH"})
+    assert "sql.d: left out on purpose: no run selected it" in result.json["notes"]
+    project.run().matched()
+    source.run("CREATE TABLE e (id integer)")
+    assert verdicts(against_source(project))["e"] == "UNKNOWN"
+
+
 @pytest.mark.parametrize("kinds", SAME, ids="-".join)
 def test_g52_a_column_that_came_on_both_sides_is_read_for_every_row(loaded, project, kinds):
     source, target = loaded(kinds)
