@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -19,7 +20,9 @@ from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.errors import MigrationError, ProofError
 from messy_migration.ledger import schema
 from messy_migration.ledger.completeness import headline, told
+from messy_migration.ledger.totals import StreamTotals
 from messy_migration.logs import borrowed
+from messy_migration.model.event import Event
 from messy_migration.reconcile.options import ReconcileOptions
 from messy_migration.redaction import Redactor
 from messy_migration.run.as_json import run_object
@@ -27,11 +30,14 @@ from messy_migration.run.events import RunEvents, telling
 from messy_migration.run.open import new_run_id, opened
 from messy_migration.run.options import RunOptions
 from messy_migration.run.outcome import Observer, Outcome
+from messy_migration.run.plan import StreamPlan
 from messy_migration.run.rotation import rotate
 from messy_migration.run.run import execute
 from messy_migration.run.sandbox import Served, served
 from messy_migration.workers.nursery import Nursery, nursery
 from messy_migration.workspace import Request
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,31 @@ class Silent:
         """See `Observer`."""
 
 
+class _Guarded:
+    """Passes on to an observer until it fails: it can end no run."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer: Observer = observer
+
+    def hear(self, event: Event) -> None:
+        self._tell(lambda: self._observer.hear(event))
+
+    def planned(
+        self, plans: Sequence[StreamPlan], workers: int, before: Sequence[StreamTotals]
+    ) -> None:
+        self._tell(lambda: self._observer.planned(plans, workers, before))
+
+    def proving(self) -> None:
+        self._tell(self._observer.proving)
+
+    def _tell(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - a stranger's, and only shows the run
+            self._observer = Silent()
+            _LOG.warning("the observer failed and hears no more: %s", type(error).__name__)
+
+
 @borrowed()
 def run(
     request: Request, observer: Observer | None = None, options: RunOptions | None = None
@@ -87,14 +118,14 @@ def run(
 
     Args:
         request: which settings to use.
-        observer: told of progress.
+        observer: told of progress; one that fails is told no more, and ends no run.
         options: what the run is asked to do.
 
     Raises:
         MigrationError: the run could not begin; what goes wrong later is in the outcome.
     """
     options = options or RunOptions()
-    result = _run(request, observer or Silent(), options)
+    result = _run(request, _Guarded(observer or Silent()), options)
     if not options.final or result.exit_code:
         return result
     asked = ReconcileOptions(against="source", strict=True, report=True)

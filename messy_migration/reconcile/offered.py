@@ -70,7 +70,8 @@ def _chosen(workspace: Workspace, streams: Iterable[Stream]) -> tuple[list[Strea
         target.dialect.reading(target.engine) as connection,
     ):
         selections = {run.selection for run in runs.history(connection, workspace.ledger, None)}
-    chosen, others = [], []
+    chosen: list[Stream] = []
+    others: list[Stream] = []
     for stream in streams:
         is_wanted = any(is_chosen(stream, selection) for selection in selections)
         (chosen if is_wanted else others).append(stream)

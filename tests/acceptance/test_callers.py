@@ -134,3 +134,22 @@ except errors.MigrationError as error:
     words = [sys.executable, "-c", script]
     ended = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True)
     assert ended.stdout.splitlines() == ["130", "raised 130"]
+
+
+@pytest.mark.parametrize("method", ["hear", "planned", "proving"])
+def test_g71_an_observer_that_raises_ends_no_run(folder, method):
+    script = f"""
+from messy_migration import api
+
+class Broken(api.Silent):
+    def {method}(self, *_):
+        raise RuntimeError("k4n4ry")
+
+result = api.run(api.project("demo", workers=1), Broken())
+print(result.verdict, result.exit_code)
+"""
+    words = [sys.executable, "-c", script]
+    ended = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True)
+    assert ended.stdout == "MATCH 0\n"
+    assert ended.stderr.count("the observer failed and hears no more: RuntimeError") == 1
+    assert "k4n4ry" not in ended.stderr
