@@ -65,6 +65,8 @@ def configure(
     root.setLevel(level.upper())
     # Who listens to events hears all of them, whatever is logged.
     logging.getLogger(CHANNEL).setLevel(logging.INFO)
+    # Somebody may have taken the warnings back since logging took them, which it does not see.
+    logging.captureWarnings(capture=False)
     logging.captureWarnings(capture=True)
     structlog.configure(
         processors=[

@@ -76,20 +76,18 @@ def test_a_later_row_without_a_parent_is_refused_where_the_key_is_kept(shop, pro
 
 
 @pytest.mark.parametrize(
-    "statement",
+    "kind, statement",
     [
-        "INSERT INTO customers VALUES (3, 'c')",
-        "UPDATE customers SET name = 'other' WHERE id = 2",
-        "DELETE FROM orders WHERE id = 3",
+        ("postgresql", "INSERT INTO customers VALUES (3, 'c')"),
+        ("postgresql", "DELETE FROM orders WHERE id = 3"),
+        ("sqlite", "UPDATE customers SET name = 'other' WHERE id = 2"),
     ],
 )
-@pytest.mark.parametrize("kind", ["postgresql", "sqlite"])
 def test_a_source_that_moves_is_no_final_one(shop, project, kind, statement):
     source, _ = shop(kind)
     result = final(project, Meanwhile(source, statement))
     assert (result.verdict, result.exit_code) == ("MISMATCH", 8)
     assert result.problems[-1].what == "the target is not what its source is now"
-    assert final(project).exit_code == 0 or "DELETE" in statement
 
 
 def test_a_table_that_comes_meanwhile_is_not_final(shop, project):

@@ -10,7 +10,6 @@ FIRST = (
     "CREATE TABLE d (id integer PRIMARY KEY, n integer)",
     "INSERT INTO d VALUES (1, 1)",
 )
-PAIRS = [("postgresql", "postgresql"), ("sqlite", "postgresql"), ("sqlite", "sqlite")]
 SAME = [("postgresql", "postgresql"), ("sqlite", "sqlite")]
 
 
@@ -42,7 +41,7 @@ def reason(result, table):
     return result.table(table)["reason"]
 
 
-@pytest.mark.parametrize("kinds", PAIRS, ids="-".join)
+@pytest.mark.parametrize("kinds", SAME, ids="-".join)
 def test_g51_what_the_source_has_and_nobody_carried_is_named(loaded, project, kinds):
     source, _ = loaded(kinds)
     assert against_source(project, "--strict").code == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -113,24 +114,20 @@ class Site(Project):
         return caught.value
 
 
-@pytest.fixture(scope="session")
-def postgres_database(postgres_server):
-    """A database that lasts as long as the session."""
-    with postgres_server.database() as url:
-        yield url
-
-
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def kept(request, tmp_path_factory):
     """Two runs in a target of either kind; `first` and `second` are kept beside it."""
     folder = tmp_path_factory.mktemp("evidence")
-    url = f"sqlite:///{folder / 'target.db'}"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_database")
-    site = Site(folder, url)
-    site.make()
-    site.copy("second")
-    return site
+    with ExitStack() as stack:
+        url = f"sqlite:///{folder / 'target.db'}"
+        if request.param == "postgresql":
+            # A new one each time: of a session's fixtures with parameters only one lives.
+            server = request.getfixturevalue("postgres_server")
+            url = stack.enter_context(server.database())
+        site = Site(folder, url)
+        site.make()
+        site.copy("second")
+        yield site
 
 
 @pytest.fixture

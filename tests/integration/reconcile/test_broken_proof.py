@@ -74,9 +74,13 @@ def adopted_change(ground):
 def others_row(ground):
     shop = ground("on_postgres")
     shop.execute(CHANGED)
-    shop.reconcile(repair="corrupted")
+    (verdict,) = shop.reconcile(repair="corrupted").proof.verdicts
     left = shop.query("SELECT name FROM orders WHERE id = 3")
-    return [] if left == [("other",)] else [f"the row of somebody else became {left}"]
+    is_told = verdict.drift is not None and verdict.drift.others == 1
+    return [
+        *([] if left == [("other",)] else [f"the row of somebody else became {left}"]),
+        *([] if is_told else ["nobody says that somebody else wrote it"]),
+    ]
 
 
 def unread_money(ground):
