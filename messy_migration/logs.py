@@ -87,22 +87,27 @@ def borrowed() -> Iterator[None]:
 
     A command of ours keeps its log: what it says after the call is a line of the log, too.
     """
-    root = logging.getLogger()
-    if any(handler.get_name() == _OWN for handler in root.handlers):
+    if any(handler.get_name() == _OWN for handler in logging.getLogger().handlers):
         yield
         return
+    with restored():
+        yield
+
+
+@contextmanager
+def restored() -> Iterator[None]:
+    """Take back, at the end, every set-up of logging that was made meanwhile."""
+    root = logging.getLogger()
     level, handlers, events = root.level, list(root.handlers), logging.getLogger(CHANNEL).level
     show_warning = warnings.showwarning
     before = structlog.get_config() if structlog.is_configured() else None
     try:
         yield
     finally:
-        for handler in [item for item in root.handlers if item not in handlers]:
+        for handler in [one for one in root.handlers if one not in handlers]:
             if handler.get_name() == _OWN:
                 root.removeHandler(handler)
                 handler.close()
-        for handler in handlers:
-            root.addHandler(handler)  # it was replaced meanwhile, if it was ours
         root.setLevel(level)
         logging.getLogger(CHANNEL).setLevel(events)
         if warnings.showwarning is not show_warning:

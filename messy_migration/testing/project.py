@@ -36,7 +36,7 @@ import structlog
 from sqlalchemy import make_url
 
 from messy_migration.cli.main import run
-from messy_migration.logs import borrowed
+from messy_migration.logs import restored
 from messy_migration.testing.commands import Command, Commands
 from messy_migration.testing.result import COUNTS, Result
 
@@ -313,7 +313,7 @@ def _without_traceback(argv: tuple[str, ...], result: Result) -> Result:
 @contextmanager
 def fresh_logging() -> Iterator[None]:
     """Take back, at the end, the logging that a command sets up in its process."""
-    with borrowed():
+    with restored():
         yield
     structlog.contextvars.clear_contextvars()
 
