@@ -102,22 +102,11 @@ def select(streams: Sequence[Stream], patterns: Sequence[str]) -> list[Stream]:
             raise UsageProblem(
                 f"--select {pattern!r} names no stream", why=f"the streams are {names}"
             )
-    return [
-        stream
-        for stream in streams
-        if any(fnmatchcase(stream.name, pattern) for pattern in patterns)
-    ]
+    return [stream for stream in streams if is_chosen(stream, patterns)]
 
 
-def is_chosen(stream: Stream, selection: Sequence[str]) -> bool:
-    """Does the selection of a run, as the ledger keeps it, name the stream?
-
-    Args:
-        stream: any.
-        selection: patterns of names, and tenants behind an `@`; empty for all.
-    """
-    tenants = [word[1:] for word in selection if word.startswith("@")]
-    patterns = [word for word in selection if not word.startswith("@")]
+def is_chosen(stream: Stream, patterns: Sequence[str], tenants: Sequence[str] = ()) -> bool:
+    """Do patterns of names and tenants choose the stream? None of either choose all."""
     is_named = not patterns or any(fnmatchcase(stream.name, pattern) for pattern in patterns)
     return is_named and (not tenants or stream.tenant in tenants)
 

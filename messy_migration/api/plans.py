@@ -141,7 +141,7 @@ def _planned(workspace: Workspace, options: RunOptions) -> Plan:
         revision = schema.version(connection)
         schema.refuse_newer(revision)
         if revision == schema.HEAD:
-            history = History.read(connection, workspace.ledger)
+            history = History.read_for_plan(connection, workspace.ledger)
             run = None if options.is_restart else resumable(connection, workspace, options)
             options = as_begun(run, options) if run else options
         pending: set[str] = set()

@@ -217,14 +217,12 @@ def _read(workspace: Workspace, limit: int) -> Status:
 def _command(workspace: Workspace, run: Run) -> str:
     """The command that resumes a run of this target."""
     settings, words = workspace.settings, ["migrate"]
-    streams = [name for name in run.selection if not name.startswith("@")]
-    tenants = [name[1:] for name in run.selection if name.startswith("@")]
-    if streams and " " in streams[0]:  # a repair: what stands there is its own command
-        words += streams[0].split()
+    if run.patterns and " " in run.patterns[0]:  # a repair: what stands there is its own command
+        words += run.patterns[0].split()
     else:
         words += ["run", "--plugins", ",".join(run.plugins)]
-        words += ["--select", ",".join(streams)] if streams else []
-        words += ["--tenant", ",".join(tenants)] if tenants else []
+        words += ["--select", ",".join(run.patterns)] if run.patterns else []
+        words += ["--tenant", ",".join(run.tenants)] if run.tenants else []
         words += ["--sandbox"] if "sandbox" in run.options else []
     words += ["--profile", run.profile] if run.profile in settings.profiles else []
     if settings.origins["target"].startswith("flag"):

@@ -12,16 +12,6 @@ from messy_migration.databases.naming import column_list, quote
 from messy_migration.errors import TargetError
 from messy_migration.model import ForeignKey, Table
 
-
-def foreign_key_ddl(connection: Connection, dialect: Dialect, table: Table, key: ForeignKey) -> str:
-    """The statement that lets the database keep a foreign key."""
-    return (
-        f"ALTER TABLE {dialect.place(connection, table.name)} ADD"
-        f" FOREIGN KEY ({column_list(key.columns)})"
-        f" REFERENCES {dialect.place(connection, key.parent)} ({column_list(key.parent_columns)})"
-    )
-
-
 _WIDENED = {("smallint", "integer"), ("smallint", "bigint"), ("integer", "bigint")}
 """Types of whole numbers of which the second holds all that the first does."""
 
@@ -132,6 +122,22 @@ def ddl(dialect: Dialect, table: Table, full_name: str, *, with_key: bool = True
     if table.key and with_key:
         lines.append(f"PRIMARY KEY ({column_list(table.key)})")
     return f"CREATE TABLE {full_name} ({', '.join(lines)})"
+
+
+def foreign_key_ddl(child: str, parent: str, key: ForeignKey, name: str = "") -> str:
+    """The statement that lets the database keep a foreign key.
+
+    Args:
+        child: name of the table with its schema, quoted.
+        parent: the same of its parent.
+        key: of the child.
+        name: of the constraint; without one the database gives it one.
+    """
+    constraint = f"CONSTRAINT {quote(name)} " if name else ""
+    return (
+        f"ALTER TABLE {child} ADD {constraint}FOREIGN KEY ({column_list(key.columns)})"
+        f" REFERENCES {parent} ({column_list(key.parent_columns)})"
+    )
 
 
 def misfits(

@@ -193,7 +193,7 @@ class Sketch:
         return np.flatnonzero((self.counts != 0) | (self.lane0 != 0) | (self.lane1 != 0))
 
     def single(self) -> set[int]:
-        """Candidate keys of a difference: cells whose count is 1 or -1; some may be of no row."""
+        """Each cell whose count is 1 or -1 gives a key; some of these may be of no row."""
         cells_of_one = np.flatnonzero(np.abs(self.counts) == 1)
         return {
             int(self.keys[cell]) if self.counts[cell] > 0 else -int(self.keys[cell]) % _LANE

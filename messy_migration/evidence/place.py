@@ -78,10 +78,14 @@ def check_name(document: Mapping[str, Any], path: Path) -> Check | None:
         return Check(what, same, "" if same else f"it is of run {run_id[:13] or '(none)'}")
     if reconciliation:
         at = str(_mapping(document.get("moments")).get("written_at", ""))
-        digits = "".join(char for char in at[:19] if char.isdigit())
-        same = document.get("kind") == "reconciliation" and digits == reconciliation[1]
+        same = document.get("kind") == "reconciliation" and digits(at) == reconciliation[1]
         return Check(what, same, "" if same else f"it was written at {at[:19]}")
     return None
+
+
+def digits(at: str) -> str:
+    """A moment to the second as the name of a reconciliation's evidence has it."""
+    return "".join(char for char in at[:19] if char.isdigit())
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

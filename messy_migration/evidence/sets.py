@@ -1,4 +1,4 @@
-"""Evidence of one target, judged as a set: what is missing in it, and what contradicts the rest."""
+"""Judge the evidence of one target as a set: what is missing, and what contradicts the rest."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _OF_EVIDENCE = ("", "run", "proof")
 
 def by_ledger(places: Iterable[Place]) -> dict[str, list[Place]]:
     """The evidence of each ledger, by the names of the ledgers."""
-    found: dict[str, list[Place]] = {}
+    places_of: dict[str, list[Place]] = {}
     for place in places:
-        found.setdefault(place.ledger, []).append(place)
-    return dict(sorted(found.items()))
+        places_of.setdefault(place.ledger, []).append(place)
+    return dict(sorted(places_of.items()))
 
 
 def judged(places: Sequence[Place], witnesses: Witnesses, *, is_whole: bool) -> list[Check]:

@@ -97,18 +97,18 @@ def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     try:
-        found = sorted(file for file in path.iterdir() if file.is_file() and _is_ours(file))
+        files = sorted(file for file in path.iterdir() if file.is_file() and _is_ours(file))
     except OSError as error:
         raise UsageProblem("the folder cannot be read", str(path), error.strerror or "") from error
-    if not found:
+    if not files:
         raise UsageProblem(
             "there is no evidence in this folder", str(path), next="name the folder of the reports"
         )
-    return found
+    return files
 
 
 def _is_ours(file: Path) -> bool:
-    """By its name or, whatever it is called, by how it begins."""
+    """A file of ours has one of our names or, whatever it is called, begins as they do."""
     if file.suffix not in (".json", ".html"):
         return False
     if any(file.match(f"{name}{file.suffix}") for name in NAMES):

@@ -161,7 +161,7 @@ def _by_anchor(signature: object, place: Place, anchors: Sequence[Anchor]) -> Ch
 
 
 def contradictions(anchors: Sequence[Anchor]) -> Iterator[str]:
-    """Links of which anchors name more than one head, in words."""
+    """Anchors name more than one head for these links; a line for each."""
     heads: dict[tuple[str, int], dict[str, str]] = {}
     for one in anchors:
         if one.ordinal:

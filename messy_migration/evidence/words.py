@@ -25,7 +25,7 @@ _MARKS = {"MATCH": "\u2713", "MISMATCH": "\u2260", "UNKNOWN": "?", "INCOMPLETE":
 
 @dataclass(frozen=True)
 class _Form:
-    """A form of the proof: what it compares with what, by what, and what it leaves open."""
+    """A form of the proof says what it compares with what, by what, and what it leaves open."""
 
     subject: str
     other: str

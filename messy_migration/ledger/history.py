@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
@@ -31,10 +31,10 @@ class History:
         begun: partitions whose first batch is committed.
         complete: partitions whose last batch is committed.
         bookmarks: (stream, tenant) -> how far it was read, ISO 8601 in UTC.
+        doubtful: (stream, tenant) of which something was extracted that the source did not have.
+        tables: those that runs have met, with their scopes, as they count now.
         half: partitions that are begun and not complete -> place -> identities of the batches.
         runs: all of them, the newest first, if there is anything half.
-        doubtful: (stream, tenant) of which something was extracted that the source did not have.
-        known: the tables and scopes that runs have met, with the columns under which they count.
     """
 
     planned: tuple[Planned, ...] = ()
@@ -42,29 +42,36 @@ class History:
     complete: frozenset[Place] = frozenset()
     bookmarks: Mapping[tuple[str, str], str] = field(default_factory=dict)
     doubtful: frozenset[tuple[str, str]] = frozenset()
-    known: Mapping[tuple[str, Scope], Table] = field(default_factory=dict)
+    tables: Mapping[tuple[str, Scope], Table] = field(default_factory=dict)
     half: Mapping[Place, Mapping[int, AbstractSet[str]]] = field(default_factory=dict)
     runs: tuple[Run, ...] = ()
 
     @classmethod
     def read(cls, connection: Connection, ledger: Ledger) -> History:
-        """What the ledger says now."""
+        """What the ledger says now, without what only a plan asks for."""
         planned = runs.planned(connection, ledger)
-        begun = receipts.begun(connection, ledger)
-        complete = receipts.complete(connection, ledger)
         return cls(
             tuple(planned),
-            frozenset(begun),
-            frozenset(complete),
+            frozenset(receipts.begun(connection, ledger)),
+            frozenset(receipts.complete(connection, ledger)),
             bookmarks.positions(connection, ledger),
             frozenset(
                 (proof.planned.stream, proof.planned.tenant)
                 for proof in source_proofs.standing(connection, ledger, planned)
                 if proof.is_doubtful
             ),
-            {key: state.table for key, state in all_states(connection, ledger).items()},
-            {place: receipts.batches(connection, ledger, *place) for place in begun - complete},
-            tuple(runs.history(connection, ledger, None)) if begun - complete else (),
+        )
+
+    @classmethod
+    def read_for_plan(cls, connection: Connection, ledger: Ledger) -> History:
+        """The same with `tables`, `half` and `runs`, which only a plan asks for."""
+        history = cls.read(connection, ledger)
+        half = history.begun - history.complete
+        return replace(
+            history,
+            tables={key: state.table for key, state in all_states(connection, ledger).items()},
+            half={place: receipts.batches(connection, ledger, *place) for place in half},
+            runs=tuple(runs.history(connection, ledger, None)) if half else (),
         )
 
     def unread_columns(self, stream: Stream) -> dict[str, list[str]]:
@@ -74,8 +81,8 @@ class History:
         """
         unread = {}
         for table in stream.tables:
-            known = self.known.get((table.name, table.scope))
-            if known is not None and (names := gained(known, table)):
+            before = self.tables.get((table.name, table.scope))
+            if before is not None and (names := gained(before, table)):
                 unread[table.name] = names
         return unread
 

@@ -224,6 +224,6 @@ def change_items(
         digest = change_digest(chain.change_row(row))
         what = f"change {row['seq']} of {row['table_name']}"
         link = (int(row["lane_number"]), row["previous"], digest)
-        item = Item(*link, "change", int(row["seq"]), what, row["mac"])
-        items_of_lanes.append((row["lane"], item))
+        change = Item(*link, "change", int(row["seq"]), what, row["mac"])
+        items_of_lanes.append((row["lane"], change))
     return items_of_lanes

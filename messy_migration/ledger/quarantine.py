@@ -181,7 +181,7 @@ def batches_of(connection: Connection, ledger: Ledger, rule: str) -> set[str]:
 
 
 def partitions_of(connection: Connection, ledger: Ledger, rule: str) -> set[tuple[str, str, str]]:
-    """(stream, tenant, digest) of the partitions of which a rule holds records in quarantine."""
+    """A rule holds records of these partitions in quarantine: (stream, tenant, digest)."""
     table, receipt = ledger.quarantine, ledger.receipt
     query = (
         select(receipt.c.stream, receipt.c.tenant, receipt.c.partition)

@@ -30,6 +30,8 @@ class Kept:
     sections: Mapping[str, Any] | None
 
 
+_TENANT = "@"
+"""Before the name of a tenant in a selection."""
 _KEPT = "settings"
 _RESTARTED = "restart"
 
@@ -53,6 +55,18 @@ class Run:
     verdict: str | None = None
     exit_code: int | None = None
     report: str | None = None
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The patterns of stream names in its selection; empty for all streams."""
+        return tuple(word for word in self.selection if not word.startswith(_TENANT))
+
+    @property
+    def tenants(self) -> tuple[str, ...]:
+        """The tenants in its selection; empty for all."""
+        return tuple(
+            word.removeprefix(_TENANT) for word in self.selection if word.startswith(_TENANT)
+        )
 
     @property
     def kept(self) -> tuple[Kept, ...]:
@@ -108,6 +122,11 @@ class Planned:
     plan_id: str
     ordinal: int
     partition: Partition
+
+
+def selection_of(patterns: Sequence[str], tenants: Sequence[str]) -> tuple[str, ...]:
+    """The selection of a run as the ledger keeps it; `Run.patterns` and `Run.tenants` read it."""
+    return (*patterns, *(f"{_TENANT}{tenant}" for tenant in tenants))
 
 
 def short(run_id: str) -> str:

@@ -6,11 +6,11 @@ from messy_migration.model.columns import ColumnType
 from messy_migration.model.schema import Table
 
 _WIDER = {("int16", "int32"), ("int16", "int64"), ("int32", "int64")}
-"""Kinds of which the second holds every value of the first."""
+"""The second kind holds every value of the first."""
 
 
 def gained(before: Table, now: Table) -> list[str]:
-    """Columns whose values nobody has read as they are now: new ones, and those of another type.
+    """Nobody has read these columns as they are now: they are new, or of another type.
 
     Args:
         before: the table as it was loaded.

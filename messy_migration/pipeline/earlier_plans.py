@@ -151,13 +151,13 @@ class EarlierPlans:
         kept: Kept,
         versions: Mapping[str, str] | None = None,
     ) -> Iterator[Made]:
-        found = self._streams(kept)
-        if found is None:
+        offered = self._streams(kept)
+        if offered is None:
             return
-        workspace, streams = found
+        workspace, streams = offered
         if versions is not None:
-            known = {**workspace.registry.versions, **versions}
-            workspace = replace(workspace, registry=replace(workspace.registry, versions=known))
+            of_then = {**workspace.registry.versions, **versions}
+            workspace = replace(workspace, registry=replace(workspace.registry, versions=of_then))
         place = (stream.name, stream.tenant)
         there = [one for one in streams if (one.name, one.tenant) == place]
         if not there and stream.plugin in workspace.registry.unset:

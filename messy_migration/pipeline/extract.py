@@ -68,7 +68,7 @@ def declared_stream(workspace: Workspace, name: str, tenant: str) -> Stream | No
 
 
 def as_landed(workspace: Workspace, stream: Stream, partition: Partition) -> Stream:
-    """A stream that nobody offers, made with what a partition of it landed with.
+    """The landed file of a partition gives its stream the settings that it was read with.
 
     Raises:
         SourceError: the file is gone, was changed, or lies outside of the working folder.

@@ -15,7 +15,8 @@ from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.errors import MigrationError
 from messy_migration.ledger import receipts, runs
 from messy_migration.ledger.known_tables import TableState
-from messy_migration.model import Fingerprint, Stream, Table, stream_label
+from messy_migration.ledger.runs import Run
+from messy_migration.model import Fingerprint, Stream, Table
 from messy_migration.reconcile.options import Form, ReconcileOptions
 from messy_migration.reconcile.verdict import TableVerdict
 from messy_migration.registry import Registry
@@ -50,77 +51,60 @@ def beside_offered(
     except MigrationError:
         # No source can be asked, and each verdict says so already.
         return list(verdicts), []
+    offered = {
+        (stream.label, table.name, table.scope): table
+        for stream in streams
+        for table in stream.tables
+    }
     judged = [
-        with_offered(verdict, state, streams)
+        _beside_columns(verdict, state.table, offered.get((verdict.stream, *state.key)))
         for verdict, state in zip(verdicts, table_states, strict=True)
     ]
     if is_whole:
-        chosen, others = _chosen(workspace, streams)
-        judged += never_loaded(chosen, table_states)
-        unloaded = {verdict.stream for verdict in never_loaded(others, table_states)}
-        lines += [f"{label}: left out on purpose: no run selected it" for label in sorted(unloaded)]
+        unloaded = _unloaded(streams, table_states)
+        earlier = _runs(workspace) if unloaded else []
+        for stream, tables in unloaded:
+            if any(is_chosen(stream, run.patterns, run.tenants) for run in earlier):
+                judged += [_never_loaded(stream, table) for table in tables]
+            else:
+                lines.append(_on_purpose(stream.label, ["no run selected it"]))
     return judged, lines
 
 
-def _chosen(workspace: Workspace, streams: Iterable[Stream]) -> tuple[list[Stream], list[Stream]]:
-    """The streams that some run was to read, and those that no run ever selected."""
+def _runs(workspace: Workspace) -> list[Run]:
     target = workspace.target
     with (
         driver_errors_as_ours(f"target {target.label}"),
         target.dialect.reading(target.engine) as connection,
     ):
-        selections = {run.selection for run in runs.history(connection, workspace.ledger, None)}
-    chosen: list[Stream] = []
-    others: list[Stream] = []
-    for stream in streams:
-        is_wanted = any(is_chosen(stream, selection) for selection in selections)
-        (chosen if is_wanted else others).append(stream)
-    return chosen, others
+        return runs.history(connection, workspace.ledger, None)
 
 
-def never_loaded(
+def _unloaded(
     streams: Iterable[Stream], table_states: Iterable[TableState]
-) -> list[TableVerdict]:
-    """Tables that the sources offer and no run has ever met; each is UNKNOWN.
-
-    Args:
-        streams: what the selected plugins offer now.
-        table_states: all that the ledger knows.
-    """
-    met = {(state.table.name, state.table.scope) for state in table_states}
-    return [
-        TableVerdict(
-            table.name,
-            table.scope,
-            stream.label,
-            Fingerprint(),
-            None,
-            "UNKNOWN",
-            "the source offers it, and no run ever loaded it",
-        )
+) -> list[tuple[Stream, list[Table]]]:
+    """The streams with tables that no run has ever met, and these tables."""
+    met = {state.key for state in table_states}
+    unmet = [
+        (stream, [table for table in stream.tables if (table.name, table.scope) not in met])
         for stream in streams
-        for table in stream.tables
-        if (table.name, table.scope) not in met
     ]
+    return [(stream, tables) for stream, tables in unmet if tables]
 
 
-def with_offered(
-    verdict: TableVerdict, state: TableState, streams: Sequence[Stream]
-) -> TableVerdict:
-    """Lower a MATCH where the source has other columns now than were carried.
+def _never_loaded(stream: Stream, table: Table) -> TableVerdict:
+    why = "the source offers it, and no run ever loaded it"
+    return TableVerdict(table.name, table.scope, stream.label, Fingerprint(), None, "UNKNOWN", why)
 
-    Args:
-        verdict: on a table that was held against its source.
-        state: what the ledger knows of the table.
-        streams: what the selected plugins offer now.
-    """
-    reasons = list(_other_columns(state.table, _offered(state, streams)))
+
+def _beside_columns(verdict: TableVerdict, carried: Table, offered: Table | None) -> TableVerdict:
+    """Lower a MATCH where the source has other columns now than were carried."""
+    reasons = list(_other_columns(carried, offered))
     if not reasons:
         return verdict
     words = "; ".join(filter(None, (verdict.reason, *reasons)))
-    return replace(
-        verdict, reason=words, verdict="UNKNOWN" if verdict.verdict == "MATCH" else verdict.verdict
-    )
+    word = "UNKNOWN" if verdict.verdict == "MATCH" else verdict.verdict
+    return replace(verdict, reason=words, verdict=word)
 
 
 def taken_over(
@@ -169,22 +153,17 @@ def left_out(registry: Registry, streams: Iterable[Stream]) -> list[str]:
         dropped = (name for table in stream.as_offered.tables for name in table.names)
         names = dict.fromkeys((*stream.deny, *(name for name in dropped if name not in kept)))
         if names:
-            lines.append(f"{stream.label}: left out on purpose: {', '.join(names)}")
+            lines.append(_on_purpose(stream.label, names))
     for plugin, answer in registry.call_each("omitted"):
         with registry.guard(plugin, "omitted"):
             names = dict.fromkeys(str(name) for name in answer or ())
         if names:
-            lines.append(f"{plugin}: left out on purpose: {', '.join(names)}")
+            lines.append(_on_purpose(plugin, names))
     return lines
 
 
-def _offered(state: TableState, streams: Sequence[Stream]) -> Table | None:
-    for stream in streams:
-        if stream.label == stream_label(state.stream, state.tenant):
-            for table in stream.tables:
-                if (table.name, table.scope) == state.key:
-                    return table
-    return None
+def _on_purpose(label: str, names: Iterable[str]) -> str:
+    return f"{label}: left out on purpose: {', '.join(names)}"
 
 
 def _other_columns(carried: Table, offered: Table | None) -> Iterable[str]:

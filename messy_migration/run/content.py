@@ -102,7 +102,7 @@ def _masked_source(entry: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
 
 
 def _masked_difference(entry: Mapping[str, Any], mask: Mask) -> dict[str, Any]:
-    """Its key column by column; values, where somebody asked for them, likewise."""
+    """Mask the key column by column, and the values likewise where somebody asked for them."""
     key = {name: mask.value(name, value) for name, value in entry["key"].items()}
     values = {
         column: {side: mask.value(column, value) for side, value in pair.items()}

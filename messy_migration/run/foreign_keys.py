@@ -7,7 +7,6 @@ import logging
 from messy_migration.databases.ddl import foreign_key_ddl
 from messy_migration.errors import TargetError
 from messy_migration.ledger import known_tables
-from messy_migration.ledger.known_tables import TableState
 from messy_migration.model import ForeignKey
 from messy_migration.run.state import RunState
 
@@ -29,14 +28,15 @@ def add_foreign_keys(state: RunState) -> None:
         table_states = list(known_tables.all_states(connection, ledger).values())
     created = {one.table.name for one in table_states if one.created}
     names = {name for name, _ in state.tables}
-    wanted = {
-        (one.table.name, key): one
+    keys = {
+        (one.table.name, key): one.table
         for one in table_states
         if one.table.name in names
         for key in one.table.foreign_keys
     }
-    for (name, key), table_state in wanted.items():
-        if target.dialect.late_keys is None:
+    late = target.dialect.late_keys
+    for (name, key), table in keys.items():
+        if late is None:
             _LOG.warning(
                 "%s keeps no foreign key that comes later: %s is proven with every"
                 " reconciliation, and not kept by the database",
@@ -44,26 +44,21 @@ def add_foreign_keys(state: RunState) -> None:
                 _label(name, key),
             )
         elif {name, key.parent} <= created:
-            _add(state, table_state, key)
+            try:
+                with state.writing() as connection:
+                    late.add_foreign(connection, table, key)
+            except TargetError as error:
+                raise error.located(_label(name, key)) from error
         else:
             with target.dialect.reading(target.engine) as connection:
-                statement = foreign_key_ddl(connection, target.dialect, table_state.table, key)
+                child, parent = (
+                    target.dialect.place(connection, one) for one in (name, key.parent)
+                )
             _LOG.warning(
                 "%s is not created, since a table was there before the first run: `%s`",
                 _label(name, key),
-                statement,
+                foreign_key_ddl(child, parent, key),
             )
-
-
-def _add(state: RunState, table_state: TableState, key: ForeignKey) -> None:
-    late = state.workspace.target.dialect.late_keys
-    if late is None:
-        return
-    try:
-        with state.writing() as connection:
-            late.add_foreign(connection, table_state.table, key)
-    except TargetError as error:
-        raise error.located(_label(table_state.table.name, key)) from error
 
 
 def _label(table: str, key: ForeignKey) -> str:

@@ -61,22 +61,22 @@ def course_of(
     if not others:
         return Course()
     made = [earlier.made(stream, plan.cutting, batch) for batch in others]
-    known = [one for one in made if one is not None]
-    if len(known) < len(made):
+    plans = [one for one in made if one is not None]
+    if len(plans) < len(made):
         batch = others[made.index(None)]
         return _refused(stream, partition, run_id, earlier.unlike(stream, plan.cutting, batch))
-    if any(one.plan.tables != plan.tables for one in known):
+    if any(one.plan.tables != plan.tables for one in plans):
         return _refused(stream, partition, run_id, "its tables had other columns or types")
-    names = list(dict.fromkeys(name for one in known for name in earlier.changed(stream, one)))
+    names = list(dict.fromkeys(name for one in plans for name in earlier.changed(stream, one)))
     listed = f" ({', '.join(map(printable, names))})" if names else ""
-    if not all(_is_cut_alike(stream, one, plan, earlier) for one in known):
+    if not all(_is_cut_alike(stream, one, plan, earlier) for one in plans):
         why = f"under other settings{listed} its records may be others"
         return _refused(stream, partition, run_id, why)
     count = len({batch.ordinal for batch in others})
     said = f"of {partition.name} {'was' if count == 1 else 'were'} loaded under other settings"
     stays = "stays" if count == 1 else "stay"
     rest = "the rest is loaded under those of today"
-    if stream.lands and all(one.plan.rules == plan.rules for one in known):
+    if stream.lands and all(one.plan.rules == plan.rules for one in plans):
         # What becomes of a landed record is in the bounds of its window.
         rest = "the rest of it as it was planned, all else under those of today"
     return Course(f"{_batches(count)} {said}{listed} and {stays}; {rest}")

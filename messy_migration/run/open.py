@@ -180,7 +180,7 @@ def _open_ledger(workspace: Workspace, run_id: str, options: RunOptions) -> tupl
 
 
 def _selection(options: RunOptions) -> tuple[str, ...]:
-    return (*options.selection, *(f"@{tenant}" for tenant in options.tenants))
+    return runs.selection_of(options.selection, options.tenants)
 
 
 def resumable(connection: Connection, workspace: Workspace, options: RunOptions) -> Run | None:

@@ -9,7 +9,7 @@ from messy_migration.config.heads import given_head
 from messy_migration.errors import UsageProblem
 
 SEED = 7
-"""Of a sandbox, where nobody names another."""
+"""A sandbox has this seed where nobody names another."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.errors import TargetError
 from messy_migration.evidence import document, files
+from messy_migration.evidence.place import digits
 from messy_migration.fingerprint.keyed import Key
 from messy_migration.ledger import chain, changes
 from messy_migration.ledger.audit import Audit
@@ -105,8 +106,7 @@ def file_reconciliation(
         "moments": {"written_at": moment},
     }
     signer = workspace.signer
-    stamp = "".join(char for char in moment[:19] if char.isdigit())
-    wanted = folder(workspace) / f"reconciliation-{stamp}.json"
+    wanted = folder(workspace) / f"reconciliation-{digits(moment)}.json"
     filing = _Filing(workspace, content, moment, wanted)
     link, why = None, _reason_against(audit)
     if not why:

@@ -65,14 +65,14 @@ def actor() -> str:
 
 def programs(registry: Registry) -> dict[str, str]:
     """SHA-256 over the code of the core and of each selected plugin, as it lies on disk."""
-    found = {"messy-migration": _code_digest(Path(messy_migration.__file__).parent)}
+    digests = {"messy-migration": _code_digest(Path(messy_migration.__file__).parent)}
     for name in registry.names:
         plugin = registry.manager.get_plugin(name)
         place = getattr(plugin, "__file__", None)
         if place:
             path = Path(place)
-            found[name] = _code_digest(path.parent if path.name == "__init__.py" else path)
-    return found
+            digests[name] = _code_digest(path.parent if path.name == "__init__.py" else path)
+    return digests
 
 
 @cache

@@ -197,7 +197,7 @@ def _plan(state: RunState) -> None:
 
     def history() -> History:
         with workspace.target.engine.begin() as connection:
-            return History.read(connection, ledger)
+            return History.read_for_plan(connection, ledger)
 
     state.plans = planning.build(
         workspace,
@@ -325,7 +325,7 @@ def _finished(
 
 
 def _pulse(state: RunState, stop: StopSignals) -> Callable[[], None]:
-    """Every few seconds: is the lock still ours, the heartbeat, and what the ledger is to hold.
+    """Every few seconds the run checks its lock, beats, and writes what the ledger is to hold.
 
     While the target is away the workers wait for it by themselves, and so does this, as long.
     """

@@ -89,9 +89,9 @@ class Worker:
         batches, waiting = retry.call(lambda: self._known(where, stream, task))
         done = {identity: read for identity, (_, read) in batches.items()}
         # Batches may have been committed under other settings; each keeps its own identity.
-        known: dict[int, set[str]] = defaultdict(set)
+        committed: dict[int, set[str]] = defaultdict(set)
         for identity, (ordinal, _) in batches.items():
-            known[ordinal].add(identity.partition(".")[0])
+            committed[ordinal].add(identity.partition(".")[0])
         writer = self._writer(retry, waiting)
         if stream.lands:
             self._land(stream, task.partition, retry, is_begun=bool(done))
@@ -107,7 +107,7 @@ class Worker:
             if part.last and not stream.lands:
                 self._check_count(stream, task.partition, extracted, extracted)
             identity = batch_id(stream, task.partition, task.plan_id, part)
-            identities = known[part.ordinal] | {identity}
+            identities = committed[part.ordinal] | {identity}
             reading.take(part, identities)
             for some in left_over(part, identities, done.keys(), task.fatal):
                 at(span_of(some))

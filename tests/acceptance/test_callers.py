@@ -122,8 +122,8 @@ processes.subprocess.Popen = lambda words, **rest: seen.append(words) or popen(w
     starts = [words for words in json.loads(started) if "messy_migration.workers.child" in words]
     assert len(starts) == 2
     for words in starts:
-        told = words[words.index("messy_migration.workers.child") + 1 :]
-        assert all(word.isdecimal() for word in told)
+        arguments = words[words.index("messy_migration.workers.child") + 1 :]
+        assert all(word.isdecimal() for word in arguments)
 
 
 def test_an_interrupted_run_is_told_and_raised_on_demand(folder):
@@ -158,7 +158,7 @@ def test_g71_an_observer_that_raises_ends_no_run(folder, monkeypatch, capsys, me
         result = api.run(api.project(folder / "demo", workers=1), broken)
     assert (result.verdict, result.exit_code) == ("MATCH", 0)
     said = capsys.readouterr().err
-    told = [line for line in said.splitlines() if "the observer failed and hears no more" in line]
-    assert len(told) == 1
-    assert "RuntimeError" in told[0]
+    lines = [line for line in said.splitlines() if "the observer failed and hears no more" in line]
+    assert len(lines) == 1
+    assert "RuntimeError" in lines[0]
     assert "k4n4ry" not in said

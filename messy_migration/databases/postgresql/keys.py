@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection
 
+from messy_migration.databases.ddl import foreign_key_ddl
 from messy_migration.databases.errors import driver_errors_as_ours
 from messy_migration.databases.merge import row_json
 from messy_migration.databases.naming import column_list, literal, quote
@@ -58,20 +59,16 @@ class PostgreSQLKeys:
     def add_foreign(self, connection: Connection, table: Table, key: ForeignKey) -> bool:
         child, parent = place(connection, table.name).full, place(connection, key.parent).full
         name = "_".join((table.name, *key.columns, "fkey"))[-_LONGEST_NAME:]
-        known = connection.exec_driver_sql(
+        constraint = connection.exec_driver_sql(
             "SELECT 1 FROM pg_catalog.pg_constraint c WHERE c.conrelid OPERATOR(pg_catalog.=)"
             f" CAST({literal(child)} AS pg_catalog.regclass)"
             f" AND c.conname OPERATOR(pg_catalog.=) {literal(name)}"
         ).first()
-        if known is not None:
+        if constraint is not None:
             return False
         where = f"foreign key {', '.join(key.columns)} of table {table.name}"
         with naming_blockers(connection.engine, table.name), driver_errors_as_ours(where):
-            connection.exec_driver_sql(
-                f"ALTER TABLE {child} ADD CONSTRAINT {quote(name)}"
-                f" FOREIGN KEY ({column_list(key.columns)})"
-                f" REFERENCES {parent} ({column_list(key.parent_columns)})"
-            )
+            connection.exec_driver_sql(foreign_key_ddl(child, parent, key, name))
         return True
 
     def find(self, connection: Connection, table: Table, bookmark: str | None) -> int:

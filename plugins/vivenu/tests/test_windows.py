@@ -90,7 +90,7 @@ def test_planning_asks_nobody(name):
     section = {"tenants": {"a": {"token": "key", "base_url": "http://127.0.0.1:9"}}}
     settings = VivenuSettings.model_validate(section)
     stream = next(stream for stream in plugin.streams(settings) if stream.name == name)
-    found = plugin.partitions(stream, None, None, settings)
-    ends = [part.until for part in found]
+    offered = plugin.partitions(stream, None, None, settings)
+    ends = [part.until for part in offered]
     assert ends == sorted(ends)
-    assert len(found) == 1 or ENDPOINTS[name].windowed
+    assert len(offered) == 1 or ENDPOINTS[name].windowed

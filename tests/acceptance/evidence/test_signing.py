@@ -41,8 +41,8 @@ def test_screen_evidence_page_and_json_name_the_public_key_and_never_the_other(s
     texts = [path.read_text(encoding="utf-8") for path in reports(signed).iterdir()]
     texts.append(signed.anchors.read_text(encoding="utf-8"))
     assert all(PUBLIC in text and SECRET not in text for text in texts)
-    told = signed.migrate("reconcile", "--report", "--json").json
-    assert told["evidence"]["signed_by"] == PUBLIC
+    reported = signed.migrate("reconcile", "--report", "--json").json
+    assert reported["evidence"]["signed_by"] == PUBLIC
     assert SECRET not in signed.migrate("config", "show").text
 
 

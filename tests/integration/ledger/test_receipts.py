@@ -170,8 +170,8 @@ def test_a_partition_is_begun_with_its_first_batch_whatever_its_plan(site):
     write(site, receipt(f"{first}.0-5"), receipt("of another plan", 1))
     write(site, receipt("base", partition="base"), kind="baseline")
     assert read(site, receipts.begun) == {("shop.s", "", "digest")}
-    known = {0: {first}, 1: {"of another plan"}}
-    assert read(site, receipts.batches, "shop.s", "", "digest") == known
+    identities_of = {0: {first}, 1: {"of another plan"}}
+    assert read(site, receipts.batches, "shop.s", "", "digest") == identities_of
 
 
 def test_what_a_run_loads_under_is_kept_once_and_the_newest_comes_first(site):
@@ -280,9 +280,12 @@ def test_a_table_comes_back_as_it_was_declared(site, table_of, state_of):
     with site.begin() as connection:
         for table in (plain, pointing):
             known_tables.add(connection, site.ledger, SIGNATURE, state_of(table))
-    found = read(site, known_tables.all_states)
-    assert [state.table for state in found.values()] == [plain, pointing]
-    assert [state.format_id for state in found.values()] == [format_id(plain), format_id(pointing)]
+    table_states = read(site, known_tables.all_states)
+    assert [state.table for state in table_states.values()] == [plain, pointing]
+    assert [state.format_id for state in table_states.values()] == [
+        format_id(plain),
+        format_id(pointing),
+    ]
     with site.begin() as connection:
         known_tables.redefine(
             connection, site.ledger, SIGNATURE, table_of("u", {"z": "int32"}), "new"

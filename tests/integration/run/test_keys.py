@@ -86,9 +86,12 @@ class Run:
 
     def verdicts(self):
         with self.site.reading() as connection:
-            known = known_tables.all_states(connection, self.site.ledger).values()
+            table_states = known_tables.all_states(connection, self.site.ledger).values()
             sums = receipts.expected(connection, self.site.ledger)
-            return [item.verdict for item in prove(connection, self.site.dialect, known, sums, {})]
+            return [
+                item.verdict
+                for item in prove(connection, self.site.dialect, table_states, sums, {})
+            ]
 
 
 @pytest.fixture

@@ -302,8 +302,8 @@ def test_a_value_within_its_tolerance_is_counted_and_is_no_difference(held):
 def test_only_so_many_are_listed_and_all_are_counted(held, table, monkeypatch):
     rows = [row(number) for number in range(9)]
     progress = Progress(Budget(stop_after=4))
-    found = held(table, progress=progress, expected=rows, target=[])
-    assert (len(found.differences), len(found.rows), found.total) == (4, 4, 9)
+    comparison = held(table, progress=progress, expected=rows, target=[])
+    assert (len(comparison.differences), len(comparison.rows), comparison.total) == (4, 4, 9)
     monkeypatch.setattr(comparing, "MOST", 2)
     assert len(held(table, expected=rows, target=[]).rows) == 2
     assert len(held(table, expected=rows, target=[], progress=progress).rows) == 2

@@ -37,8 +37,8 @@ def course(*plans, stream=KEYED, known=(RULE, SOURCE, FORMAT), reads=True):
     """The course under PLAN after batches under these plans; `known` can be made again."""
 
     def made(stream, cutting, batch):
-        found = (plan for plan in known if batch.is_of(stream, plan))
-        return next((Made(None, stream, plan) for plan in found), None)
+        plans = (plan for plan in known if batch.is_of(stream, plan))
+        return next((Made(None, stream, plan) for plan in plans), None)
 
     registry = SimpleNamespace(takes_settings=lambda _plugin, hook: reads and hook == "extract")
     earlier = SimpleNamespace(
@@ -57,9 +57,9 @@ def test_what_was_loaded_under_this_plan_needs_no_word():
 
 @pytest.mark.parametrize("stream", [KEYED, KEYLESS])
 def test_what_other_rules_made_stays_and_is_told_with_the_settings_that_differ(stream):
-    told = course(RULE, RULE, PLAN, stream=stream)
-    assert told.problem is None
-    assert told.note.startswith(
+    outcome = course(RULE, RULE, PLAN, stream=stream)
+    assert outcome.problem is None
+    assert outcome.note.startswith(
         "2 batches of one.csv were loaded under other settings (rule.longest) and stay"
     )
     assert course(RULE, stream=stream).note.startswith("1 batch of")
